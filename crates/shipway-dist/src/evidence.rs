@@ -1,0 +1,143 @@
+//! Evidence: what a gate or step found about exact bytes, as an in-toto Statement v1.
+//!
+//! A statement names its subjects by sha256 and carries one predicate. Predicate types follow the field
+//! where one exists (SLSA provenance, in-toto test result); the others are shipway's own, under
+//! [`PREDICATE_BASE`]. Statements are unsigned here; signing wraps them without changing them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Sha256;
+use crate::finding::Finding;
+use crate::gate::GateId;
+use crate::manifest::Manifest;
+
+/// The `_type` of an in-toto Statement v1.
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// The predicate type of an in-toto test result, for gates that run something.
+pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+/// The predicate type of SLSA provenance v1, for the build.
+pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+/// What shipway's own predicate types begin with.
+pub const PREDICATE_BASE: &str = "https://shipway.dev/";
+/// The predicate type of a step's effect on the index (published, promoted, rolled back).
+pub const STEP: &str = "https://shipway.dev/step/v1";
+
+/// An in-toto Statement v1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Always [`STATEMENT_TYPE`].
+    #[serde(rename = "_type")]
+    pub kind: String,
+    /// The files spoken for; matched by digest only.
+    pub subject: Vec<Subject>,
+    /// What kind of predicate follows.
+    #[serde(rename = "predicateType")]
+    pub predicate_type: String,
+    /// The predicate.
+    pub predicate: Predicate,
+}
+
+/// A file that a statement speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The filename; informative.
+    pub name: String,
+    /// The digest.
+    pub digest: SubjectDigest,
+}
+
+/// The digest of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectDigest {
+    /// SHA-256 of the file.
+    pub sha256: Sha256,
+}
+
+/// How a gate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It holds, with something worth knowing.
+    Warned,
+    /// It does not hold.
+    Failed,
+}
+
+/// What the statement says about its subjects.
+///
+/// The fields follow in-toto's test result (`result`, `configuration`); `gate` says which gate or step
+/// speaks, so that one predicate shape serves all of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predicate {
+    /// The gate's id, or the step's name for [`STEP`].
+    pub gate: String,
+    /// How it ended.
+    pub result: Verdict,
+    /// The commit the gate ran on.
+    pub commit: String,
+    /// The CI run, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The attempt of the CI run, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The channel it speaks of, where it speaks of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// When it began, RFC 3339 in UTC.
+    #[serde(rename = "startedOn")]
+    pub started_on: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Tools and their versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Everything else that the gate records: command, exit code, output digest, report.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
+}
+
+impl Statement {
+    /// A statement of `gate` over every file of a manifest.
+    pub fn about(manifest: &Manifest, predicate_type: &str, predicate: Predicate) -> Self {
+        let subject = |file: &crate::manifest::ManifestFile| Subject {
+            name: file.filename.clone(),
+            digest: SubjectDigest { sha256: file.sha256 },
+        };
+        Self {
+            kind: STATEMENT_TYPE.to_owned(),
+            subject: manifest.files.iter().map(subject).collect(),
+            predicate_type: predicate_type.to_owned(),
+            predicate,
+        }
+    }
+}
+
+/// The predicate type under which a gate's statements stand.
+pub fn predicate_type_of(gate: GateId) -> String {
+    match gate {
+        GateId::Lint | GateId::Format | GateId::Types | GateId::Tests | GateId::Smoke => {
+            TEST_RESULT.to_owned()
+        }
+        GateId::Provenance => SLSA_PROVENANCE.to_owned(),
+        GateId::Distribution
+        | GateId::MergedRelease
+        | GateId::StableApi
+        | GateId::Semver
+        | GateId::CliContract
+        | GateId::SafetyDefaults
+        | GateId::ErrorContract
+        | GateId::InstalledPath
+        | GateId::Notes
+        | GateId::RollbackRehearsal
+        | GateId::Reproducible => format!("{PREDICATE_BASE}{gate}/v1"),
+    }
+}

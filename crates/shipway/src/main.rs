@@ -1,0 +1,2 @@
+//! The `shipway` command.
+fn main() {}
