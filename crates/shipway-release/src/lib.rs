@@ -1,1 +1,12 @@
-//! shipway-release
+//! Takes a repository through the release pipeline: bump, build, check, publish, smoke, promote, rollback.
+//!
+//! `steps` say what happens, `ops` say how (git, Python, processes, indexes), `gates` judge. Nothing here
+//! prints or exits; steps return reports, and the binary renders them. The index is reached over HTTP only.
+
+pub mod config;
+pub mod error;
+pub mod ops;
+pub mod progress;
+
+pub use config::{Config, Environment};
+pub use error::{Error, Result};
