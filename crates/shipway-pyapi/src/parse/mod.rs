@@ -1,0 +1,3 @@
+//! From source text to what each module says, one module at a time and without executing anything.
+
+pub(crate) mod guard;
