@@ -131,14 +131,18 @@ impl Error {
     /// Every problem.
     pub fn problems(&self) -> Vec<&Problem> {
         match self {
-            Self::Refused { problem } | Self::Usage { problem } | Self::Incomplete { problem } => vec![problem],
+            Self::Refused { problem } | Self::Usage { problem } | Self::Incomplete { problem } => {
+                vec![problem]
+            }
             Self::Several { errors, .. } => errors.iter().flat_map(Self::problems).collect(),
         }
     }
 
     fn problem_mut(&mut self) -> Option<&mut Problem> {
         match self {
-            Self::Refused { problem } | Self::Usage { problem } | Self::Incomplete { problem } => Some(problem),
+            Self::Refused { problem } | Self::Usage { problem } | Self::Incomplete { problem } => {
+                Some(problem)
+            }
             Self::Several { .. } => None,
         }
     }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod ops;
 pub mod progress;
+pub mod version;
 
 pub use config::{Config, Environment};
 pub use error::{Error, Result};

@@ -26,7 +26,9 @@ pub struct Environment {
 impl Environment {
     /// Captures the process's environment; variables whose names are not UTF-8 are left out.
     pub fn capture() -> Self {
-        Self { variables: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v))).collect() }
+        Self {
+            variables: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v))).collect(),
+        }
     }
 
     /// Builds an environment from pairs.

@@ -10,8 +10,8 @@ use url::Url;
 use super::raw::{PathOrFalse, RawConfig, RawProbe};
 use super::unknown::unknown_keys;
 use super::{
-    CommandGate, Config, Contract, Dependencies, Environment, ForeignChannel, Probe, ProbeKind, Scheme, Setting,
-    environment,
+    CommandGate, Config, Contract, Dependencies, Environment, ForeignChannel, Probe, ProbeKind, Scheme,
+    Setting, environment,
 };
 use crate::error::{Error, Result};
 
@@ -37,15 +37,12 @@ pub fn schema() -> Value {
 /// Every problem of the file, the variables and the flags at once, as wrong usage.
 pub fn load(directory: &Path, environment: &Environment, flags: &Flags) -> Result<Config> {
     let file = read_file(directory)?;
-    let mut merge = Merge {
-        errors: Vec::new(),
-        origins: Vec::new(),
-        file: file.label.clone(),
-    };
+    let mut merge = Merge { errors: Vec::new(), origins: Vec::new(), file: file.label.clone() };
     let raw = parse_raw(&file, &mut merge.errors);
     let config = merge.resolve(directory, raw, &file, environment, flags);
     if merge.errors.is_empty() {
-        let mut config = config.ok_or_else(|| Error::usage("config", "the configuration could not be read"))?;
+        let mut config =
+            config.ok_or_else(|| Error::usage("config", "the configuration could not be read"))?;
         config.origins = merge.origins;
         Ok(config)
     } else {
@@ -69,19 +66,23 @@ fn read_file(directory: &Path) -> Result<File> {
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         toml_edit::de::from_str(text).map(Some).map_err(|error| {
-            Error::usage("toml", format!("`{name}` is not valid TOML")).cause(error.to_string().trim_end().to_owned())
+            Error::usage("toml", format!("`{name}` is not valid TOML"))
+                .cause(error.to_string().trim_end().to_owned())
         })
     };
     let pyproject = read("pyproject.toml")?;
     let own = read("shipway.toml")?;
     let at = |path: &str| pyproject.as_ref().and_then(|value| value.pointer(path)).cloned();
-    let project_name = ["/project/name", "/tool/poetry/name", "/tool/flit/metadata/dist-name", "/tool/flit/metadata/module"]
-        .iter()
-        .find_map(|path| at(path))
-        .and_then(|name| name.as_str().map(str::to_owned));
+    let project_name =
+        ["/project/name", "/tool/poetry/name", "/tool/flit/metadata/dist-name", "/tool/flit/metadata/module"]
+            .iter()
+            .find_map(|path| at(path))
+            .and_then(|name| name.as_str().map(str::to_owned));
     match (own, at("/tool/shipway")) {
-        (Some(_), Some(_)) => Err(Error::usage("two-configurations", "both `shipway.toml` and `[tool.shipway]` exist")
-            .hint("keep one of them")),
+        (Some(_), Some(_)) => {
+            Err(Error::usage("two-configurations", "both `shipway.toml` and `[tool.shipway]` exist")
+                .hint("keep one of them"))
+        }
         (Some(table), None) => Ok(File { label: "shipway.toml".to_owned(), table, project_name }),
         (None, table) => Ok(File {
             label: "pyproject.toml".to_owned(),
@@ -137,10 +138,11 @@ impl Merge {
         flags: &Flags,
     ) -> Option<Config> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
-        let name = self.pick("name", file.project_name.clone().map(Value::from), &[
-            (text(&raw.name), self.file.clone()),
-            (text(&flags.name), "--name".to_owned()),
-        ]);
+        let name = self.pick(
+            "name",
+            file.project_name.clone().map(Value::from),
+            &[(text(&raw.name), self.file.clone()), (text(&flags.name), "--name".to_owned())],
+        );
         let name = match name.as_ref().and_then(Value::as_str) {
             Some(name) => self.parse::<ProjectName>("name", name),
             None => {
@@ -151,15 +153,20 @@ impl Merge {
                 None
             }
         };
-        let index = self.pick("index", None, &[
-            (text(&raw.index), self.file.clone()),
-            (env.get(environment::INDEX).map(Value::from), environment::INDEX.to_owned()),
-            (text(&flags.index), "--index".to_owned()),
-        ]);
+        let index = self.pick(
+            "index",
+            None,
+            &[
+                (text(&raw.index), self.file.clone()),
+                (env.get(environment::INDEX).map(Value::from), environment::INDEX.to_owned()),
+                (text(&flags.index), "--index".to_owned()),
+            ],
+        );
         let index = index.as_ref().and_then(Value::as_str).and_then(|url| self.url("index", url));
         let foreign = self.foreign(raw.channel.unwrap_or_default());
         let channels = self.channels(raw.channels, &foreign);
-        let base_branch = self.string("base-branch", "main", raw.base_branch.as_ref(), flags.base_branch.as_deref());
+        let base_branch =
+            self.string("base-branch", "main", raw.base_branch.as_ref(), flags.base_branch.as_deref());
         let remote = self.string("remote", "origin", raw.remote.as_ref(), None);
         let tag = self.string("tag", "v{version}", raw.tag.as_ref(), None);
         if !tag.contains("{version}") {
@@ -180,21 +187,32 @@ impl Merge {
         let major_on_zero = self.flag("version.major-on-zero", true, version.major_on_zero);
         let smoke = raw.smoke.unwrap_or_default();
         let default = if foreign.is_empty() { "index" } else { "any" };
-        let dependencies = match self.string("smoke.dependencies", default, smoke.dependencies.as_ref(), None).as_str() {
-            "index" => Dependencies::Index,
-            "any" => Dependencies::Any,
-            other => {
-                self.errors.push(self.one_of("smoke.dependencies", other, "`index` or `any`"));
-                Dependencies::Index
-            }
-        };
+        let dependencies =
+            match self.string("smoke.dependencies", default, smoke.dependencies.as_ref(), None).as_str() {
+                "index" => Dependencies::Index,
+                "any" => Dependencies::Any,
+                other => {
+                    self.errors.push(self.one_of("smoke.dependencies", other, "`index` or `any`"));
+                    Dependencies::Index
+                }
+            };
         let build = raw.build.unwrap_or_default();
-        let python = self.pick("build.python", None, &[
-            (text(&build.python), self.file.clone()),
-            (env.get(environment::PYTHON).map(Value::from), environment::PYTHON.to_owned()),
-        ]);
+        let python = self.pick(
+            "build.python",
+            None,
+            &[
+                (text(&build.python), self.file.clone()),
+                (env.get(environment::PYTHON).map(Value::from), environment::PYTHON.to_owned()),
+            ],
+        );
         let contract = raw.contract.unwrap_or_default();
-        let gates = raw.gate.unwrap_or_default().into_iter().enumerate().filter_map(|(at, gate)| self.gate(at, gate)).collect();
+        let gates = raw
+            .gate
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, gate)| self.gate(at, gate))
+            .collect();
         let probes = self.probes(raw.probe.unwrap_or_default());
         for path in version.files.iter().flatten().chain(build.lock.iter()) {
             if Path::new(path).is_absolute() || path.split(['/', '\\']).any(|part| part == "..") {
@@ -234,13 +252,19 @@ impl Merge {
     }
 
     /// Takes the last source that has a value and remembers which one it was.
-    fn pick(&mut self, key: &str, default: Option<Value>, sources: &[(Option<Value>, String)]) -> Option<Value> {
+    fn pick(
+        &mut self,
+        key: &str,
+        default: Option<Value>,
+        sources: &[(Option<Value>, String)],
+    ) -> Option<Value> {
         let chosen = sources.iter().rev().find_map(|(value, origin)| Some((value.clone()?, origin.clone())));
         let (value, origin) = match chosen {
             Some(chosen) => chosen,
             None => (default?, "default".to_owned()),
         };
-        let shown = value.as_str().map_or_else(|| value.clone(), |text| crate::ops::secret::redact(text).into());
+        let shown =
+            value.as_str().map_or_else(|| value.clone(), |text| crate::ops::secret::redact(text).into());
         self.origins.push(Setting { key: key.to_owned(), value: shown, origin });
         Some(value)
     }
@@ -263,7 +287,9 @@ impl Merge {
 
     fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, key: &str, text: &str) -> Option<T> {
         text.parse()
-            .map_err(|error: T::Err| self.errors.push(Error::usage("config-value", format!("`{key}`: {error}"))))
+            .map_err(|error: T::Err| {
+                self.errors.push(Error::usage("config-value", format!("`{key}`: {error}")))
+            })
             .ok()
     }
 
@@ -284,18 +310,27 @@ impl Merge {
                 Some(url)
             }
             Ok(_) | Err(_) => {
-                self.errors.push(Error::usage("config-value", format!("`{key}` is `{shown}`, expected an http or https URL")));
+                self.errors.push(Error::usage(
+                    "config-value",
+                    format!("`{key}` is `{shown}`, expected an http or https URL"),
+                ));
                 None
             }
         }
     }
 
-    fn foreign(&mut self, raw: BTreeMap<String, super::raw::RawChannel>) -> BTreeMap<ChannelName, ForeignChannel> {
+    fn foreign(
+        &mut self,
+        raw: BTreeMap<String, super::raw::RawChannel>,
+    ) -> BTreeMap<ChannelName, ForeignChannel> {
         let mut foreign = BTreeMap::new();
         for (name, channel) in raw {
             let parsed = self.parse::<ChannelName>("channel", &name);
             let (Some(upload), Some(simple)) = (channel.upload, channel.simple) else {
-                self.errors.push(Error::usage("config-value", format!("channel `{name}` needs both `upload` and `simple`")));
+                self.errors.push(Error::usage(
+                    "config-value",
+                    format!("channel `{name}` needs both `upload` and `simple`"),
+                ));
                 continue;
             };
             let upload = self.url(&format!("channel.{name}.upload"), &upload);
@@ -319,11 +354,13 @@ impl Merge {
         };
         let sources = [(raw.map(Value::from), self.file.clone())];
         let value = self.pick("channels", Some(default.into()), &sources);
-        let names: Vec<String> = value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        let names: Vec<String> =
+            value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
         let channels: Vec<ChannelName> =
             names.iter().filter_map(|name| self.parse::<ChannelName>("channels", name)).collect();
         if channels.iter().collect::<BTreeSet<_>>().len() != names.len() || names.is_empty() {
-            self.errors.push(Error::usage("config-value", "`channels` must name at least one channel, each once"));
+            self.errors
+                .push(Error::usage("config-value", "`channels` must name at least one channel, each once"));
         }
         if !foreign.is_empty() {
             for channel in channels.iter().filter(|channel| !foreign.contains_key(channel)) {
@@ -341,15 +378,19 @@ impl Merge {
             Some(PathOrFalse::Path(path)) => {
                 if !directory.join(path).is_file() {
                     self.errors.push(
-                        Error::usage("no-changelog", format!("`changelog` names `{path}`, which does not exist"))
-                            .hint("create it with an `## [Unreleased]` section, or set `changelog = false`"),
+                        Error::usage(
+                            "no-changelog",
+                            format!("`changelog` names `{path}`, which does not exist"),
+                        )
+                        .hint("create it with an `## [Unreleased]` section, or set `changelog = false`"),
                     );
                 }
                 Some(Value::from(path.as_str()))
             }
             Some(PathOrFalse::Flag(false)) => Some(Value::Bool(false)),
             Some(PathOrFalse::Flag(true)) => {
-                self.errors.push(Error::usage("config-value", "`changelog` is `true`, expected a path or `false`"));
+                self.errors
+                    .push(Error::usage("config-value", "`changelog` is `true`, expected a path or `false`"));
                 None
             }
             None => None,
@@ -368,7 +409,11 @@ impl Merge {
         let gate = match id.parse::<GateId>() {
             Ok(gate @ (GateId::Lint | GateId::Format | GateId::Types | GateId::Tests)) => gate,
             Ok(_) | Err(_) => {
-                self.errors.push(self.one_of(&format!("{key}.id"), &id, "`lint`, `format`, `types` or `tests`"));
+                self.errors.push(self.one_of(
+                    &format!("{key}.id"),
+                    &id,
+                    "`lint`, `format`, `types` or `tests`",
+                ));
                 return None;
             }
         };
@@ -379,7 +424,10 @@ impl Merge {
         match shell_words::split(run) {
             Ok(words) if !words.is_empty() => Some(words),
             Ok(_) | Err(_) => {
-                self.errors.push(Error::usage("config-value", format!("`{key}.run` is `{run}`, which is no command")));
+                self.errors.push(Error::usage(
+                    "config-value",
+                    format!("`{key}.run` is `{run}`, which is no command"),
+                ));
                 None
             }
         }
@@ -391,7 +439,8 @@ impl Merge {
         for (at, probe) in raw.into_iter().enumerate() {
             let key = format!("probe[{at}]");
             let (Some(id), Some(kind), Some(run)) = (probe.id, probe.kind, probe.run) else {
-                self.errors.push(Error::usage("config-value", format!("`{key}` needs `id`, `kind` and `run`")));
+                self.errors
+                    .push(Error::usage("config-value", format!("`{key}` needs `id`, `kind` and `run`")));
                 continue;
             };
             if !seen.insert(id.clone()) {
@@ -402,7 +451,11 @@ impl Merge {
                 "safety" => ProbeKind::Safety,
                 "error" => ProbeKind::Error,
                 other => {
-                    self.errors.push(self.one_of(&format!("{key}.kind"), other, "`smoke`, `safety` or `error`"));
+                    self.errors.push(self.one_of(
+                        &format!("{key}.kind"),
+                        other,
+                        "`smoke`, `safety` or `error`",
+                    ));
                     continue;
                 }
             };
@@ -437,7 +490,10 @@ impl Merge {
         match self.pick("data-dir", default, &[(own, environment::DATA_DIR.to_owned())]) {
             Some(value) => value.as_str().map(PathBuf::from),
             None => {
-                self.errors.push(Error::usage("no-data-dir", "no home directory to keep the embedded index in").hint("set SHIPWAY_DATA_DIR"));
+                self.errors.push(
+                    Error::usage("no-data-dir", "no home directory to keep the embedded index in")
+                        .hint("set SHIPWAY_DATA_DIR"),
+                );
                 None
             }
         }

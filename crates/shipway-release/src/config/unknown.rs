@@ -36,7 +36,10 @@ fn walk(value: &Value, schema: &Value, root: &Value, path: &str, found: &mut Vec
                         .map(|known| (strsim::damerau_levenshtein(known, key), known))
                         .min()
                         .filter(|(distance, known)| *distance <= 2.max(known.len() / 3));
-                    found.push(UnknownKey { path: inner_path, suggestion: near.map(|(_, known)| known.clone()) });
+                    found.push(UnknownKey {
+                        path: inner_path,
+                        suggestion: near.map(|(_, known)| known.clone()),
+                    });
                 }
             }
         }

@@ -57,8 +57,11 @@ impl Git {
             (Some(root), Some(common)) => {
                 Ok(Self { root, common, environment: environment.clone(), quarantine: None })
             }
-            _ => Err(Error::refused("no-repository", format!("`{}` is in no git repository", directory.display()))
-                .hint("run `git init`, commit the project, and add a remote")),
+            _ => Err(Error::refused(
+                "no-repository",
+                format!("`{}` is in no git repository", directory.display()),
+            )
+            .hint("run `git init`, commit the project, and add a remote")),
         }
     }
 
@@ -111,7 +114,10 @@ impl Git {
     ///
     /// # Errors
     /// When git cannot be started.
-    pub fn ask<I: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Result<Option<String>> {
+    pub fn ask<I: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Result<Option<String>> {
         let output = self.call(arguments).run()?;
         Ok(output.success().then(|| output.stdout_text().trim_end_matches(['\n', '\r']).to_owned()))
     }
@@ -145,7 +151,9 @@ impl Git {
     /// # Errors
     /// When git fails.
     pub fn dirty(&self) -> Result<Vec<String>> {
-        let output = self.call(["status", "--porcelain=v1", "-z", "--untracked-files=normal"]).must("git-failed", "ask git")?;
+        let output = self
+            .call(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])
+            .must("git-failed", "ask git")?;
         let text = output.stdout_text();
         let mut entries = text.split('\0');
         let mut paths = Vec::new();
@@ -195,7 +203,8 @@ impl Git {
         }
         let output = self.network(["ls-remote", "--heads", "--tags", remote]).run()?;
         if !output.success() {
-            let error = Error::incomplete("remote-unreachable", format!("cannot reach the remote `{remote}`"));
+            let error =
+                Error::incomplete("remote-unreachable", format!("cannot reach the remote `{remote}`"));
             return Err(output.tail(4).into_iter().fold(error, Error::cause));
         }
         let text = output.stdout_text();
@@ -221,7 +230,12 @@ impl Git {
     ///
     /// # Errors
     /// When git cannot be started.
-    pub fn push(&self, remote: &str, specs: &[(String, String, Option<String>)], dry_run: bool) -> Result<Push> {
+    pub fn push(
+        &self,
+        remote: &str,
+        specs: &[(String, String, Option<String>)],
+        dry_run: bool,
+    ) -> Result<Push> {
         let mut arguments = vec!["push".to_owned(), "--porcelain".to_owned(), "--atomic".to_owned()];
         if dry_run {
             arguments.push("--dry-run".to_owned());
@@ -247,7 +261,9 @@ impl Git {
     /// # Errors
     /// When it cannot; wrong usage.
     pub fn check_branch_name(&self, branch: &str) -> Result<()> {
-        let error = |why: String| Err(Error::usage("bad-branch", format!("`{branch}` cannot be the base branch")).cause(why));
+        let error = |why: String| {
+            Err(Error::usage("bad-branch", format!("`{branch}` cannot be the base branch")).cause(why))
+        };
         if branch.starts_with('-') {
             return error("a branch name does not begin with `-`".to_owned());
         }
@@ -267,7 +283,8 @@ impl Git {
 
 fn base<'a>(directory: &'a Path, environment: &Environment) -> Call<'a> {
     // C keeps the messages in one language; prompts would wait for an answer that nobody gives.
-    let call = Call::new("git", directory).users(environment).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+    let call =
+        Call::new("git", directory).users(environment).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"].into_iter().fold(call, Call::without)
 }
 

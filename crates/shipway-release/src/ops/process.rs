@@ -19,15 +19,44 @@ const KEPT: usize = 1 << 20;
 
 /// What any program may see of the user's environment. No credential is among it (row A22).
 const ALLOWED: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TMP", "TEMP", "TERM", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA",
-    "LOCALAPPDATA", "PROGRAMDATA", "NUMBER_OF_PROCESSORS", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS",
-    "PKG_CONFIG_PATH", "CARGO_HOME", "RUSTUP_HOME", "PYENV_ROOT", "PYENV_VERSION",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "TERM",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "WINDIR",
+    "COMSPEC",
+    "PATHEXT",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "PROGRAMDATA",
+    "NUMBER_OF_PROCESSORS",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "LDFLAGS",
+    "PKG_CONFIG_PATH",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
 ];
 
 /// What an installer may see besides: where packages are read from. These may hold credentials for reading,
 /// so only pip and uv get them, never a build, gate or probe.
-const INSTALLER_PREFIXES: &[&str] = &["PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+const INSTALLER_PREFIXES: &[&str] =
+    &["PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
 
 /// A program to run.
 #[derive(Debug, Clone)]
@@ -138,7 +167,8 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn installer(mut self, environment: &Environment) -> Self {
         let is_for_installers = |name: &str| {
-            INSTALLER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !name.starts_with("UV_PUBLISH_")
+            INSTALLER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                && !name.starts_with("UV_PUBLISH_")
         };
         for (name, value) in environment.iter().filter(|(name, _)| is_for_installers(name)) {
             self.environment.insert(name.into(), value.clone());
@@ -222,10 +252,13 @@ impl<'a> Call<'a> {
         let collect = |stream: Option<mpsc::Receiver<Vec<u8>>>| {
             let Some(stream) = stream else { return Vec::new() };
             // A process left behind may hold the pipe open: it gets a moment, then it is ended with its group.
-            stream.recv_timeout(Duration::from_millis(500)).or_else(|_| {
-                group::kill(pid);
-                stream.recv_timeout(Duration::from_secs(2))
-            }).unwrap_or_default()
+            stream
+                .recv_timeout(Duration::from_millis(500))
+                .or_else(|_| {
+                    group::kill(pid);
+                    stream.recv_timeout(Duration::from_secs(2))
+                })
+                .unwrap_or_default()
         };
         let (stdout, stderr) = (collect(stdout), collect(stderr));
         if let Some(writer) = writer {
@@ -245,7 +278,8 @@ impl<'a> Call<'a> {
         if output.success() {
             return Ok(output);
         }
-        let error = Error::incomplete(code, format!("cannot {what}")).cause(format!("`{line}`: {}", output.ending()));
+        let error =
+            Error::incomplete(code, format!("cannot {what}")).cause(format!("`{line}`: {}", output.ending()));
         Err(output.tail(12).into_iter().fold(error, Error::cause))
     }
 }
@@ -339,16 +373,22 @@ mod tests {
 
     #[test]
     fn a22_credentials_do_not_reach_a_program() {
-        let names = ["PATH", "SHIPWAY_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "PIP_INDEX_URL", "GITHUB_TOKEN"];
-        let environment =
-            Environment::from_pairs(names.map(|name| (name, if name == "PATH" { "/usr/bin:/bin" } else { "canary" })));
+        let names =
+            ["PATH", "SHIPWAY_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "PIP_INDEX_URL", "GITHUB_TOKEN"];
+        let environment = Environment::from_pairs(
+            names.map(|name| (name, if name == "PATH" { "/usr/bin:/bin" } else { "canary" })),
+        );
         let output = Call::new("env", Path::new("/")).allowed(&environment).run().unwrap();
         assert!(output.success());
         assert!(!output.stdout_text().contains("canary"), "{}", output.stdout_text());
-        let installer = Call::new("env", Path::new("/")).allowed(&environment).installer(&environment).run().unwrap();
+        let installer =
+            Call::new("env", Path::new("/")).allowed(&environment).installer(&environment).run().unwrap();
         assert_eq!(installer.stdout_text().matches("canary").count(), 1, "PIP_INDEX_URL alone");
         let git = Call::new("env", Path::new("/")).users(&environment).run().unwrap().stdout_text();
-        assert!(!git.contains("SHIPWAY_TOKEN") && !git.contains("TWINE") && !git.contains("UV_PUBLISH"), "{git}");
+        assert!(
+            !git.contains("SHIPWAY_TOKEN") && !git.contains("TWINE") && !git.contains("UV_PUBLISH"),
+            "{git}"
+        );
     }
 
     #[test]

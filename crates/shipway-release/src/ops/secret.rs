@@ -42,7 +42,9 @@ pub fn redact(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (head, tail) = rest.split_at(at + 3);
         out.push_str(head);
-        let end = tail.find(|c: char| c == '/' || c.is_whitespace() || matches!(c, '\'' | '"' | '`')).unwrap_or(tail.len());
+        let end = tail
+            .find(|c: char| c == '/' || c.is_whitespace() || matches!(c, '\'' | '"' | '`'))
+            .unwrap_or(tail.len());
         let authority = &tail[..end];
         if let Some(host) = authority.rfind('@') {
             out.push('…');
@@ -65,7 +67,8 @@ mod tests {
         assert_eq!(format!("{:?}", Secret::new("canary")), "Secret(…)");
         let url: url::Url = "https://user:canary@index.example/simple/".parse().unwrap();
         assert_eq!(public_url(&url).as_str(), "https://index.example/simple/");
-        let text = redact("fatal: unable to access 'https://user:canary@host.example/x.git/': no, http://plain/");
+        let text =
+            redact("fatal: unable to access 'https://user:canary@host.example/x.git/': no, http://plain/");
         assert_eq!(text, "fatal: unable to access 'https://…@host.example/x.git/': no, http://plain/");
     }
 }
