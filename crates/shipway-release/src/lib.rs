@@ -4,10 +4,16 @@
 //! prints or exits; steps return reports, and the binary renders them. The index is reached over HTTP only.
 
 pub mod config;
+pub mod context;
 pub mod error;
+pub mod evidence;
+pub mod gates;
+pub mod notes;
 pub mod ops;
 pub mod progress;
+pub mod steps;
 pub mod version;
 
 pub use config::{Config, Environment};
+pub use context::Context;
 pub use error::{Error, Result};

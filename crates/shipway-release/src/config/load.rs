@@ -129,6 +129,7 @@ struct Merge {
 }
 
 impl Merge {
+    #[expect(clippy::too_many_lines, reason = "one line or two a key, in the order of the file")]
     fn resolve(
         &mut self,
         directory: &Path,

@@ -1,4 +1,14 @@
 //! How things are done: git, processes, Python, indexes. Nothing here decides what is done.
+
+pub mod credentials;
+pub mod foreign;
 pub mod git;
+pub mod http;
+pub mod index;
+pub mod install;
+pub mod probe;
 pub mod process;
+pub mod python;
 pub mod secret;
+pub mod simple_html;
+pub mod target;

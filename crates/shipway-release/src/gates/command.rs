@@ -1,0 +1,44 @@
+//! The gates that run a declared command (`lint`, `format`, `types`, `tests`), each in a clean checkout of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use shipway_dist::{Finding, Sha256};
+
+use crate::config::{CommandGate, Environment};
+use crate::error::Result;
+use crate::gates::GateReport;
+use crate::ops::process::Call;
+
+/// Runs the command of a gate in `checkout`, a clean checkout that nothing else uses.
+///
+/// # Errors
+/// When the command cannot be started: the gate could not run, which is not the same as failing.
+pub fn command(gate: &CommandGate, checkout: &Path, environment: &Environment) -> Result<GateReport> {
+    let Some((program, arguments)) = gate.run.split_first() else {
+        return Ok(GateReport::new(gate.id, Vec::new(), json!({})));
+    };
+    let call = Call::new(program, checkout)
+        .allowed(environment)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .args(arguments)
+        .timeout(Duration::from_secs(gate.timeout));
+    let line = call.line();
+    let output = call.run()?;
+    let mut findings = Vec::new();
+    if !output.success() {
+        let tail = output.tail(15).join("\n");
+        let message = format!("`{line}`: {}", output.ending());
+        findings.push(Finding::error(&format!("{}-failed", gate.id), message).hint(tail));
+    }
+    let detail = json!({
+        "command": line,
+        "exitCode": output.code,
+        "timedOut": output.timed_out,
+        "durationMs": u64::try_from(output.duration.as_millis()).unwrap_or(u64::MAX),
+        "stdoutSha256": Sha256::of(&output.stdout),
+        "stderrSha256": Sha256::of(&output.stderr),
+    });
+    Ok(GateReport::new(gate.id, findings, detail))
+}

@@ -1,0 +1,58 @@
+//! The gate `distribution`: every file is sound, and is a file of exactly this release.
+
+use std::path::Path;
+
+use serde_json::json;
+use shipway_dist::check::{self, FileReport, Options};
+use shipway_dist::{Finding, GateId, Manifest};
+
+use crate::error::{Error, Result};
+use crate::gates::GateReport;
+
+/// Judges the files of a manifest in `folder`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn distribution(manifest: &Manifest, folder: &Path) -> Result<GateReport> {
+    let mut findings = Vec::new();
+    let mut files = Vec::new();
+    for file in &manifest.files {
+        let path = folder.join(&file.filename);
+        let report = check::check_file(&path, &file.filename, &Options::default())
+            .map_err(|error| Error::io("read", &path, &error))?;
+        findings.extend(against_manifest(&report, manifest, file));
+        files.push(json!({ "filename": file.filename, "sha256": report.sha256, "ok": report.ok() }));
+        findings.extend(report.findings);
+    }
+    Ok(GateReport::new(GateId::Distribution, findings, json!({ "files": files })))
+}
+
+fn against_manifest(
+    report: &FileReport,
+    manifest: &Manifest,
+    file: &shipway_dist::ManifestFile,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut differ = |id: &str, what: &str, found: String, expected: String| {
+        if found != expected {
+            let message = format!("`{}` has {what} `{found}`, the manifest says `{expected}`", file.filename);
+            findings.push(Finding::error(id, message).hint("shipway build"));
+        }
+    };
+    differ("manifest-digest", "sha256", report.sha256.to_string(), file.sha256.to_string());
+    differ("manifest-size", "size", report.size.to_string(), file.size.to_string());
+    if let Some(parsed) = &report.parsed {
+        differ(
+            "manifest-name",
+            "project",
+            parsed.name.normalized().to_owned(),
+            manifest.project.normalized().to_owned(),
+        );
+        differ("manifest-version", "version", parsed.version.to_string(), manifest.version.to_string());
+    }
+    if let Some(metadata) = &report.metadata {
+        let name = shipway_dist::name::normalize(&metadata.name);
+        differ("manifest-name", "metadata name", name, manifest.project.normalized().to_owned());
+    }
+    findings
+}

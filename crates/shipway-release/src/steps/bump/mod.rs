@@ -1,0 +1,181 @@
+//! Cuts a release: one branch, one commit, pushed; or nothing at all.
+//!
+//! The commit is made by the user's git in a working tree of its own inside `.git`, so that hooks and
+//! signing work and the user's tree is not touched until the release branch stands on the remote. A failure
+//! leaves nothing; a kill leaves a journal that the next command reads.
+
+mod journal;
+mod plan;
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::ops::git::{Git, Push};
+use crate::ops::process::crash_point;
+
+pub use journal::recover;
+use journal::{Journal, remove_worktree, undo};
+pub(crate) use plan::prefix_in;
+pub use plan::{BumpPlan, BumpRequest, plan};
+
+/// What a bump did, or in a dry run would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct BumpReport {
+    /// The plan.
+    #[serde(flatten)]
+    pub plan: BumpPlan,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// The release commit.
+    pub commit: Option<String>,
+}
+
+/// Plans a bump and executes exactly that plan.
+///
+/// # Errors
+/// Everything that stands against it, with nothing changed.
+pub fn bump(context: &Context<'_>, request: &BumpRequest) -> Result<BumpReport> {
+    let git = context.repository()?;
+    if request.dry_run {
+        let quarantine =
+            tempfile::tempdir().map_err(|error| Error::io("create", &std::env::temp_dir(), &error))?;
+        let git = git.quarantined(quarantine.path());
+        return Ok(BumpReport { plan: plan(context, &git, request)?, dry_run: true, commit: None });
+    }
+    let plan = plan(context, &git, request)?;
+    context.progress.done("plan", &format!("{} {} → {} ({})", plan.project, plan.old, plan.new, plan.why));
+    let commit = execute(context, &git, &plan, request.no_switch)?;
+    let short = commit.get(..12).unwrap_or(&commit);
+    context
+        .progress
+        .done("bump", &format!("{} at {short}, pushed to {}", plan.branch, context.config.remote));
+    Ok(BumpReport { plan, dry_run: false, commit: Some(commit) })
+}
+
+fn execute(context: &Context<'_>, git: &Git, plan: &BumpPlan, no_switch: bool) -> Result<String> {
+    let mut journal = Journal { pid: std::process::id(), branch: plan.branch.clone(), commit: None };
+    journal.write(git)?;
+    let point = |name: &str| crash_point(&context.environment, name);
+    point("bump.journal");
+    let result = commit(git, plan).and_then(|commit| {
+        point("bump.commit");
+        journal.commit = Some(commit.clone());
+        journal.write(git)?;
+        point("bump.commit-journal");
+        let head = format!("refs/heads/{}", plan.branch);
+        git.read(["update-ref", &head, &commit, ""])?;
+        point("bump.branch");
+        push(context, git, plan, &commit)?;
+        point("bump.push");
+        Ok(commit)
+    });
+    let commit = match result {
+        Ok(commit) => commit,
+        Err(error) => {
+            undo(git, &context.config, &journal, context.progress)?;
+            return Err(error);
+        }
+    };
+    // From here on the bump stands; the rest only brings this clone along.
+    remove_worktree(git)?;
+    follow(context, git, plan, &commit, no_switch)?;
+    point("bump.follow");
+    Journal::remove(git)?;
+    Ok(commit)
+}
+
+/// Makes the release commit in a working tree of its own.
+fn commit(git: &Git, plan: &BumpPlan) -> Result<String> {
+    remove_worktree(git)?;
+    let tree = Journal::worktree(git);
+    git.call(["worktree", "add", "--quiet", "--detach"])
+        .arg(&tree)
+        .arg(&plan.base_commit)
+        .must("git-failed", "check out the base in a working tree of its own")?;
+    for (path, bytes) in &plan.contents {
+        let path = tree.join(path);
+        std::fs::write(&path, bytes).map_err(|error| Error::io("write", &path, &error))?;
+    }
+    let files: Vec<&String> = plan.contents.keys().collect();
+    git.call_in(&tree, ["add", "--"]).args(&files).must("git-failed", "stage the release")?;
+    let subject = format!("chore(release): v{}", plan.new);
+    let output = git.call_in(&tree, ["commit", "--quiet", "-m", &subject]).run()?;
+    if !output.success() {
+        let error =
+            Error::refused("commit-refused", "git did not make the release commit (a hook, or signing)");
+        return Err(output.tail(12).into_iter().fold(error, Error::cause));
+    }
+    let read = |arguments: &[&str]| -> Result<String> {
+        let output = git.call_in(&tree, arguments).must("git-failed", "ask git")?;
+        Ok(output.stdout_text().trim_end_matches(['\n', '\r']).to_owned())
+    };
+    let commit = read(&["rev-parse", "HEAD"])?;
+    let parent = read(&["rev-parse", "HEAD^"])?;
+    let changed = read(&["diff-tree", "--no-commit-id", "--name-only", "-r", "-z", "HEAD"])?;
+    let mut changed: Vec<&str> = changed.split('\0').filter(|path| !path.is_empty()).collect();
+    changed.sort_unstable();
+    if parent != plan.base_commit || !changed.iter().eq(plan.contents.keys()) {
+        let error =
+            Error::refused("commit-differs", "the release commit would hold more or less than the plan")
+                .cause(format!("planned: {}", plan.files.join(", ")))
+                .cause(format!("found: {}", changed.join(", ")));
+        return Err(error.hint("a commit hook changes files; let it leave release commits alone"));
+    }
+    Ok(commit)
+}
+
+fn push(context: &Context<'_>, git: &Git, plan: &BumpPlan, commit: &str) -> Result<()> {
+    let remote = &context.config.remote;
+    let target = format!("refs/heads/{}", plan.branch);
+    let task = context.progress.begin(&format!("pushing {} to {remote}", plan.branch));
+    // The empty expectation: the branch must not exist there.
+    let outcome = git.push(remote, &[(commit.to_owned(), target.clone(), Some(String::new()))], false)?;
+    drop(task);
+    let (error, said) = match outcome {
+        Push::Done => return Ok(()),
+        Push::Rejected(said) => (
+            Error::refused("push-rejected", format!("`{remote}` refused the push of `{}`", plan.branch)),
+            said,
+        ),
+        Push::Failed(said) => (Error::incomplete("push-failed", format!("cannot push to `{remote}`")), said),
+    };
+    // The answer may be lost although the push was not.
+    if git.ls_remote(remote).is_ok_and(|refs| refs.get(&target) == Some(commit)) {
+        return Ok(());
+    }
+    Err(said.into_iter().fold(error, Error::cause))
+}
+
+/// Brings the local base forward and switches to the release branch.
+fn follow(context: &Context<'_>, git: &Git, plan: &BumpPlan, commit: &str, no_switch: bool) -> Result<()> {
+    let remote = &context.config.remote;
+    let tracking = |branch: &str| format!("refs/remotes/{remote}/{branch}");
+    git.read(["update-ref", &tracking(&plan.branch), commit])?;
+    git.read(["update-ref", &tracking(&plan.base), &plan.base_commit])?;
+    advance_base(git, &plan.base, &plan.base_commit, remote)?;
+    git.read(["branch", "--quiet", &format!("--set-upstream-to={remote}/{}", plan.branch), &plan.branch])?;
+    if !no_switch {
+        git.read(["switch", "--quiet", &plan.branch])?;
+    }
+    Ok(())
+}
+
+/// Moves the local base forward to `commit`, working tree included when it is checked out; makes it when missing.
+pub(crate) fn advance_base(git: &Git, base: &str, commit: &str, remote: &str) -> Result<()> {
+    let full = format!("refs/heads/{base}");
+    match git.commit_of(&full)? {
+        None => git.read(["branch", "--quiet", "--track", base, &format!("{remote}/{base}")]).map(|_| ()),
+        Some(local) if local == commit => Ok(()),
+        Some(local) if git.is_ancestor(&local, commit)? => {
+            if git.branch()?.as_deref() == Some(base) {
+                git.read(["merge", "--quiet", "--ff-only", commit]).map(|_| ())
+            } else {
+                git.read(["update-ref", &full, commit, &local]).map(|_| ())
+            }
+        }
+        Some(local) => Err(Error::refused("base-diverged", format!("`{base}` cannot be moved forward"))
+            .cause(format!("local `{local}`"))
+            .cause(format!("remote `{commit}`"))),
+    }
+}

@@ -1,0 +1,15 @@
+//! The steps of the pipeline, in order: bump, build, check, publish, smoke, promote, and rollback.
+//!
+//! Each step asks the world for its own effect first, so a repeated run ends in the same state.
+
+pub mod build;
+pub mod bump;
+pub mod check;
+pub mod gate;
+pub mod init;
+pub mod mark;
+pub mod promote;
+pub mod publish;
+pub mod release;
+pub mod smoke;
+pub mod status;

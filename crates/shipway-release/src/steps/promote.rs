@@ -1,0 +1,224 @@
+//! Makes the same bytes visible in the next channel.
+//!
+//! On a shipway index that moves a reference. On a foreign index it downloads, verifies, uploads and reads
+//! back; the bytes are compared with their digests at every turn.
+
+use serde::Serialize;
+use serde_json::json;
+use shipway_dist::evidence::Verdict;
+use shipway_dist::wire::{Moved, Override, PromotionRequest, ReleaseRecord};
+use shipway_dist::{ChannelName, Manifest, ManifestFile, Sha256};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::evidence::{self, Clocked, Found};
+use crate::ops::foreign::ForeignIndex;
+use crate::ops::process::crash_point;
+use crate::ops::target::Target;
+use crate::steps::build::temporary;
+use crate::steps::publish::{manifest_of, require_record, require_release};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct PromoteRequest {
+    /// The version.
+    pub version: String,
+    /// The target channel.
+    pub to: ChannelName,
+    /// A person's decision to pass over a rule.
+    pub over: Option<Override>,
+    /// Check everything, change nothing.
+    pub dry_run: bool,
+}
+
+/// What a promotion did.
+#[derive(Debug, Clone, Serialize)]
+pub struct PromoteReport {
+    /// The project.
+    pub project: String,
+    /// The version.
+    pub version: String,
+    /// The target channel.
+    pub to: ChannelName,
+    /// Whether anything changed (or would).
+    pub changed: bool,
+    /// The promotion's id at the index; empty on a foreign index and in a dry run.
+    pub id: String,
+    /// The channels whose current release moved.
+    pub moved: Vec<Moved>,
+    /// The files, the same as before.
+    pub files: Vec<ManifestFile>,
+    /// Whether nothing was changed because nothing was to be.
+    pub dry_run: bool,
+}
+
+/// Promotes.
+///
+/// # Errors
+/// When the release is not in the channel before, is blocked, or is not the bytes that the manifest says.
+pub fn promote(context: &Context<'_>, request: &PromoteRequest) -> Result<PromoteReport> {
+    let target = context.target()?;
+    let record = require_record(context, target)?;
+    let release = require_release(&record, &request.version, target)?;
+    let manifest = manifest_of(context, release)?;
+    let clocked = Clocked::start(context);
+    let report = match target {
+        Target::Shipway { client, .. } => {
+            let change = client.promote(&PromotionRequest {
+                project: context.config.name.clone(),
+                version: release.version.clone(),
+                to: request.to.clone(),
+                manifest_digest: manifest.digest(),
+                over: request.over.clone(),
+                dry_run: request.dry_run,
+            })?;
+            crash_point(&context.environment, "promote.done");
+            let after = require_release(&change.project, &release.version, target)?;
+            if after.manifest_digest != manifest.digest() {
+                return Err(Error::refused("bytes-differ", "the index changed bytes during the promotion")
+                    .cause(format!("before `{}`, after `{}`", manifest.digest(), after.manifest_digest)));
+            }
+            report(request, &manifest, change.changed, change.id, change.moved)
+        }
+        Target::Foreign(index) => promote_foreign(context, index, release, &manifest, request)?,
+    };
+    if !request.dry_run {
+        let detail = json!({ "index": target.label(), "id": report.id, "changed": report.changed });
+        let found = Found { detail, channel: Some(request.to.to_string()), ..Found::default() };
+        evidence::record(
+            context,
+            &release.version,
+            &clocked.step("promote", &manifest, Verdict::Passed, found),
+        )?;
+    }
+    Ok(report)
+}
+
+fn report(
+    request: &PromoteRequest,
+    manifest: &Manifest,
+    changed: bool,
+    id: String,
+    moved: Vec<Moved>,
+) -> PromoteReport {
+    PromoteReport {
+        project: manifest.project.to_string(),
+        version: manifest.version.to_string(),
+        to: request.to.clone(),
+        changed,
+        id,
+        moved,
+        files: manifest.files.clone(),
+        dry_run: request.dry_run,
+    }
+}
+
+fn promote_foreign(
+    context: &Context<'_>,
+    index: &ForeignIndex,
+    release: &ReleaseRecord,
+    manifest: &Manifest,
+    request: &PromoteRequest,
+) -> Result<PromoteReport> {
+    let config = &context.config;
+    let to = index.endpoint(&request.to)?;
+    let Some(before) = config.channel_before(&request.to) else {
+        return Err(Error::usage(
+            "first-channel",
+            format!("nothing is promoted to `{}`, the first channel", request.to),
+        )
+        .hint("shipway publish"));
+    };
+    let skips =
+        request.over.as_ref().is_some_and(|over| over.gates.iter().any(|gate| gate == "skip-channel"));
+    let source = if release.channels.contains(before) {
+        before
+    } else {
+        match release.channels.first().filter(|_| skips) {
+            Some(any) => any,
+            None => {
+                return Err(Error::refused(
+                    "not-in-previous-channel",
+                    format!("`{}` {} is not in `{before}`", config.name, release.version),
+                )
+                .hint(format!("shipway promote {} --to {before}", release.version)));
+            }
+        }
+    };
+    refuse_failed_smoke(context, manifest)?;
+    let from = index.endpoint(source)?;
+    let listed = from.files(&config.name)?.unwrap_or_default();
+    let known = to.files(&config.name)?.unwrap_or_default();
+    let folder = temporary()?;
+    let mut changed = false;
+    for file in &manifest.files {
+        let digest = known.iter().find(|one| one.filename == file.filename).map(|one| match one.sha256 {
+            Some(sha256) => Ok(sha256),
+            None => to.fetch_digest(one),
+        });
+        match digest.transpose()? {
+            Some(sha256) if sha256 == file.sha256 => continue,
+            Some(sha256) => return Err(differs(file, &request.to, sha256)),
+            None => {}
+        }
+        changed = true;
+        let Some(found) = listed.iter().find(|one| one.filename == file.filename) else {
+            return Err(Error::refused(
+                "not-in-channel",
+                format!("`{source}` does not list `{}`", file.filename),
+            ));
+        };
+        let path = folder.path().join(&file.filename);
+        let (sha256, _) = from.http.download(&found.url, &path)?;
+        if sha256 != file.sha256 {
+            return Err(differs(file, source, sha256));
+        }
+        if !request.dry_run {
+            let task = context.progress.begin(&format!("promoting {}", file.filename));
+            to.upload_file(&config.name, &path, file)?;
+            drop(task);
+            crash_point(&context.environment, "promote.file");
+        }
+    }
+    if !request.dry_run {
+        for file in &manifest.files {
+            let files = to.files(&config.name)?.unwrap_or_default();
+            let Some(found) = files.iter().find(|one| one.filename == file.filename) else {
+                return Err(Error::incomplete(
+                    "not-visible",
+                    format!("`{}` does not list `{}`", request.to, file.filename),
+                ));
+            };
+            let sha256 = to.fetch_digest(found)?;
+            if sha256 != file.sha256 {
+                return Err(differs(file, &request.to, sha256));
+            }
+        }
+    }
+    Ok(report(request, manifest, changed, String::new(), Vec::new()))
+}
+
+fn differs(file: &ManifestFile, channel: &ChannelName, found: Sha256) -> Error {
+    Error::refused("digest-conflict", format!("`{channel}` holds other bytes as `{}`", file.filename))
+        .cause(format!("manifest sha256 `{}`, found `{found}`", file.sha256))
+        .hint("versions are never overwritten; release the next version")
+}
+
+/// Where the index cannot block, the record beside the project does (row G4).
+fn refuse_failed_smoke(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
+    let statements = evidence::kept(context, manifest)?;
+    let failed = statements
+        .iter()
+        .find(|one| one.predicate.gate == "smoke" && one.predicate.result == Verdict::Failed);
+    match failed {
+        None => Ok(()),
+        Some(statement) => Err(Error::refused(
+            "smoke-failed",
+            format!("{} {} failed its smoke", manifest.project, manifest.version),
+        )
+        .cause(
+            statement.predicate.findings.first().map(|finding| finding.message.clone()).unwrap_or_default(),
+        )
+        .hint("mend it and release the next version")),
+    }
+}

@@ -1,0 +1,439 @@
+//! All steps in order, on this machine: bump, build, gates, base, publish, smoke, promote, tag.
+//!
+//! Every step asks the world for its own effect first, so a run that was killed is finished by the next
+//! one. Without a forge the base branch is moved forward to the release commit once gates have passed.
+
+use serde::Serialize;
+use shipway_dist::wire::ProjectRecord;
+use shipway_dist::{ChannelName, Version};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::ops::git::{Git, Push, RemoteRefs};
+use crate::ops::process::crash_point;
+use crate::steps::build::{BuildRequest, build};
+use crate::steps::bump::{self, BumpRequest};
+use crate::steps::promote::{PromoteRequest, promote};
+use crate::steps::publish::{PublishRequest, publish};
+use crate::steps::smoke::{SmokeRequest, smoke};
+use crate::version::Level;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct ReleaseRequest {
+    /// What to bump, when a new release is begun.
+    pub bump: BumpRequest,
+    /// The last channel to promote to; none for the last of all.
+    pub to: Option<ChannelName>,
+}
+
+/// What a release did.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseReport {
+    /// The project.
+    pub project: String,
+    /// The version; none when there is nothing to release.
+    pub version: Option<String>,
+    /// The version before.
+    pub previous: Option<String>,
+    /// Whether an unfinished release was taken up again.
+    pub resumed: bool,
+    /// The channels that hold it now, in order.
+    pub channels: Vec<ChannelName>,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The release commit.
+    pub commit: Option<String>,
+    /// The simple index that installs it.
+    pub install_from: Option<String>,
+    /// The release compared with, and what could not be compared.
+    pub baseline: Option<Baseline>,
+    /// Whether nothing was changed because nothing was to be.
+    pub dry_run: bool,
+    /// One line when there was nothing to do.
+    pub nothing: Option<String>,
+    /// Milliseconds spent in all, for people.
+    pub duration_ms: u64,
+}
+
+/// The release that this one follows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Baseline {
+    /// Its version.
+    pub version: String,
+    /// Whether it was made without shipway, so that no evidence is asked of it.
+    pub adopted: bool,
+    /// What is not compared with it.
+    pub not_compared: Vec<String>,
+}
+
+/// Releases.
+///
+/// # Errors
+/// The first refusal of any step; run again to resume.
+pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<ReleaseReport> {
+    let started = std::time::Instant::now();
+    let last = request.to.clone().unwrap_or_else(|| context.config.last_channel().clone());
+    if !context.config.channels.contains(&last) {
+        return Err(Error::usage("no-channel", format!("there is no channel `{last}`"))
+            .hint(format!("channels: {}", join(&context.config.channels))));
+    }
+    let git = context.repository()?;
+    let remote = git.ls_remote(&context.config.remote)?;
+    let record = context.target()?.project(&context.config.name)?;
+    let mut report = ReleaseReport {
+        project: context.config.name.to_string(),
+        version: None,
+        previous: None,
+        resumed: false,
+        channels: Vec::new(),
+        tag: None,
+        commit: None,
+        install_from: None,
+        baseline: baseline(context, record.as_ref())?,
+        dry_run: request.bump.dry_run,
+        nothing: None,
+        duration_ms: 0,
+    };
+    let unfinished = find_unfinished(context, &git, &remote, record.as_ref(), &last)?;
+    if unfinished.is_none()
+        && let Some(tag) = released_tag(context, &git, &remote)?
+    {
+        report.nothing = Some(format!("nothing new since {tag}"));
+        report.tag = Some(tag);
+        return Ok(report);
+    }
+    let (version, commit) = match unfinished {
+        Some(found) => {
+            refuse_other_version(&request.bump.level, &found)?;
+            context.progress.done(
+                "resume",
+                &format!("{} {} is unfinished; going on with it", context.config.name, found.version),
+            );
+            report.resumed = true;
+            (found.version, found.commit)
+        }
+        None => {
+            let bumped = bump::bump(context, &request.bump)?;
+            report.previous = Some(bumped.plan.old.clone());
+            let version = bumped
+                .plan
+                .new
+                .parse::<Version>()
+                .map_err(|error| Error::incomplete("internal", error.to_string()))?;
+            (version, bumped.commit.unwrap_or_default())
+        }
+    };
+    report.version = Some(version.to_string());
+    report.commit = Some(commit.clone()).filter(|commit| !commit.is_empty());
+    if request.bump.dry_run {
+        return Ok(report);
+    }
+    crash_point(&context.environment, "release.bumped");
+    carry(context, &git, &version, &commit, &last, &mut report)?;
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// Carries a cut release through to its last channel and its tag.
+fn carry(
+    context: &Context<'_>,
+    git: &Git,
+    version: &Version,
+    commit: &str,
+    last: &ChannelName,
+    report: &mut ReleaseReport,
+) -> Result<()> {
+    let text = version.to_string();
+    let progress = context.progress;
+    let dist = std::path::PathBuf::from("dist");
+    let built =
+        build(context, &BuildRequest { commit: commit.to_owned(), out: dist.clone(), dry_run: false })?;
+    let Some(manifest) = built.manifest else {
+        return Err(Error::incomplete("internal", "the build gave no manifest"));
+    };
+    let names: Vec<&str> = manifest.files.iter().map(|file| file.filename.as_str()).collect();
+    progress.done(
+        "build",
+        &format!("{}{}", names.join(", "), if built.already { " (already built)" } else { "" }),
+    );
+    crash_point(&context.environment, "release.built");
+    let gates = super::gate::run(context, &manifest, &context.config.directory.join(&dist), &[])?;
+    if let Some(error) = super::gate::refusal(&gates) {
+        return Err(error.hint(format!("mend it on `{}`, remove the branch `release/v{text}` (git push {} --delete release/v{text} && git branch -D release/v{text}), and release again", context.config.base_branch, context.config.remote)));
+    }
+    let passed: Vec<&str> = gates.gates.iter().map(|gate| gate.id.as_str()).collect();
+    progress.done("gates", &format!("{} passed", passed.join(", ")));
+    move_base(context, git, commit)?;
+    crash_point(&context.environment, "release.base");
+    let published = publish(context, &PublishRequest { to: None, dist, dry_run: false })?;
+    let word = if published.already { "already there" } else { "visible at once" };
+    progress.done("publish", &format!("{} files in {}, {word}", published.files.len(), published.channel));
+    report.channels.push(published.channel.clone());
+    crash_point(&context.environment, "release.published");
+    let channels: Vec<ChannelName> = context.config.channels.clone();
+    let end = channels.iter().position(|channel| channel == last).unwrap_or(0);
+    for at in 0..end {
+        let (from, to) = (&channels[at], &channels[at + 1]);
+        try_in(context, &text, from)?;
+        let promoted = promote(
+            context,
+            &PromoteRequest { version: text.clone(), to: to.clone(), over: None, dry_run: false },
+        )?;
+        progress.done(
+            "promote",
+            &format!("{to}{}", if promoted.changed { ", the same bytes" } else { " (already there)" }),
+        );
+        report.channels.push(to.clone());
+        crash_point(&context.environment, "release.promoted");
+    }
+    if end + 1 == channels.len() {
+        try_in(context, &text, last)?;
+    }
+    report.install_from = Some(context.target()?.simple(last)?.to_string());
+    let tag = make_tag(context, git, version, commit)?;
+    progress.done("tag", &tag);
+    report.tag = Some(tag);
+    leave_release_branch(context, git)
+}
+
+/// Smokes in a channel unless a statement shows that these bytes passed there.
+fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result<()> {
+    let target = context.target()?;
+    let record = super::publish::require_record(context, target)?;
+    let stored = super::publish::require_release(&record, version, target)?;
+    let manifest = super::publish::manifest_of(context, stored)?;
+    let passed = crate::evidence::kept(context, &manifest)?.iter().any(|statement| {
+        let predicate = &statement.predicate;
+        predicate.gate == "smoke"
+            && predicate.channel.as_deref() == Some(channel.as_str())
+            && predicate.result == shipway_dist::evidence::Verdict::Passed
+    });
+    if passed {
+        context.progress.done("smoke", &format!("{channel} (passed before)"));
+        return Ok(());
+    }
+    let request = SmokeRequest {
+        version: version.to_owned(),
+        from: Some(channel.clone()),
+        sdist: false,
+        dry_run: false,
+    };
+    let report = smoke(context, &request)?;
+    if let Some(error) = super::smoke::refusal(&report) {
+        return Err(error);
+    }
+    let text = format!(
+        "{channel}: {} files installed, {} symbols imported, {} probes passed",
+        report.installed.len(),
+        report.imports.len(),
+        report.probes.len()
+    );
+    context.progress.done("smoke", &text);
+    Ok(())
+}
+
+struct Unfinished {
+    version: Version,
+    commit: String,
+}
+
+/// The release that was cut and has not come to its end: a release branch without its tag.
+fn find_unfinished(
+    context: &Context<'_>,
+    git: &Git,
+    remote: &RemoteRefs,
+    record: Option<&ProjectRecord>,
+    last: &ChannelName,
+) -> Result<Option<Unfinished>> {
+    let config = &context.config;
+    let mut newest: Option<Unfinished> = None;
+    for (name, commit) in &remote.refs {
+        let Some(version) =
+            name.strip_prefix("refs/heads/release/v").and_then(|text| text.parse::<Version>().ok())
+        else {
+            continue;
+        };
+        if newest.as_ref().is_none_or(|found| found.version < version) {
+            newest = Some(Unfinished { version, commit: commit.clone() });
+        }
+    }
+    let Some(found) = newest else { return Ok(None) };
+    let release = record.and_then(|record| {
+        record
+            .releases
+            .iter()
+            .find(|one| one.version.parse::<Version>().is_ok_and(|version| version == found.version))
+    });
+    // A blocked release is over; what mends it is the next version.
+    if release.is_some_and(|release| release.blocked.is_some()) {
+        return Ok(None);
+    }
+    let there = release.is_some_and(|release| release.channels.contains(last));
+    if remote.get(&format!("refs/tags/{}", config.tag_of(&found.version))).is_some() && there {
+        return Ok(None);
+    }
+    if !git.has_object(&found.commit)? {
+        git.fetch_objects(&config.remote, &[format!("refs/heads/release/v{}", found.version)])?;
+    }
+    // A release that the base went past without it was abandoned.
+    let base = remote.get(&format!("refs/heads/{}", config.base_branch)).unwrap_or_default().to_owned();
+    if !base.is_empty() && !git.has_object(&base)? {
+        git.fetch_objects(&config.remote, &[format!("refs/heads/{}", config.base_branch)])?;
+    }
+    if release.is_none()
+        && !git.is_ancestor(&base, &found.commit)?
+        && !git.is_ancestor(&found.commit, &base)?
+    {
+        return Err(Error::refused(
+            "base-moved",
+            format!("`{}` moved on since release/v{} was cut", config.base_branch, found.version),
+        )
+        .cause(format!("base `{base}`, release commit `{}`", found.commit))
+        .hint(format!(
+            "git push {} --delete release/v{} && git branch -D release/v{}; then release again",
+            config.remote, found.version, found.version
+        )));
+    }
+    Ok(Some(found))
+}
+
+fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<()> {
+    if let Level::Exact(text) = level
+        && text.parse::<Version>().is_ok_and(|version| version != found.version)
+    {
+        return Err(Error::refused("unfinished-release", format!("{} is unfinished", found.version))
+            .hint(format!("shipway release {}", found.version)));
+    }
+    Ok(())
+}
+
+/// The tag at the base's commit, when the base is exactly what was released last.
+fn released_tag(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
+    let config = &context.config;
+    let Some(base) = remote.get(&format!("refs/heads/{}", config.base_branch)) else { return Ok(None) };
+    let local = git.commit_of(&format!("refs/heads/{}", config.base_branch))?;
+    if local.is_some_and(|local| local != base) {
+        return Ok(None);
+    }
+    let (before, after) = config.tag.split_once("{version}").unwrap_or_default();
+    let before = before.replace("{name}", config.name.normalized());
+    let is_release = |name: &str| {
+        let text = name.strip_prefix("refs/tags/").map(|name| name.trim_end_matches("^{}"))?;
+        let version = text.strip_prefix(before.as_str())?.strip_suffix(after)?;
+        version.parse::<Version>().ok().map(|_| text.to_owned())
+    };
+    Ok(remote.refs.iter().filter(|(_, commit)| commit == base).find_map(|(name, _)| is_release(name)))
+}
+
+/// Moves the base forward to the release commit, on the remote and here; never forced (row A23).
+fn move_base(context: &Context<'_>, git: &Git, commit: &str) -> Result<()> {
+    let config = &context.config;
+    let full = format!("refs/heads/{}", config.base_branch);
+    let remote = git.ls_remote(&config.remote)?;
+    let on_remote = remote.get(&full).unwrap_or_default().to_owned();
+    let is_in =
+        on_remote == commit || (git.has_object(&on_remote)? && git.is_ancestor(commit, &on_remote)?);
+    if !is_in {
+        match git.push(&config.remote, &[(commit.to_owned(), full.clone(), None)], false)? {
+            Push::Done => {}
+            Push::Rejected(said) => {
+                let error = Error::refused(
+                    "base-push-rejected",
+                    format!("`{}` cannot be moved forward to the release commit", config.base_branch),
+                )
+                .hint(
+                    "protected by a forge? Merge the release branch there, then run `shipway release` again",
+                );
+                return Err(said.into_iter().fold(error, Error::cause));
+            }
+            Push::Failed(said) => {
+                let error = Error::incomplete("push-failed", format!("cannot push to `{}`", config.remote));
+                return Err(said.into_iter().fold(error, Error::cause));
+            }
+        }
+        git.read(["update-ref", &format!("refs/remotes/{}/{}", config.remote, config.base_branch), commit])?;
+        bump::advance_base(git, &config.base_branch, commit, &config.remote)?;
+    }
+    let text = if is_in { "holds the release commit already" } else { "moved forward to the release commit" };
+    context.progress.done("base", &format!("{} {text}", config.base_branch));
+    Ok(())
+}
+
+/// An annotated tag at the release commit, made and pushed after everything else (row A18).
+fn make_tag(context: &Context<'_>, git: &Git, version: &Version, commit: &str) -> Result<String> {
+    let config = &context.config;
+    let tag = config.tag_of(version);
+    let full = format!("refs/tags/{tag}");
+    match git.commit_of(&full)? {
+        Some(found) if found == commit => {}
+        Some(found) => {
+            return Err(Error::refused("tag-elsewhere", format!("the tag `{tag}` stands elsewhere"))
+                .cause(format!("expected `{commit}`, found `{found}`")));
+        }
+        None => {
+            git.read(["tag", "--annotate", "-m", &format!("{} {version}", config.name), &tag, commit])?;
+        }
+    }
+    crash_point(&context.environment, "release.tagged");
+    if git.ls_remote(&config.remote)?.get(&full).is_none() {
+        match git.push(&config.remote, &[(full.clone(), full, Some(String::new()))], false)? {
+            Push::Done => {}
+            Push::Rejected(said) => {
+                let error =
+                    Error::refused("tag-rejected", format!("`{}` refused the tag `{tag}`", config.remote));
+                return Err(said.into_iter().fold(error, Error::cause));
+            }
+            Push::Failed(said) => {
+                let error = Error::incomplete("push-failed", format!("cannot push to `{}`", config.remote));
+                return Err(said.into_iter().fold(error, Error::cause));
+            }
+        }
+    }
+    Ok(tag)
+}
+
+fn leave_release_branch(context: &Context<'_>, git: &Git) -> Result<()> {
+    let branch = git.branch()?.unwrap_or_default();
+    if branch.starts_with("release/v") && git.dirty()?.is_empty() {
+        git.read(["switch", "--quiet", &context.config.base_branch])?;
+    }
+    Ok(())
+}
+
+/// The newest release on the index, which the new one is compared with (row J13).
+fn baseline(context: &Context<'_>, record: Option<&ProjectRecord>) -> Result<Option<Baseline>> {
+    let Some(record) = record else { return Ok(None) };
+    let releases = record.releases.iter().filter(|release| release.blocked.is_none());
+    let newest = releases
+        .filter_map(|release| Some((release.version.parse::<Version>().ok()?, release)))
+        .max_by(|a, b| a.0.cmp(&b.0));
+    let Some((_, newest)) = newest else { return Ok(None) };
+    let has_evidence = match context.target()? {
+        crate::ops::target::Target::Shipway { client, .. } => client
+            .evidence(&context.config.name, &newest.version)?
+            .is_some_and(|list| !list.statements.is_empty()),
+        crate::ops::target::Target::Foreign(_) => false,
+    };
+    let mut not_compared = vec!["public API", "command lines", "defaults"];
+    if !has_evidence {
+        not_compared.push("evidence (it was made without shipway)");
+    }
+    let text = if has_evidence {
+        String::new()
+    } else {
+        ", made without shipway: adopted, no evidence is asked of it".to_owned()
+    };
+    context
+        .progress
+        .done("baseline", &format!("{}{text}; not compared: {}", newest.version, not_compared.join(", ")));
+    Ok(Some(Baseline {
+        version: newest.version.clone(),
+        adopted: !has_evidence,
+        not_compared: not_compared.into_iter().map(str::to_owned).collect(),
+    }))
+}
+
+fn join(channels: &[ChannelName]) -> String {
+    channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(", ")
+}
