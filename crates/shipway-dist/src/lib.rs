@@ -4,6 +4,7 @@
 //! effect. Both the pipeline (`shipway-release`) and the server (`shipway-index`) stand on this crate
 //! and meet only through the types in [`wire`] and [`simple`].
 
+pub mod archive;
 pub mod channel;
 pub mod check;
 pub mod digest;
@@ -14,6 +15,7 @@ pub mod gate;
 pub mod manifest;
 pub mod metadata;
 pub mod name;
+pub mod rules;
 pub mod simple;
 pub mod wire;
 

@@ -1,0 +1,216 @@
+//! An sdist: one pass over the tar, then what it contains.
+
+use std::collections::HashMap;
+use std::io;
+
+use crate::archive::Limits;
+use crate::archive::path::{Clash, Names, check_name};
+use crate::archive::source::ReadAt;
+use crate::archive::tar::{self, Header, Kind, Reader};
+use crate::filename::DistributionFilename;
+use crate::finding::{Findings, shown};
+use crate::rules::{framing, sdist as rules};
+
+/// The largest file that is read into memory.
+const MOST_CAPTURED: u64 = 32 << 20;
+
+/// What was read of an sdist.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// `PKG-INFO` and `pyproject.toml` of the top directory.
+    pub(crate) captured: HashMap<String, Vec<u8>>,
+    /// The names of all members; directories end in `/`.
+    pub(crate) names: Vec<Box<str>>,
+    /// The top directory.
+    pub(crate) top: Option<String>,
+}
+
+struct Link {
+    at: u32,
+    target: String,
+    hard: bool,
+}
+
+/// Judges the framing and the members of an sdist.
+pub(crate) fn read(
+    source: &dyn ReadAt,
+    parsed: Option<&DistributionFilename>,
+    limits: &Limits,
+    findings: &mut Findings,
+) -> io::Result<Contents> {
+    let mut contents = Contents::default();
+    let mut links = Vec::new();
+    match pass(source, limits, &mut contents, &mut links, findings) {
+        Ok(()) => {
+            check_top(&mut contents, parsed, findings);
+            check_names(&contents.names, &links, findings);
+        }
+        Err(stop) => tar::note(stop, findings)?,
+    }
+    Ok(contents)
+}
+
+fn pass(
+    source: &dyn ReadAt,
+    limits: &Limits,
+    contents: &mut Contents,
+    links: &mut Vec<Link>,
+    findings: &mut Findings,
+) -> Result<(), tar::Stop> {
+    let mut reader = Reader::new(source, limits)?;
+    let mut names_length = 0_u64;
+    while let Some(header) = reader.next()? {
+        check_name(&header.name, limits, findings);
+        check_kind(&header, findings);
+        let name = String::from_utf8_lossy(&header.name).into_owned();
+        names_length += name.len() as u64;
+        if names_length > limits.directory {
+            return Err(tar::Stop::Broken(
+                &framing::BOUND,
+                format!("names of more than {} bytes together", limits.directory),
+            ));
+        }
+        let at = contents.names.len() as u32;
+        if matches!(header.kind, Kind::SymbolicLink | Kind::HardLink) {
+            let target = String::from_utf8_lossy(&header.link).into_owned();
+            links.push(Link { at, target, hard: header.kind == Kind::HardLink });
+        }
+        let wanted =
+            name.split_once('/').is_some_and(|(_, rest)| matches!(rest, "PKG-INFO" | "pyproject.toml"));
+        if wanted && header.kind == Kind::File && header.size <= MOST_CAPTURED {
+            let mut bytes = Vec::new();
+            reader.data(|piece| bytes.extend_from_slice(piece))?;
+            contents.captured.insert(name.clone(), bytes);
+        }
+        let directory = header.kind == Kind::Directory && !name.ends_with('/');
+        contents.names.push(if directory { format!("{name}/").into() } else { name.into() });
+    }
+    if let Some((format, member)) = &reader.old_format {
+        findings.member(
+            &framing::TAR_FORMAT,
+            member,
+            format!("the archive is in {format} format, expected pax"),
+        );
+    }
+    Ok(())
+}
+
+fn check_kind(header: &Header, findings: &mut Findings) {
+    let name = String::from_utf8_lossy(&header.name);
+    if let Kind::Other(kind) = header.kind {
+        let what = match kind {
+            b'3' | b'4' => "a device".to_owned(),
+            b'6' => "a FIFO".to_owned(),
+            other => format!("of unknown type `{}`", char::from(other).escape_default()),
+        };
+        findings.member(&framing::TAR_KIND, &name, format!("is {what}"));
+    }
+    if header.mode & 0o7000 != 0 {
+        findings.member(
+            &framing::TAR_MODE,
+            &name,
+            format!("mode {:o} sets the user, the group or the sticky bit", header.mode),
+        );
+    }
+}
+
+fn check_top(contents: &mut Contents, parsed: Option<&DistributionFilename>, findings: &mut Findings) {
+    let mut tops: Vec<&str> = contents.names.iter().filter_map(|name| name.split('/').next()).collect();
+    tops.sort_unstable();
+    tops.dedup();
+    let expected = parsed.map(|parsed| format!("{}-{}", parsed.name_part, parsed.version_part));
+    match tops[..] {
+        [] => findings.push(&rules::TOP_DIRECTORY, "the sdist is empty"),
+        [only] => {
+            if let Some(expected) = expected.as_ref().filter(|expected| *expected != only) {
+                let only = only.to_owned();
+                findings.add(&rules::TOP_DIRECTORY, || {
+                    rules::TOP_DIRECTORY
+                        .finding(format!("the directory is `{}`, expected `{expected}`", shown(&only)))
+                        .differ(expected.as_str(), only.as_str())
+                });
+            }
+            contents.top = Some(only.to_owned());
+        }
+        _ => findings.push(
+            &rules::TOP_DIRECTORY,
+            format!("{} members at the top: `{}`", tops.len(), shown(&tops.join("`, `"))),
+        ),
+    }
+    if contents.top.is_none() {
+        contents.top = expected;
+    }
+}
+
+fn check_names(all: &[Box<str>], links: &[Link], findings: &mut Findings) {
+    let mut names = Names::default();
+    let name_of = |at: u32| all.get(at as usize).map_or("", |name| &**name);
+    for (at, name) in all.iter().enumerate() {
+        match names.add(at as u32, name, name_of) {
+            None => {}
+            // A directory that is listed twice is the same directory to every reader.
+            Some(Clash::Same(other)) if name.ends_with('/') && name_of(other).ends_with('/') => {}
+            Some(Clash::Same(_)) => {
+                findings.member(&framing::TAR_DUPLICATE, name, "two members have this name");
+            }
+            Some(Clash::Folded(other)) => findings.member(
+                &framing::PATH_EQUAL,
+                name,
+                format!("is the same name as `{}` to some file systems", shown(name_of(other))),
+            ),
+        }
+    }
+    for name in all {
+        let clash = names.ancestors(name).find(|&(at, _)| !name_of(at).ends_with('/'));
+        if let Some((_, file)) = clash {
+            findings.member(
+                &framing::PATH_PREFIX,
+                name,
+                format!("lies in `{}`, which is no directory", shown(file)),
+            );
+        }
+    }
+    for link in links {
+        check_link(link, name_of(link.at), all, findings);
+    }
+}
+
+fn check_link(link: &Link, name: &str, all: &[Box<str>], findings: &mut Findings) {
+    let target = shown(&link.target);
+    let mut refuse = |why: &str| {
+        findings.member(&framing::TAR_LINK, name, format!("a link to `{target}`, which {why}"));
+    };
+    if link.target.starts_with('/') || link.target.contains(['\\', ':', '\0']) || link.target.is_empty() {
+        return refuse("is no relative path");
+    }
+    // A hard link names a member; a symbolic link is relative to the directory it lies in.
+    let mut parts: Vec<&str> = if link.hard { Vec::new() } else { name.split('/').collect() };
+    parts.pop();
+    for part in link.target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                if parts.pop().is_none() || parts.is_empty() {
+                    return refuse("leads out of the tree");
+                }
+            }
+            part => parts.push(part),
+        }
+    }
+    let resolved = parts.join("/");
+    let there = |name: &str| {
+        let plain = name.strip_suffix('/').unwrap_or(name);
+        plain == resolved || plain.strip_prefix(resolved.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    };
+    if link.hard {
+        if !all.iter().take(link.at as usize).any(|earlier| **earlier == *resolved) {
+            refuse("is no earlier member");
+        }
+    } else if !all.iter().any(|name| there(name)) {
+        findings.member(
+            &framing::TAR_LINK_MISSING,
+            name,
+            format!("a link to `{target}`, which is no member"),
+        );
+    }
+}
