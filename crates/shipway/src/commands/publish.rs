@@ -1,0 +1,54 @@
+//! `shipway publish`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shipway_release::Result;
+use shipway_release::steps::publish::{PublishRequest, publish};
+
+use crate::commands::channel;
+use crate::output::Outcome;
+use crate::session::{Overrides, Session};
+
+/// Upload the files of the manifest: all become visible together, or none does
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The channel; default: the first
+    #[arg(long, value_name = "CHANNEL")]
+    to: Option<String>,
+    /// The folder with the built files
+    #[arg(long, default_value = "dist", value_name = "DIR")]
+    dist: PathBuf,
+    /// Prove target, credential and files; upload nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// A section of .pypirc to take the credential from
+    #[arg(long, short, value_name = "SECTION")]
+    repository: Option<String>,
+    /// Accepted for twine's sake: identical files always pass, others never
+    #[arg(long, hide = true)]
+    skip_existing: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
+    let context = session.context(&Overrides { section: arguments.repository.clone(), ..Overrides::default() })?;
+    let request = PublishRequest {
+        to: arguments.to.as_deref().map(channel).transpose()?,
+        dist: arguments.dist.clone(),
+        dry_run: arguments.dry_run,
+    };
+    let report = publish(&context, &request)?;
+    let mut outcome = Outcome::new(&report);
+    if arguments.skip_existing {
+        outcome = outcome.say("note: --skip-existing does nothing; identical files always pass, others never");
+    }
+    outcome = outcome.say(match (report.dry_run, report.already) {
+        (true, _) => format!("{} {} would be published to {} on {}", report.project, report.version, report.channel, report.index),
+        (false, true) => format!("{} {} is in {} on {} already", report.project, report.version, report.channel, report.index),
+        (false, false) => format!("published {} {} to {} on {}", report.project, report.version, report.channel, report.index),
+    });
+    for file in &report.files {
+        outcome = outcome.say(format!("  {}  {} ({})", file.sha256, file.filename, file.result));
+    }
+    Ok(outcome.say(format!("next: shipway smoke {}", report.version)))
+}

@@ -1,0 +1,47 @@
+//! `shipway release`
+
+use clap::Args;
+use shipway_release::Result;
+use shipway_release::steps::release::{ReleaseRequest, release};
+
+use crate::commands::bump::LevelArguments;
+use crate::commands::channel;
+use crate::output::Outcome;
+use crate::session::Session;
+
+/// Run all steps in order on this machine; stops at the first refusal, run again to resume
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    level: LevelArguments,
+    /// The last channel to promote to; default: the last
+    #[arg(long, value_name = "CHANNEL")]
+    to: Option<String>,
+    /// Compute and check everything, write nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
+    let bump = arguments.level.request(arguments.dry_run, false)?;
+    let context = session.context(&arguments.level.overrides())?;
+    let to = arguments.to.as_deref().map(channel).transpose()?;
+    let report = release(&context, &ReleaseRequest { bump, to })?;
+    let outcome = Outcome::new(&report);
+    if let Some(nothing) = &report.nothing {
+        return Ok(outcome.say(format!("{}: {nothing}", report.project)));
+    }
+    let version = report.version.clone().unwrap_or_default();
+    if report.dry_run {
+        return Ok(outcome.say(format!("{} {version} would be released; nothing was written", report.project)));
+    }
+    let last = report.channels.last().map(ToString::to_string).unwrap_or_default();
+    let outcome = outcome.say(format!("{} {version} is in {last}", report.project));
+    Ok(match (&report.install_from, context.target()?.is_embedded()) {
+        (Some(url), false) => outcome.say(format!("install it: pip install --index-url {url} {}=={version}", report.project)),
+        _ => outcome.say(format!(
+            "install it: shipway serve --bind 127.0.0.1:8600, then pip install --index-url http://127.0.0.1:8600/{last}/simple/ {}=={version}",
+            report.project
+        )),
+    })
+}

@@ -1,0 +1,131 @@
+//! What every command shares: global options, environment, talk, and the way to the project's context.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+
+use shipway_release::config::{self, Flags};
+use shipway_release::context::Opened;
+use shipway_release::ops::credentials::Ask;
+use shipway_release::ops::secret::Secret;
+use shipway_release::{Context, Environment, Error, Result};
+
+use crate::cli::{Color, Global};
+use crate::embedded::EmbeddedIndex;
+use crate::output::{Style, write_stderr};
+use crate::progress::Talk;
+
+/// What every command shares.
+pub(crate) struct Session {
+    pub(crate) global: Global,
+    pub(crate) environment: Environment,
+    pub(crate) talk: Talk,
+    embedded: EmbeddedIndex,
+}
+
+/// What a command says about configuration besides the global options.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    /// `--base-branch`.
+    pub(crate) base_branch: Option<String>,
+    /// A section of `.pypirc`.
+    pub(crate) section: Option<String>,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Self {
+        let environment = Environment::capture();
+        crate::session::log(&environment, global.verbose);
+        let terminal = std::io::stderr().is_terminal();
+        let colored = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && environment.get("NO_COLOR").is_none(),
+        };
+        let talk = Talk {
+            style: Style::new(colored),
+            steps: global.quiet == 0,
+            spinners: terminal && !global.no_progress && global.quiet == 0,
+            warnings: global.quiet < 2,
+        };
+        let embedded = EmbeddedIndex::new(environment.clone());
+        Self { global, environment, talk, embedded }
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        self.talk.style.clone()
+    }
+
+    /// The folder of the project, absolute.
+    pub(crate) fn directory(&self) -> Result<PathBuf> {
+        self.global.project.canonicalize().map_err(|error| {
+            Error::usage("no-project", format!("cannot open the project `{}`", self.global.project.display()))
+                .cause(error.to_string())
+        })
+    }
+
+    /// The context of the project.
+    pub(crate) fn context(&self, overrides: &Overrides) -> Result<Context<'_>> {
+        self.context_in(&self.directory()?, overrides)
+    }
+
+    /// The context of the project in a folder.
+    pub(crate) fn context_in(&self, directory: &std::path::Path, overrides: &Overrides) -> Result<Context<'_>> {
+        let flags = Flags {
+            name: self.global.name.clone(),
+            index: self.global.index.clone(),
+            base_branch: overrides.base_branch.clone(),
+        };
+        let config = config::load(directory, &self.environment, &flags)?;
+        Ok(Context {
+            config,
+            environment: self.environment.clone(),
+            progress: &self.talk,
+            embedded: &self.embedded,
+            ask: self.may_ask().then_some(self as &dyn Ask),
+            section: overrides.section.clone(),
+            clock: jiff::Timestamp::now,
+            opened: Opened::default(),
+        })
+    }
+
+    fn may_ask(&self) -> bool {
+        !self.global.non_interactive && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Asks before something that others feel at once; without a terminal `--yes` is the answer.
+    pub(crate) fn confirm(&self, question: &str) -> Result<()> {
+        if self.global.yes {
+            return Ok(());
+        }
+        if !self.may_ask() {
+            return Err(Error::refused("needs-answer", format!("{question}? there is nobody to ask")).hint("add --yes"));
+        }
+        write_stderr(&format!("{question}? [y/N]"));
+        let mut answer = String::new();
+        // What cannot be read is not a yes.
+        let _ = std::io::stdin().lock().read_line(&mut answer);
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Error::refused("declined", "not done")),
+        }
+    }
+}
+
+impl Ask for Session {
+    fn password(&self, prompt: &str) -> Option<Secret> {
+        rpassword::prompt_password(format!("{prompt}: ")).ok().filter(|text| !text.is_empty()).map(Secret::new)
+    }
+}
+
+/// Logs to stderr as `SHIPWAY_LOG` or `-v` ask for.
+fn log(environment: &Environment, verbose: u8) {
+    let filter = match (environment.get(config::environment::LOG), verbose) {
+        (Some(filter), _) => filter.to_owned(),
+        (None, 0) => return,
+        (None, 1) => "shipway=info,shipway_index=info,shipway_release=info".to_owned(),
+        (None, _) => "shipway=debug,shipway_index=debug,shipway_release=debug".to_owned(),
+    };
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    // Fails only when a subscriber is set already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
