@@ -1,0 +1,204 @@
+//! The upload of one file through the legacy API, from a staged file to a visible one.
+
+use serde_json::json;
+use shipway_dist::digest::Sha256;
+use shipway_dist::finding::Finding;
+
+use super::file::{self, Expected, Judged};
+use super::form::{Facts, Form};
+use super::names::{judge_filename, judge_version};
+use super::{Candidate, Decision, decide};
+use crate::blobs::Staged;
+use crate::error::IndexError;
+use crate::index::Index;
+use crate::project::{Channel, Membership};
+use crate::store::{self, Entry, NewFile, NewRelease};
+use crate::tokens::{Action, Identity};
+
+/// An upload that arrived whole.
+pub(crate) struct Upload {
+    pub(crate) channel: Channel,
+    pub(crate) form: Form,
+    pub(crate) filename: String,
+    pub(crate) staged: Staged,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    pub(crate) filename: String,
+    pub(crate) sha256: Sha256,
+    pub(crate) project: String,
+    pub(crate) version: String,
+    /// False when the same bytes were there.
+    pub(crate) new: bool,
+    pub(crate) warnings: Vec<Finding>,
+}
+
+impl Index {
+    /// Takes one file into a release of a channel that takes uploads.
+    ///
+    /// # Errors
+    /// Whatever the rules refuse; no row, no blob and no name is left then.
+    pub(crate) async fn upload(&self, who: &Identity, upload: Upload) -> Result<Accepted, IndexError> {
+        let Upload { channel, form, filename, staged } = upload;
+        form.judge_action()?;
+        let name = form.name()?;
+        who.grant()?.require(Action::Upload, Some(name.normalized()), Some(channel.name.as_str()))?;
+        let facts = form.judge()?;
+        let kind = judge_names(&facts, &channel, &filename)?;
+        form.judge_digests(&staged)?;
+
+        // Cheap before expensive: what cannot be taken anyway is not unpacked. Judged again in the
+        // transaction, where nobody else writes.
+        let sha256 = staged.sha256;
+        let candidate = Candidate { version: &facts.version, kind, filename: &filename, sha256 };
+        let mut snapshot = self.store.snapshot().await?;
+        let decision = self.judge_against_index(&mut snapshot, &facts, &candidate).await?;
+        drop(snapshot);
+        let accepted = |new: bool, warnings: Vec<Finding>| Accepted {
+            filename: filename.clone(),
+            sha256,
+            project: facts.name.normalized().to_owned(),
+            version: facts.version.to_string(),
+            new,
+            warnings,
+        };
+        if decision == Decision::Present {
+            return Ok(accepted(false, facts.warnings.clone()));
+        }
+        let expected = Expected {
+            name: facts.name.clone(),
+            version: facts.version.clone(),
+            filename: filename.clone(),
+            kind,
+            requires_python: facts.requires_python.clone(),
+        };
+        let judged = file::judge(staged, expected, facts.warnings.clone()).await?;
+        let placed = self.place(judged).await?;
+        let result = self.commit_upload(who, &facts, &channel, &candidate, &placed).await;
+        let new = match result {
+            Ok(new) => new,
+            Err(error) => {
+                self.discard(&[sha256]).await;
+                return Err(error);
+            }
+        };
+        Ok(accepted(new, placed.warnings))
+    }
+
+    async fn judge_against_index(
+        &self,
+        connection: &mut sqlx::AnyConnection,
+        facts: &Facts,
+        candidate: &Candidate<'_>,
+    ) -> Result<Decision, IndexError> {
+        let project = store::load_project(connection, facts.name.normalized()).await?;
+        let ledger = store::ledger(connection, candidate.filename, &candidate.sha256).await?;
+        decide(project.as_ref(), &ledger, candidate)
+    }
+
+    async fn commit_upload(
+        &self,
+        who: &Identity,
+        facts: &Facts,
+        channel: &Channel,
+        candidate: &Candidate<'_>,
+        judged: &Judged,
+    ) -> Result<bool, IndexError> {
+        let mut write = self.store.write().await?;
+        if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
+            return Ok(false);
+        }
+        // Someone may have removed the blob since: a refused upload of the same bytes does.
+        self.blobs.place(&judged.staged)?;
+        let at = self.clock.text();
+        let normalized = facts.name.normalized();
+        let entry = Entry {
+            at: &at,
+            actor: who.name(),
+            action: "upload",
+            project: normalized,
+            object: candidate.filename,
+            detail: json!({ "channel": channel.name, "sha256": candidate.sha256 }),
+        };
+        let (serial, record) = store::append(&mut write, entry).await?;
+        let release = NewRelease { name: &facts.name, version: &facts.version, commit: None, at: &at };
+        store::upsert_release(&mut write, &release).await?;
+        if let Some((sha256, bytes)) = &judged.metadata {
+            store::insert_metadata(&mut write, sha256, bytes).await?;
+        }
+        let file = NewFile {
+            name: &facts.name,
+            version: &facts.version,
+            filename: candidate.filename,
+            sha256: candidate.sha256,
+            size: judged.staged.size,
+            metadata_sha256: judged.metadata.as_ref().map(|(sha256, _)| *sha256),
+            requires_python: judged.requires_python.as_deref(),
+            at: &at,
+            by: who.name(),
+        };
+        store::insert_file(&mut write, &file).await?;
+        self.faults.pass("upload.rows");
+        let membership = Membership { serial, record };
+        store::insert_membership(&mut write, &channel.name, (normalized, &facts.version), &membership, &at)
+            .await?;
+        store::touch(&mut write, normalized, serial).await?;
+        self.faults.pass("upload.touched");
+        write.commit().await?;
+        self.faults.pass("upload.committed");
+        tracing::info!(
+            project = normalized,
+            version = %facts.version,
+            channel = %channel.name,
+            digest = %candidate.sha256,
+            "uploaded {}",
+            candidate.filename
+        );
+        Ok(true)
+    }
+
+    /// Puts a judged file under its digest, durably.
+    pub(crate) async fn place(&self, judged: Judged) -> Result<Judged, IndexError> {
+        let blobs = self.blobs.clone();
+        let place = move || blobs.place(&judged.staged).map(|_| judged);
+        tokio::task::spawn_blocking(place).await?
+    }
+
+    /// Removes blobs that no row stands on.
+    ///
+    /// A failure leaves garbage, never damage, so it is only logged.
+    pub(crate) async fn discard(&self, digests: &[Sha256]) {
+        if let Err(error) = self.try_discard(digests).await {
+            tracing::warn!(%error, "cannot remove unreferenced files");
+        }
+    }
+
+    async fn try_discard(&self, digests: &[Sha256]) -> Result<(), IndexError> {
+        // Holding the write lock: nobody adds a row for these bytes meanwhile.
+        let mut write = self.store.write().await?;
+        for sha256 in digests {
+            if store::references(&mut write, sha256).await? == 0 {
+                self.blobs.remove(sha256)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn judge_names(
+    facts: &Facts,
+    channel: &Channel,
+    filename: &str,
+) -> Result<shipway_dist::filename::Kind, IndexError> {
+    let (parsed, mut findings) = judge_filename(filename, &facts.name, &facts.version);
+    if let Some(parsed) = &parsed
+        && parsed.kind != facts.kind
+    {
+        let message = format!("`filetype` does not fit `{filename}`");
+        findings.push(Finding::error("form", message).field("filetype"));
+    }
+    findings.extend(judge_version(&facts.version, channel));
+    if findings.is_empty() { Ok(facts.kind) } else { Err(IndexError::Invalid { findings }) }
+}

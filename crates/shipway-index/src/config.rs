@@ -1,0 +1,220 @@
+//! What the index is started with. Everything is passed in: no environment is read here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use shipway_dist::channel::{self, ChannelName};
+
+use crate::error::IndexError;
+
+/// How to run the index.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data directory; created when it is missing.
+    pub data: PathBuf,
+    /// Where the database is; absent: `index.sqlite` in the data directory. Only `sqlite:` URLs so far.
+    pub database: Option<String>,
+    /// Where the files are; absent: `blobs` in the data directory. Only `file:` URLs and paths so far.
+    pub storage: Option<String>,
+    /// Whether readers need no token; absent: only when bound to a loopback address.
+    pub anonymous_read: Option<bool>,
+    /// The channels of a new data directory in order of promotion; empty: dev (takes uploads), staging, stable.
+    pub channels: Vec<ChannelConfig>,
+    /// Where projects come from that the index does not hold itself.
+    pub upstream: Upstream,
+    /// What the index accepts.
+    pub limits: Limits,
+    /// Certificate and key, both PEM; absent: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The clock.
+    pub clock: Clock,
+    /// Faults to inject; nothing by default.
+    pub faults: Faults,
+}
+
+impl Config {
+    /// The defaults over a data directory: no upstream, default channels.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            database: None,
+            storage: None,
+            anonymous_read: None,
+            channels: Vec::new(),
+            upstream: Upstream::Off,
+            limits: Limits::default(),
+            tls: None,
+            clock: Clock::system(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// The channels to create: those configured, else the defaults, of which the first takes uploads.
+    pub(crate) fn channels(&self) -> Vec<ChannelConfig> {
+        if !self.channels.is_empty() {
+            return self.channels.clone();
+        }
+        let default = |(at, name): (usize, &&str)| ChannelConfig {
+            name: name.parse::<ChannelName>().expect("the default channels are channel names"),
+            accepts_uploads: at == 0,
+            local_versions: at == 0,
+        };
+        channel::DEFAULT.iter().enumerate().map(default).collect()
+    }
+
+    /// The path of the SQLite database.
+    ///
+    /// # Errors
+    /// When the URL names another kind of database.
+    pub(crate) fn database_path(&self) -> Result<PathBuf, IndexError> {
+        let Some(text) = &self.database else { return Ok(self.data.join("index.sqlite")) };
+        let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:"));
+        match path {
+            Some(path) if !path.is_empty() && !path.starts_with(":memory:") => Ok(PathBuf::from(path)),
+            Some(_) => Err(IndexError::Config { key: "database", why: "the database must be a file".into() }),
+            None => Err(IndexError::Config {
+                key: "database",
+                why: "only `sqlite:PATH` is supported by this version".into(),
+            }),
+        }
+    }
+
+    /// The folder of the files.
+    ///
+    /// # Errors
+    /// When the URL names another kind of storage.
+    pub(crate) fn storage_path(&self) -> Result<PathBuf, IndexError> {
+        let Some(text) = &self.storage else { return Ok(self.data.join("blobs")) };
+        if let Some(path) = text.strip_prefix("file://") {
+            return Ok(PathBuf::from(path));
+        }
+        if text.contains("://") {
+            let why = "only a path or `file://PATH` is supported by this version".into();
+            return Err(IndexError::Config { key: "storage", why });
+        }
+        Ok(PathBuf::from(text))
+    }
+}
+
+/// A channel to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelConfig {
+    /// Its name.
+    pub name: ChannelName,
+    /// Whether it takes uploads.
+    pub accepts_uploads: bool,
+    /// Whether it takes versions with a local part (`1.0+abc`).
+    pub local_versions: bool,
+}
+
+/// Where projects come from that the index does not hold itself.
+#[derive(Debug, Clone, Default)]
+pub enum Upstream {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// The simple API at this URL; userinfo in it is used as credentials.
+    Url(String),
+    /// What an installer on this machine would use, found out at the first request that needs it.
+    Discover {
+        /// The Python whose pip is asked.
+        python: PathBuf,
+        /// The environment to look into and to run pip in.
+        env: BTreeMap<String, String>,
+    },
+}
+
+/// What the index accepts.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The size of a distribution file in bytes.
+    pub file_size: u64,
+    /// How long an upload may stand still.
+    pub stall: Duration,
+    /// How long an open session is kept after it was last touched.
+    pub session: Duration,
+    /// How long a page of the upstream is believed.
+    pub upstream_page: Duration,
+    /// How old a file in the folder for unfinished uploads must be before a start removes it.
+    pub unfinished: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_size: 1024 * 1024 * 1024,
+            stall: Duration::from_secs(60),
+            session: Duration::from_secs(24 * 60 * 60),
+            upstream_page: Duration::from_secs(60),
+            unfinished: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// Certificate chain and private key.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Says what time it is.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The clock of the system.
+    pub fn system() -> Self {
+        Self(Arc::new(Timestamp::now))
+    }
+
+    /// A clock that asks `now`.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+
+    /// The time as it is stored and shown: RFC 3339 in UTC with six digits of a second (PEP 700).
+    pub(crate) fn text(&self) -> String {
+        time_text(self.now())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A time as it is stored: all texts have the same length, so that they sort as times.
+pub(crate) fn time_text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// Faults that tests inject, to show what a crash or a full disk leaves behind.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    /// Aborts the process when it passes the point of this name.
+    pub crash_at: Option<String>,
+    /// Makes the storage full after this many bytes of one upload.
+    pub disk_full_after: Option<u64>,
+}
+
+impl Faults {
+    /// Passes a point where a crash must leave the state before or after, never between.
+    pub(crate) fn pass(&self, point: &str) {
+        if self.crash_at.as_deref() == Some(point) {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The one error type of the index: what was refused or went wrong, and which status says so.
+//!
+//! It refuses to guess: the mappings to a status and to a code name every variant.
+
+use std::io;
+use std::path::PathBuf;
+
+use http::StatusCode;
+use shipway_dist::digest::Sha256;
+use shipway_dist::finding::Finding;
+use shipway_dist::wire::code;
+
+/// Everything that the index refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// No identity, or one that does not hold.
+    #[error("{why}")]
+    Unauthenticated {
+        /// Which part failed; never the token.
+        why: String,
+    },
+    /// The token does not reach this far.
+    #[error("the token `{name}` is limited to {has}; this needs {needs}")]
+    TokenScope {
+        /// The token's name.
+        name: String,
+        /// What it allows.
+        has: String,
+        /// What was asked for.
+        needs: String,
+    },
+    /// The channel takes no uploads.
+    #[error("channel `{channel}` takes no uploads; upload to {open} and promote")]
+    ChannelClosed {
+        /// The channel.
+        channel: String,
+        /// The channels that take uploads, for people.
+        open: String,
+    },
+    /// There is no such thing, or none that the reader may see.
+    #[error("{what} is not here")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// Other bytes stand under the filename.
+    // The wording avoids every phrase that a client's "skip existing" takes for success (clients.md).
+    #[error(
+        "digest conflict: `{filename}` is held with sha256 {held}, the upload has sha256 {sent}; versions are never overwritten, publish a new version"
+    )]
+    DigestConflict {
+        /// The filename.
+        filename: String,
+        /// The digest that the index holds.
+        held: Sha256,
+        /// The digest of what was sent.
+        sent: Sha256,
+    },
+    /// The filename cannot be used, though no digest differs.
+    #[error("{why}; publish a new version")]
+    FilenameConflict {
+        /// The filename and what stands against it.
+        why: String,
+    },
+    /// The release is published with another set of files, or closed.
+    #[error("{why}")]
+    ReleaseConflict {
+        /// Both sides.
+        why: String,
+    },
+    /// Another session for the release is open with other files.
+    #[error(
+        "another session for `{project}` {version} is open with other files; finish or delete session {id}"
+    )]
+    SessionConflict {
+        /// The project.
+        project: String,
+        /// The version.
+        version: String,
+        /// The open session.
+        id: String,
+    },
+    /// Files of the session are missing.
+    #[error("the session lacks {}", missing.join(", "))]
+    SessionIncomplete {
+        /// The filenames.
+        missing: Vec<String>,
+    },
+    /// The distribution file or the form is not sound.
+    #[error("{}", first_of(findings))]
+    Invalid {
+        /// Everything that is wrong.
+        findings: Vec<Finding>,
+    },
+    /// The request is malformed.
+    #[error("{why}")]
+    BadRequest {
+        /// How.
+        why: String,
+    },
+    /// The body is of a type that the route does not take.
+    #[error("{why}")]
+    UnsupportedType {
+        /// What was expected.
+        why: String,
+    },
+    /// The route does not take the method.
+    #[error("{why}")]
+    Method {
+        /// What to do instead.
+        why: String,
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// No representation that the client accepts.
+    #[error("none of the accepted types is offered: {offered}")]
+    NotAcceptable {
+        /// What is offered.
+        offered: String,
+    },
+    /// The client stopped sending.
+    #[error("the upload stalled for {seconds} seconds")]
+    Stalled {
+        /// How long.
+        seconds: u64,
+    },
+    /// An action of the upload API that standards removed.
+    #[error("`:action` `{action}` was removed from the upload API; upload files with `file_upload`")]
+    RemovedAction {
+        /// The action.
+        action: String,
+    },
+    /// The release is blocked.
+    #[error("`{project}` {version} is blocked: {reason}")]
+    Blocked {
+        /// The project.
+        project: String,
+        /// The version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// The release is not in the channel before the target.
+    #[error("`{project}` {version} is not in `{before}`, the channel before `{to}`; promote it there first")]
+    NotInChannel {
+        /// The project.
+        project: String,
+        /// The version.
+        version: String,
+        /// The channel before.
+        before: String,
+        /// The target.
+        to: String,
+    },
+    /// No earlier release to go back to.
+    #[error(
+        "`{project}` {version} is the only release in {channels}: there is no earlier release to roll back to; `shipway block` takes it out without a replacement"
+    )]
+    NoEarlierRelease {
+        /// The project.
+        project: String,
+        /// The version.
+        version: String,
+        /// The channels concerned.
+        channels: String,
+    },
+    /// The file was removed.
+    #[error("`{filename}` was removed")]
+    Removed {
+        /// The filename.
+        filename: String,
+    },
+    /// Larger than the index accepts.
+    #[error("{what} is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// No space is left on the storage.
+    #[error("no space is left on the index's storage")]
+    StorageFull {
+        /// The original error.
+        #[source]
+        source: io::Error,
+    },
+    /// Upstream failed, or what it gave is not what it promised.
+    #[error("upstream: {why}")]
+    Upstream {
+        /// What went wrong; URLs stand without credentials.
+        why: String,
+    },
+    /// The server is shutting down.
+    #[error("the index is shutting down")]
+    ShuttingDown,
+    /// The configuration cannot be used.
+    #[error("configuration `{key}`: {why}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Database {
+        /// The original error.
+        #[from]
+        source: sqlx::Error,
+    },
+    /// A stored value cannot be read back.
+    #[error("the database holds `{value}` in {place}")]
+    Corrupt {
+        /// Table and column.
+        place: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The database was written by a later shipway.
+    #[error("the database is at migration {found}, this shipway knows {known}; use a newer shipway")]
+    Newer {
+        /// What was found.
+        found: i64,
+        /// What is known.
+        known: i64,
+    },
+    /// A file of the data directory cannot be used.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// The verb.
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The original error.
+        #[source]
+        source: io::Error,
+    },
+    /// The address cannot be bound.
+    #[error("cannot bind `{address}`")]
+    Bind {
+        /// The address.
+        address: String,
+        /// The original error.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate or the key cannot be used.
+    #[error("the TLS certificate or key cannot be used")]
+    Tls {
+        /// The original error.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A task of the server ended early.
+    #[error("a task of the index failed")]
+    Task {
+        /// The original error.
+        #[from]
+        source: tokio::task::JoinError,
+    },
+    /// A value could not be encoded or decoded.
+    #[error("a document could not be encoded")]
+    Json {
+        /// The original error.
+        #[from]
+        source: serde_json::Error,
+    },
+}
+
+fn first_of(findings: &[Finding]) -> String {
+    match findings {
+        [] => "the distribution file is not sound".to_owned(),
+        [only] => only.message.clone(),
+        [first, rest @ ..] => format!("{} (and {} more)", first.message, rest.len()),
+    }
+}
+
+impl IndexError {
+    /// Wraps an error of the file system; a full disk becomes [`IndexError::StorageFull`].
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull { source },
+            _ => Self::Io { action, path, source },
+        }
+    }
+
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
+        Self::NotFound { what: what.into() }
+    }
+
+    pub(crate) fn bad_request(why: impl Into<String>) -> Self {
+        Self::BadRequest { why: why.into() }
+    }
+
+    /// The status that says so over HTTP.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::TokenScope { .. } | Self::ChannelClosed { .. } | Self::Blocked { .. } => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            // 422 and not 409: skip options of clients take 409 for success.
+            Self::DigestConflict { .. }
+            | Self::FilenameConflict { .. }
+            | Self::ReleaseConflict { .. }
+            | Self::SessionConflict { .. }
+            | Self::SessionIncomplete { .. }
+            | Self::NotInChannel { .. }
+            | Self::NoEarlierRelease { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::UnsupportedType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
+            Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::RemovedAction { .. } | Self::Removed { .. } => StatusCode::GONE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database { source } if is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Config { .. }
+            | Self::Database { .. }
+            | Self::Corrupt { .. }
+            | Self::Newer { .. }
+            | Self::Io { .. }
+            | Self::Bind { .. }
+            | Self::Tls { .. }
+            | Self::Task { .. }
+            | Self::Json { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The stable code for programs; see [`shipway_dist::wire::code`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated { .. } => code::UNAUTHENTICATED,
+            Self::TokenScope { .. } => code::TOKEN_SCOPE,
+            Self::ChannelClosed { .. } => code::CHANNEL_CLOSED,
+            Self::NotFound { .. } => code::NOT_FOUND,
+            Self::DigestConflict { .. } | Self::FilenameConflict { .. } => code::DIGEST_CONFLICT,
+            Self::ReleaseConflict { .. } => code::RELEASE_CONFLICT,
+            Self::SessionConflict { .. } => code::SESSION_CONFLICT,
+            Self::SessionIncomplete { .. } => code::SESSION_INCOMPLETE,
+            Self::Invalid { .. } => code::INVALID_DISTRIBUTION,
+            Self::BadRequest { .. }
+            | Self::UnsupportedType { .. }
+            | Self::Method { .. }
+            | Self::NotAcceptable { .. }
+            | Self::Stalled { .. }
+            | Self::RemovedAction { .. } => code::BAD_REQUEST,
+            Self::Blocked { .. } => code::BLOCKED,
+            Self::NotInChannel { .. } => code::NOT_IN_CHANNEL,
+            Self::NoEarlierRelease { .. } => code::NO_EARLIER_RELEASE,
+            Self::Removed { .. } => code::REMOVED,
+            Self::TooLarge { .. } => code::TOO_LARGE,
+            Self::StorageFull { .. } => code::STORAGE_FULL,
+            Self::Upstream { .. } => UPSTREAM_FAILED,
+            Self::Database { source } if is_full(source) => code::STORAGE_FULL,
+            Self::ShuttingDown
+            | Self::Config { .. }
+            | Self::Database { .. }
+            | Self::Corrupt { .. }
+            | Self::Newer { .. }
+            | Self::Io { .. }
+            | Self::Bind { .. }
+            | Self::Tls { .. }
+            | Self::Task { .. }
+            | Self::Json { .. } => code::INTERNAL,
+        }
+    }
+
+    /// All findings, where the refusal has several.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Invalid { findings } => findings,
+            _ => &[],
+        }
+    }
+}
+
+/// 502: upstream could not answer, or answered wrongly.
+pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
+
+// SQLITE_FULL, as SQLite names it (primary result code 13).
+fn is_full(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "13"))
+}

@@ -1,0 +1,100 @@
+//! The routes. Handlers extract, call and encode; every rule is elsewhere.
+
+mod answer;
+mod api;
+mod auth;
+mod files;
+mod negotiate;
+mod operations;
+mod ranges;
+mod simple;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+
+use crate::error::IndexError;
+use crate::index::Index;
+
+use answer::Failure;
+
+/// What every handler sees.
+pub(crate) struct Shared {
+    pub(crate) index: Index,
+    pub(crate) metrics: operations::Metrics,
+}
+
+pub(crate) type App = Arc<Shared>;
+
+/// What a handler gives.
+type Answer = Result<Response, Failure>;
+
+/// All routes over an index.
+pub(crate) fn router(index: Index) -> (Router, App) {
+    let shared = Arc::new(Shared { index, metrics: operations::Metrics::default() });
+    let simple = |prefix: &str| {
+        let list = get(simple::list).post(simple::wrong_method);
+        let project = get(simple::project).post(simple::wrong_method);
+        Router::new()
+            .route(&format!("/{{channel}}/{prefix}"), get(simple::slash).post(simple::wrong_method))
+            .route(&format!("/{{channel}}/{prefix}/"), list)
+            .route(
+                &format!("/{{channel}}/{prefix}/{{project}}"),
+                get(simple::slash).post(simple::wrong_method),
+            )
+            .route(&format!("/{{channel}}/{prefix}/{{project}}/"), project)
+    };
+    let api = Router::new()
+        .route("/channels", get(api::channels))
+        .route("/projects/{project}", get(api::project))
+        .route("/projects/{project}/releases/{version}/evidence", get(api::evidence).post(api::add_evidence))
+        .route("/preflight", post(api::preflight))
+        .route("/sessions", post(api::begin_session))
+        .route("/sessions/{id}", get(api::session))
+        .route("/sessions/{id}", delete(api::delete_session))
+        .route("/sessions/{id}/files/{filename}", put(api::put_file))
+        .route("/sessions/{id}/publish", post(api::publish))
+        .route("/promotions", post(api::promote))
+        .route("/rollbacks", post(api::roll_back))
+        .route("/yanks", post(api::yank))
+        .route("/blocks", post(api::block));
+    let router = Router::new()
+        .route("/", get(operations::home))
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+        .route("/files/{sha256}/{filename}", get(files::file))
+        .nest("/api/v1", api)
+        .merge(simple("simple"))
+        .merge(simple("+simple"))
+        .route("/{channel}", get(simple::slash).post(upload::upload))
+        .route("/{channel}/", get(simple::channel).post(upload::upload))
+        .route("/{channel}/legacy", post(upload::upload))
+        .route("/{channel}/legacy/", post(upload::upload))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(shared.clone(), answer::finish))
+        .with_state(shared.clone());
+    (router, shared)
+}
+
+async fn no_route() -> Failure {
+    Failure(IndexError::not_found("this path"))
+}
+
+async fn no_method(request: Request) -> Failure {
+    let why = format!("{} is not taken here", request.method());
+    Failure(IndexError::Method { why, allow: "" })
+}
+
+/// Runs a change to its end even when the client goes away.
+async fn detached<T: Send + 'static>(
+    future: impl Future<Output = Result<T, IndexError>> + Send + 'static,
+) -> Result<T, IndexError> {
+    tokio::spawn(future).await?
+}

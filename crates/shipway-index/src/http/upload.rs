@@ -1,0 +1,252 @@
+//! `POST /{channel}/`: the legacy upload API of twine, uv, poetry, pdm, hatch and flit.
+//!
+//! Reads the form, streams the file to the storage while hashing, and hands both to [`crate::accept`].
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use multer::{Field, Multipart};
+use serde::Serialize;
+use shipway_dist::digest::Sha256;
+use shipway_dist::finding::Finding;
+
+use super::{Answer, App, auth, detached, negotiate};
+use crate::accept::form::Form;
+use crate::accept::{Accepted, Upload};
+use crate::blobs::{Blobs, Staged};
+use crate::error::IndexError;
+use crate::project::{Channel, encode_segment};
+use crate::tokens::{Action, Identity};
+
+/// More parts than this no client sends: a form has one for each classifier, requirement and the like.
+const PARTS: usize = 20_000;
+/// All text fields together; the long description is the big one.
+const TEXT: usize = 16 * 1024 * 1024;
+
+pub(super) async fn upload(
+    State(app): State<App>,
+    Path(channel): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let mut body = Box::pin(stalling(body, app.index.limits.stall));
+    let result = receive(&app, &channel, query.as_deref(), &headers, &mut body).await;
+    let (who, upload) = match result {
+        Ok(received) => received,
+        Err(error) => {
+            drain(&mut body).await;
+            return Err(error.into());
+        }
+    };
+    drop(body);
+    let accepted = detached(async move { app.index.upload(&who, upload).await }).await?;
+    Ok(answer(&accepted, &headers))
+}
+
+async fn receive<S>(
+    app: &App,
+    channel: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &mut S,
+) -> Result<(Identity, Upload), IndexError>
+where
+    S: Stream<Item = Result<Bytes, IndexError>> + Unpin + Send,
+{
+    let who = auth::identify(app, headers).await?;
+    let channel = permitted(app, &who, channel).await?;
+    let limit = app.index.limits.file_size;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit.saturating_add(TEXT as u64)) {
+        return Err(IndexError::TooLarge { what: "the upload".to_owned(), limit });
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(content_type).map_err(|_| IndexError::UnsupportedType {
+        why: "expected `multipart/form-data` with a boundary".to_owned(),
+    })?;
+    let (form, content) = read_form(&app.index.blobs, limit, query, Multipart::new(body, boundary)).await?;
+    let Some((filename, staged)) = content else {
+        form.judge_action()?;
+        return Err(IndexError::bad_request("the form has no `content`, the file itself"));
+    };
+    Ok((who, Upload { channel, form, filename, staged }))
+}
+
+/// The channel, if this token may upload to it. The project is judged as soon as the form names it.
+async fn permitted(app: &App, who: &Identity, name: &str) -> Result<Channel, IndexError> {
+    let grant = who.grant()?;
+    let channel = app.index.channel(who, name).await?;
+    grant.require(Action::Upload, None, Some(channel.name.as_str()))?;
+    if !channel.accepts_uploads {
+        let channels = app.index.cache.channels(&app.index.store).await?;
+        return Err(crate::index::closed(&channel, &channels));
+    }
+    Ok(channel)
+}
+
+async fn read_form(
+    blobs: &Blobs,
+    limit: u64,
+    query: Option<&str>,
+    mut multipart: Multipart<'_>,
+) -> Result<(Form, Option<(String, Staged)>), IndexError> {
+    let mut form = Form::default();
+    let mut content = None;
+    let (mut parts, mut text) = (0, 0);
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if name == ":action" {
+            form.push(name.into_owned(), value.into_owned());
+        }
+    }
+    while let Some(field) = multipart.next_field().await.map_err(broken)? {
+        parts += 1;
+        if parts > PARTS {
+            return Err(IndexError::bad_request(format!("the form has more than {PARTS} parts")));
+        }
+        let name =
+            field.name().map(str::to_owned).ok_or_else(|| IndexError::bad_request("a part has no name"))?;
+        if name == "content" {
+            if content.is_some() {
+                return Err(IndexError::bad_request("`content` is given twice"));
+            }
+            content = Some(read_file(blobs, limit, field).await?);
+            continue;
+        }
+        if field.file_name().is_some() && name != "gpg_signature" {
+            let name: String = name.chars().take(80).collect();
+            return Err(IndexError::bad_request(format!("`{name}` must not be a file")));
+        }
+        let value = read_text(&name, field, &mut text).await?;
+        form.push(name, value);
+    }
+    Ok((form, content))
+}
+
+async fn read_file(blobs: &Blobs, limit: u64, mut field: Field<'_>) -> Result<(String, Staged), IndexError> {
+    let filename = field.file_name().map(str::to_owned);
+    let filename =
+        filename.ok_or_else(|| IndexError::bad_request("`content` must be a file, with a filename"))?;
+    if field.content_type().is_some_and(|kind| kind.type_() == "image") {
+        return Err(IndexError::bad_request("`content` is declared as an image"));
+    }
+    let mut staging = blobs.stage(limit);
+    while let Some(bytes) = field.chunk().await.map_err(broken)? {
+        staging.push(bytes).await?;
+    }
+    Ok((filename, staging.finish().await?))
+}
+
+async fn read_text(name: &str, mut field: Field<'_>, total: &mut usize) -> Result<String, IndexError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        *total += chunk.len();
+        if *total > TEXT {
+            return Err(IndexError::TooLarge {
+                what: "the form without its file".to_owned(),
+                limit: TEXT as u64,
+            });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let name: String = name.chars().take(80).collect();
+    let text =
+        String::from_utf8(bytes).map_err(|_| IndexError::bad_request(format!("`{name}` is not UTF-8")))?;
+    if text.contains('\0') {
+        return Err(IndexError::bad_request(format!("`{name}` holds a NUL character")));
+    }
+    Ok(text)
+}
+
+/// An error of the form; one of the body below it comes out as it is.
+fn broken(error: multer::Error) -> IndexError {
+    match error {
+        multer::Error::StreamReadFailed(source) => match source.downcast::<IndexError>() {
+            Ok(source) => *source,
+            Err(source) => IndexError::bad_request(format!("the upload broke off: {source}")),
+        },
+        other => IndexError::bad_request(format!("the form cannot be read: {other}")),
+    }
+}
+
+/// The body, as long as it does not stand still.
+pub(super) fn stalling(body: Body, limit: Duration) -> impl Stream<Item = Result<Bytes, IndexError>> + Send {
+    let stream = body.into_data_stream();
+    futures_util::stream::unfold((stream, false), move |(mut stream, ended)| async move {
+        if ended {
+            return None;
+        }
+        match tokio::time::timeout(limit, stream.next()).await {
+            Err(_) => Some((Err(IndexError::Stalled { seconds: limit.as_secs() }), (stream, true))),
+            Ok(None) => None,
+            Ok(Some(Ok(bytes))) => Some((Ok(bytes), (stream, false))),
+            Ok(Some(Err(error))) => {
+                let error = IndexError::bad_request(format!("the upload broke off: {error}"));
+                Some((Err(error), (stream, true)))
+            }
+        }
+    })
+}
+
+/// Reads on for a while after a refusal: a client that is still sending would see a broken connection
+/// instead of the answer.
+pub(super) async fn drain(body: &mut (impl Stream<Item = Result<Bytes, IndexError>> + Unpin)) {
+    let read = async {
+        let mut left: usize = 256 * 1024 * 1024;
+        while let Some(Ok(bytes)) = body.next().await {
+            left = left.saturating_sub(bytes.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(20), read).await;
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    ok: bool,
+    filename: &'a str,
+    project: &'a str,
+    version: &'a str,
+    sha256: Sha256,
+    url: String,
+    /// False when the same bytes were there before.
+    new: bool,
+    warnings: &'a [Finding],
+}
+
+fn answer(accepted: &Accepted, headers: &HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if negotiate::best(accept, &["text/plain", "application/json"]) == Some("application/json") {
+        let document = Document {
+            schema: "shipway.index.upload/1",
+            ok: true,
+            filename: &accepted.filename,
+            project: &accepted.project,
+            version: &accepted.version,
+            sha256: accepted.sha256,
+            url: format!("/files/{}/{}", accepted.sha256, encode_segment(&accepted.filename)),
+            new: accepted.new,
+            warnings: &accepted.warnings,
+        };
+        let mut response = serde_json::to_string(&document).unwrap_or_default().into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return response;
+    }
+    let mut text = match accepted.new {
+        true => format!("uploaded `{}`, sha256 {}\n", accepted.filename, accepted.sha256),
+        false => format!("`{}` is already present with the same bytes\n", accepted.filename),
+    };
+    for warning in &accepted.warnings {
+        text.push_str(&format!("warning: {}\n", warning.message));
+    }
+    text.into_response()
+}

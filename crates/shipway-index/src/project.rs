@@ -1,0 +1,185 @@
+//! A project as the index holds it: releases, files, and which channels list them.
+//!
+//! A plain value, read in one transaction. The rules of [`crate::channels`] and [`crate::accept`] judge
+//! it and change it in memory; the store writes what they decided. It knows nothing of HTTP or SQL.
+
+use std::collections::BTreeMap;
+
+use pep440_rs::Version;
+use shipway_dist::channel::ChannelName;
+use shipway_dist::digest::Sha256;
+use shipway_dist::manifest::digest_of_files;
+use shipway_dist::name::ProjectName;
+use shipway_dist::wire::{FileRecord, ProjectChannel, ProjectRecord, ReleaseRecord};
+
+/// A channel of the index. The list of them stands in order of promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Channel {
+    pub(crate) name: ChannelName,
+    pub(crate) accepts_uploads: bool,
+    pub(crate) local_versions: bool,
+}
+
+/// A project.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    pub(crate) name: ProjectName,
+    /// By version, oldest first.
+    pub(crate) releases: Vec<Release>,
+}
+
+/// A release.
+#[derive(Debug, Clone)]
+pub(crate) struct Release {
+    pub(crate) version: Version,
+    pub(crate) commit: Option<String>,
+    pub(crate) blocked: Option<String>,
+    /// When it was promoted for the first time; no file is added from then on.
+    pub(crate) closed_at: Option<String>,
+    /// By filename; removed ones included.
+    pub(crate) files: Vec<StoredFile>,
+    pub(crate) channels: BTreeMap<ChannelName, Membership>,
+}
+
+/// That a channel lists a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// Orders the releases of a channel: the last one that is not blocked is current.
+    pub(crate) serial: i64,
+    /// The id of the promotion or upload that brought it.
+    pub(crate) record: String,
+}
+
+/// A file.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredFile {
+    pub(crate) filename: String,
+    pub(crate) sha256: Sha256,
+    pub(crate) size: u64,
+    pub(crate) metadata_sha256: Option<Sha256>,
+    pub(crate) requires_python: Option<String>,
+    pub(crate) uploaded_at: String,
+    pub(crate) yanked: Option<String>,
+    pub(crate) removed: bool,
+}
+
+/// The version without trailing zeros, as a key: equal exactly when the versions are (PEP 440).
+pub(crate) fn version_key(version: &Version) -> String {
+    let numbers = version.release();
+    let significant = numbers.iter().rposition(|number| *number != 0).map_or(1, |last| last + 1);
+    version.clone().with_release(numbers[..significant].iter().copied()).to_string()
+}
+
+impl Project {
+    pub(crate) fn release(&self, version: &Version) -> Option<&Release> {
+        self.releases.iter().find(|release| release.version == *version)
+    }
+
+    pub(crate) fn release_mut(&mut self, version: &Version) -> Option<&mut Release> {
+        self.releases.iter_mut().find(|release| release.version == *version)
+    }
+
+    /// The file of that name that was not removed.
+    pub(crate) fn file(&self, filename: &str) -> Option<(&Release, &StoredFile)> {
+        self.releases.iter().find_map(|release| {
+            release.files.iter().find(|file| file.filename == filename).map(|file| (release, file))
+        })
+    }
+
+    /// The releases of a channel that are not blocked, in order of promotion.
+    pub(crate) fn listed(&self, channel: &ChannelName) -> Vec<&Release> {
+        let mut listed: Vec<_> = self
+            .releases
+            .iter()
+            .filter(|release| release.blocked.is_none())
+            .filter_map(|release| release.channels.get(channel).map(|at| (at.serial, release)))
+            .collect();
+        listed.sort_by_key(|(serial, _)| *serial);
+        listed.into_iter().map(|(_, release)| release).collect()
+    }
+
+    /// The last release promoted into a channel that is not blocked.
+    pub(crate) fn current(&self, channel: &ChannelName) -> Option<&Release> {
+        self.listed(channel).pop()
+    }
+
+    /// The project as the pipeline reads it.
+    pub(crate) fn record(&self, channels: &[Channel]) -> ProjectRecord {
+        let channel = |channel: &Channel| ProjectChannel {
+            name: channel.name.clone(),
+            current: self.current(&channel.name).map(|release| release.version.to_string()),
+            versions: self.listed(&channel.name).iter().map(|release| release.version.to_string()).collect(),
+        };
+        ProjectRecord {
+            schema: "shipway.index.project/1".to_owned(),
+            ok: true,
+            project: self.name.clone(),
+            channels: channels.iter().map(channel).collect(),
+            releases: self.releases.iter().map(|release| release.record(channels)).collect(),
+        }
+    }
+}
+
+impl Release {
+    /// The files that were not removed.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &StoredFile> {
+        self.files.iter().filter(|file| !file.removed)
+    }
+
+    pub(crate) fn manifest_digest(&self) -> Sha256 {
+        digest_of_files(self.present().map(|file| (file.filename.as_str(), file.sha256)))
+    }
+
+    fn record(&self, channels: &[Channel]) -> ReleaseRecord {
+        let file = |file: &StoredFile| FileRecord {
+            filename: file.filename.clone(),
+            sha256: file.sha256,
+            size: file.size,
+            uploaded_at: file.uploaded_at.clone(),
+            url: format!("/files/{}/{}", file.sha256, encode_segment(&file.filename)),
+            yanked: file.yanked.clone(),
+        };
+        let files: Vec<_> = self.present().map(file).collect();
+        let holding = channels.iter().map(|channel| &channel.name);
+        ReleaseRecord {
+            version: self.version.to_string(),
+            manifest_digest: self.manifest_digest(),
+            channels: holding.filter(|name| self.channels.contains_key(*name)).cloned().collect(),
+            commit: self.commit.clone(),
+            blocked: self.blocked.clone(),
+            yanked: !files.is_empty() && files.iter().all(|file| file.yanked.is_some()),
+            files,
+        }
+    }
+}
+
+// What may stand in a path segment (RFC 3986) and means the same to every client; `+` is encoded because
+// some decode it to a space.
+const SEGMENT: percent_encoding::AsciiSet =
+    percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'!');
+
+/// A filename as a path segment.
+pub(crate) fn encode_segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, &SEGMENT).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_versions_have_one_key() {
+        let key = |text: &str| version_key(&text.parse().unwrap());
+        assert_eq!(key("1.0"), key("1.0.0"));
+        assert_eq!(key("0"), key("0.0"));
+        assert_eq!(key("1!2.0rc1"), key("1!2rc1"));
+        assert_ne!(key("1.0.1"), key("1.0"));
+        assert_ne!(key("1.0+a"), key("1.0"));
+        assert_eq!(key("10.0"), "10");
+    }
+
+    #[test]
+    fn plus_is_encoded() {
+        assert_eq!(encode_segment("a_b-1.0+l.1-py3.whl"), "a_b-1.0%2Bl.1-py3.whl");
+    }
+}

@@ -1,0 +1,204 @@
+//! The server: binds, accepts, serves, and shuts down without cutting a request off.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Config, TlsFiles};
+use crate::error::IndexError;
+use crate::http::{self, App};
+use crate::index::{Access, Index};
+use crate::tokens::{self, Secret};
+
+/// How long requests in flight may take after a shutdown began.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A server that runs until [`Running::shutdown`].
+pub struct Running {
+    address: SocketAddr,
+    secure: bool,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+    app: App,
+}
+
+/// An index of this process alone, on a loopback port.
+pub struct Embedded {
+    /// The server.
+    pub running: Running,
+    /// A token that allows everything and holds as long as the server runs; it is stored nowhere.
+    pub token: Secret,
+}
+
+/// Binds `address` (`HOST:PORT`) and starts the server.
+///
+/// # Errors
+/// When the address cannot be bound or the data directory not be used.
+pub async fn start(config: Config, address: &str) -> Result<Running, IndexError> {
+    let bind = |source| IndexError::Bind { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    serve(config, listener).await
+}
+
+/// Starts the server on a listener.
+///
+/// # Errors
+/// When the data directory cannot be used.
+pub async fn serve(config: Config, listener: TcpListener) -> Result<Running, IndexError> {
+    run(config, listener, None).await
+}
+
+/// Starts an index on a free loopback port, with a token that holds in this process alone.
+///
+/// # Errors
+/// When the data directory cannot be used.
+pub async fn embedded(config: Config) -> Result<Embedded, IndexError> {
+    let address = "127.0.0.1:0";
+    let bind = |source| IndexError::Bind { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let (token, hash) = tokens::ephemeral();
+    let running = run(config, listener, Some(hash)).await?;
+    Ok(Embedded { running, token })
+}
+
+async fn run(
+    config: Config,
+    listener: TcpListener,
+    ephemeral: Option<shipway_dist::Sha256>,
+) -> Result<Running, IndexError> {
+    let unbound = |source| IndexError::Bind { address: "the listener".to_owned(), source };
+    let address = listener.local_addr().map_err(unbound)?;
+    let tls = config.tls.as_ref().map(acceptor).transpose()?;
+    let anonymous_read = config.anonymous_read.unwrap_or(address.ip().is_loopback());
+    let index = Index::open(&config, Access { anonymous_read, ephemeral }).await?;
+    let (router, app) = http::router(index);
+    let secure = tls.is_some();
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(accept(listener, router, tls, stopped));
+    tracing::info!(%address, secure, anonymous_read, "serving");
+    Ok(Running { address, secure, stop, task, app })
+}
+
+impl Running {
+    /// The address that it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The root of the index, without a slash at the end.
+    pub fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Takes no further connection, lets the requests in flight end, and closes the database.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the server ended early");
+        }
+        self.app.index.store.close().await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let graceful = Arc::new(GracefulShutdown::new());
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        };
+        // Collects what ended, so that the set does not grow.
+        while connections.try_join_next().is_some() {}
+        match stream {
+            Ok((stream, _)) => {
+                let watcher = graceful.watcher();
+                connections.spawn(connection(stream, router.clone(), tls.clone(), watcher));
+            }
+            Err(error) => {
+                // Out of file descriptors, for example: wait for some to be given back.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    if let Some(graceful) = Arc::into_inner(graceful)
+        && tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err()
+    {
+        tracing::warn!("requests in flight were cut off after {} seconds", GRACE.as_secs());
+    }
+    connections.shutdown().await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return serve_connection(stream, router, watcher).await };
+    match tokio::time::timeout(Duration::from_secs(20), tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve_connection(stream, router, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
+        Err(_) => tracing::debug!("the TLS handshake took too long"),
+    }
+}
+
+async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// Chooses ring for every TLS connection of this process, unless something was chosen.
+pub(crate) fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, IndexError> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    install_crypto();
+    let unreadable = |key: &'static str, why: rustls::pki_types::pem::Error| IndexError::Config {
+        key,
+        why: why.to_string(),
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable("tls-cert", error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unreadable("tls-key", error))?;
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|source| IndexError::Tls { source })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

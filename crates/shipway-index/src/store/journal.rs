@@ -1,0 +1,63 @@
+//! The journal: one row a change, appended in the transaction that makes the change.
+
+use sqlx::{AnyConnection, Row as _};
+
+use crate::error::IndexError;
+
+/// What happened.
+pub(crate) struct Entry<'a> {
+    pub(crate) at: &'a str,
+    pub(crate) actor: &'a str,
+    pub(crate) action: &'static str,
+    /// The normalized name; empty where no project is concerned.
+    pub(crate) project: &'a str,
+    /// What the action was done to.
+    pub(crate) object: &'a str,
+    pub(crate) detail: serde_json::Value,
+}
+
+/// Appends an entry and returns its serial and its id.
+pub(crate) async fn append(
+    connection: &mut AnyConnection,
+    entry: Entry<'_>,
+) -> Result<(i64, String), IndexError> {
+    let row = sqlx::query("UPDATE state SET serial = serial + 1 WHERE id = 1 RETURNING serial")
+        .fetch_one(&mut *connection)
+        .await?;
+    let serial: i64 = row.try_get("serial")?;
+    let id = crate::random::id();
+    sqlx::query(
+        "INSERT INTO journal (serial, id, at, actor, action, project, object, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(serial)
+    .bind(id.clone())
+    .bind(entry.at)
+    .bind(entry.actor)
+    .bind(entry.action)
+    .bind(entry.project)
+    .bind(entry.object)
+    .bind(entry.detail.to_string())
+    .execute(connection)
+    .await?;
+    Ok((serial, id))
+}
+
+/// The id of the last entry of an action on an object.
+pub(crate) async fn last_record(
+    connection: &mut AnyConnection,
+    project: &str,
+    object: &str,
+    action: &str,
+) -> Result<Option<String>, IndexError> {
+    let row = sqlx::query(
+        "SELECT id FROM journal WHERE project = $1 AND object = $2 AND action = $3
+         ORDER BY serial DESC LIMIT 1",
+    )
+    .bind(project)
+    .bind(object)
+    .bind(action)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.try_get("id")).transpose()?)
+}

@@ -1,0 +1,440 @@
+//! Projects, releases, files, channels.
+
+use std::collections::BTreeMap;
+
+use pep440_rs::Version;
+use shipway_dist::channel::ChannelName;
+use shipway_dist::digest::Sha256;
+use shipway_dist::name::ProjectName;
+use sqlx::{AnyConnection, Row as _};
+
+use super::{integer, parse, size};
+use crate::config::ChannelConfig;
+use crate::error::IndexError;
+use crate::project::{Channel, Membership, Project, Release, StoredFile, version_key};
+
+/// The counters that say what a cache must forget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Serials {
+    pub(crate) serial: i64,
+    pub(crate) tokens: i64,
+    pub(crate) channels: i64,
+}
+
+pub(crate) async fn serials(connection: &mut AnyConnection) -> Result<Serials, IndexError> {
+    let row = sqlx::query("SELECT serial, token_serial, channel_serial FROM state WHERE id = 1")
+        .fetch_one(connection)
+        .await?;
+    Ok(Serials {
+        serial: row.try_get("serial")?,
+        tokens: row.try_get("token_serial")?,
+        channels: row.try_get("channel_serial")?,
+    })
+}
+
+/// The projects that changed after a serial.
+pub(crate) async fn changed_since(
+    connection: &mut AnyConnection,
+    serial: i64,
+) -> Result<Vec<String>, IndexError> {
+    let rows = sqlx::query("SELECT normalized FROM projects WHERE serial > $1")
+        .bind(serial)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get("normalized")?)).collect()
+}
+
+pub(crate) async fn channels(connection: &mut AnyConnection) -> Result<Vec<Channel>, IndexError> {
+    let rows = sqlx::query("SELECT name, accepts_uploads, local_versions FROM channels ORDER BY position")
+        .fetch_all(connection)
+        .await?;
+    let channel = |row: &sqlx::any::AnyRow| {
+        Ok(Channel {
+            name: parse("channels.name", row.try_get("name")?)?,
+            accepts_uploads: row.try_get::<i64, _>("accepts_uploads")? != 0,
+            local_versions: row.try_get::<i64, _>("local_versions")? != 0,
+        })
+    };
+    rows.iter().map(channel).collect()
+}
+
+/// Adds a channel after the last one.
+pub(crate) async fn insert_channel(
+    connection: &mut AnyConnection,
+    channel: &ChannelConfig,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "INSERT INTO channels (name, position, accepts_uploads, local_versions)
+         VALUES ($1, (SELECT COALESCE(MAX(position), 0) + 1 FROM channels), $2, $3)",
+    )
+    .bind(channel.name.as_str())
+    .bind(i64::from(channel.accepts_uploads))
+    .bind(i64::from(channel.local_versions))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("UPDATE state SET channel_serial = channel_serial + 1 WHERE id = 1")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The projects that a channel lists, as written, by normalized name.
+pub(crate) async fn project_names(
+    connection: &mut AnyConnection,
+    channel: &ChannelName,
+) -> Result<Vec<(String, String)>, IndexError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT p.normalized, p.display FROM projects p
+         JOIN channel_releases c ON c.project = p.normalized
+         JOIN releases r ON r.project = c.project AND r.version_key = c.version_key
+         WHERE c.channel = $1 AND r.blocked IS NULL ORDER BY p.normalized",
+    )
+    .bind(channel.as_str())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("normalized")?, row.try_get("display")?))).collect()
+}
+
+/// Whether a name belongs to this index: it has a project, or an open session that will make one.
+pub(crate) async fn is_claimed(connection: &mut AnyConnection, normalized: &str) -> Result<bool, IndexError> {
+    let row = sqlx::query(
+        "SELECT 1 AS one FROM projects WHERE normalized = $1
+         UNION SELECT 1 AS one FROM sessions WHERE project = $1 AND state = 'open'",
+    )
+    .bind(normalized)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Reads a project whole. The connection should be in a transaction.
+pub(crate) async fn load_project(
+    connection: &mut AnyConnection,
+    normalized: &str,
+) -> Result<Option<Project>, IndexError> {
+    let row = sqlx::query("SELECT display FROM projects WHERE normalized = $1")
+        .bind(normalized)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let name: ProjectName = parse("projects.display", row.try_get("display")?)?;
+    let mut releases = load_releases(connection, normalized).await?;
+    load_files(connection, normalized, &mut releases).await?;
+    let memberships =
+        sqlx::query("SELECT channel, version_key, serial, record FROM channel_releases WHERE project = $1")
+            .bind(normalized)
+            .fetch_all(&mut *connection)
+            .await?;
+    for row in memberships {
+        let membership = Membership { serial: row.try_get("serial")?, record: row.try_get("record")? };
+        let channel = parse("channel_releases.channel", row.try_get("channel")?)?;
+        if let Some(release) = releases.get_mut(&row.try_get::<String, _>("version_key")?) {
+            release.channels.insert(channel, membership);
+        }
+    }
+    let mut releases: Vec<_> = releases.into_values().collect();
+    releases.sort_by(|a, b| a.version.cmp(&b.version));
+    Ok(Some(Project { name, releases }))
+}
+
+async fn load_releases(
+    connection: &mut AnyConnection,
+    normalized: &str,
+) -> Result<BTreeMap<String, Release>, IndexError> {
+    let rows = sqlx::query(
+        "SELECT version_key, version, commit_id, closed_at, blocked FROM releases WHERE project = $1",
+    )
+    .bind(normalized)
+    .fetch_all(connection)
+    .await?;
+    let release = |row: &sqlx::any::AnyRow| {
+        let release = Release {
+            version: parse("releases.version", row.try_get("version")?)?,
+            commit: row.try_get("commit_id")?,
+            blocked: row.try_get("blocked")?,
+            closed_at: row.try_get("closed_at")?,
+            files: Vec::new(),
+            channels: BTreeMap::new(),
+        };
+        Ok((row.try_get("version_key")?, release))
+    };
+    rows.iter().map(release).collect()
+}
+
+async fn load_files(
+    connection: &mut AnyConnection,
+    normalized: &str,
+    releases: &mut BTreeMap<String, Release>,
+) -> Result<(), IndexError> {
+    let rows = sqlx::query(
+        "SELECT filename, version_key, sha256, size, metadata_sha256, requires_python, uploaded_at, yanked,
+                removed_at
+         FROM files WHERE project = $1 ORDER BY filename",
+    )
+    .bind(normalized)
+    .fetch_all(connection)
+    .await?;
+    for row in rows {
+        let metadata: Option<String> = row.try_get("metadata_sha256")?;
+        let file = StoredFile {
+            filename: row.try_get("filename")?,
+            sha256: parse("files.sha256", row.try_get("sha256")?)?,
+            size: size(row.try_get("size")?),
+            metadata_sha256: metadata.map(|text| parse("files.metadata_sha256", text)).transpose()?,
+            requires_python: row.try_get("requires_python")?,
+            uploaded_at: row.try_get("uploaded_at")?,
+            yanked: row.try_get("yanked")?,
+            removed: row.try_get::<Option<String>, _>("removed_at")?.is_some(),
+        };
+        if let Some(release) = releases.get_mut(&row.try_get::<String, _>("version_key")?) {
+            release.files.push(file);
+        }
+    }
+    Ok(())
+}
+
+/// What the ledger says of a filename.
+#[derive(Debug, Clone)]
+pub(crate) struct LedgerRow {
+    pub(crate) filename: String,
+    pub(crate) sha256: Sha256,
+    pub(crate) removed: bool,
+}
+
+/// The ledger's row for a filename, or for one that differs from it in case alone, or for these bytes.
+pub(crate) async fn ledger(
+    connection: &mut AnyConnection,
+    filename: &str,
+    sha256: &Sha256,
+) -> Result<Vec<LedgerRow>, IndexError> {
+    let rows = sqlx::query("SELECT filename, sha256, removed_at FROM files WHERE folded = $1 OR sha256 = $2")
+        .bind(filename.to_lowercase())
+        .bind(sha256.to_hex())
+        .fetch_all(connection)
+        .await?;
+    let ledger = |row: &sqlx::any::AnyRow| {
+        Ok(LedgerRow {
+            filename: row.try_get("filename")?,
+            sha256: parse("files.sha256", row.try_get("sha256")?)?,
+            removed: row.try_get::<Option<String>, _>("removed_at")?.is_some(),
+        })
+    };
+    rows.iter().map(ledger).collect()
+}
+
+/// How many rows stand on a blob: files that are not removed, files of open sessions, files of upstream.
+pub(crate) async fn references(connection: &mut AnyConnection, sha256: &Sha256) -> Result<i64, IndexError> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM files WHERE sha256 = $1 AND removed_at IS NULL)
+              + (SELECT COUNT(*) FROM session_files f JOIN sessions s ON s.id = f.session
+                 WHERE f.sha256 = $1 AND f.received = 1 AND s.state = 'open')
+              + (SELECT COUNT(*) FROM upstream_files WHERE sha256 = $1) AS number",
+    )
+    .bind(sha256.to_hex())
+    .fetch_one(connection)
+    .await?;
+    Ok(row.try_get("number")?)
+}
+
+/// A release to create, unless it is there.
+pub(crate) struct NewRelease<'a> {
+    pub(crate) name: &'a ProjectName,
+    pub(crate) version: &'a Version,
+    pub(crate) commit: Option<&'a str>,
+    pub(crate) at: &'a str,
+}
+
+/// Creates project and release where they are missing.
+pub(crate) async fn upsert_release(
+    connection: &mut AnyConnection,
+    release: &NewRelease<'_>,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "INSERT INTO projects (normalized, display, created_at, serial) VALUES ($1, $2, $3, 0)
+         ON CONFLICT (normalized) DO NOTHING",
+    )
+    .bind(release.name.normalized())
+    .bind(release.name.display())
+    .bind(release.at)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO releases (project, version_key, version, commit_id, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (project, version_key) DO UPDATE SET commit_id = COALESCE($4, releases.commit_id)",
+    )
+    .bind(release.name.normalized())
+    .bind(version_key(release.version))
+    .bind(release.version.to_string())
+    .bind(release.commit)
+    .bind(release.at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A file to make visible.
+pub(crate) struct NewFile<'a> {
+    pub(crate) name: &'a ProjectName,
+    pub(crate) version: &'a Version,
+    pub(crate) filename: &'a str,
+    pub(crate) sha256: Sha256,
+    pub(crate) size: u64,
+    pub(crate) metadata_sha256: Option<Sha256>,
+    pub(crate) requires_python: Option<&'a str>,
+    pub(crate) at: &'a str,
+    pub(crate) by: &'a str,
+}
+
+pub(crate) async fn insert_file(
+    connection: &mut AnyConnection,
+    file: &NewFile<'_>,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "INSERT INTO files (filename, folded, project, version_key, kind, sha256, size, metadata_sha256,
+                            requires_python, uploaded_at, uploaded_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(file.filename)
+    .bind(file.filename.to_lowercase())
+    .bind(file.name.normalized())
+    .bind(version_key(file.version))
+    .bind(if file.filename.ends_with(".whl") { "wheel" } else { "sdist" })
+    .bind(file.sha256.to_hex())
+    .bind(integer(file.size))
+    .bind(file.metadata_sha256.map(|sha256| sha256.to_hex()))
+    .bind(file.requires_python)
+    .bind(file.at)
+    .bind(file.by)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Lists a release in a channel, unless it is; a second channel closes the release.
+pub(crate) async fn insert_membership(
+    connection: &mut AnyConnection,
+    channel: &ChannelName,
+    (project, version): (&str, &Version),
+    membership: &Membership,
+    at: &str,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "INSERT INTO channel_releases (channel, project, version_key, serial, record, at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (channel, project, version_key) DO NOTHING",
+    )
+    .bind(channel.as_str())
+    .bind(project)
+    .bind(version_key(version))
+    .bind(membership.serial)
+    .bind(membership.record.clone())
+    .bind(at)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE releases SET closed_at = $3 WHERE project = $1 AND version_key = $2 AND closed_at IS NULL
+         AND (SELECT COUNT(*) FROM channel_releases WHERE project = $1 AND version_key = $2) > 1",
+    )
+    .bind(project)
+    .bind(version_key(version))
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Marks a project as changed, so that every cache forgets it.
+pub(crate) async fn touch(
+    connection: &mut AnyConnection,
+    project: &str,
+    serial: i64,
+) -> Result<(), IndexError> {
+    sqlx::query("UPDATE projects SET serial = $2 WHERE normalized = $1")
+        .bind(project)
+        .bind(serial)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn block(
+    connection: &mut AnyConnection,
+    (project, version): (&str, &Version),
+    reason: &str,
+    at: &str,
+) -> Result<(), IndexError> {
+    sqlx::query("UPDATE releases SET blocked = $3, blocked_at = $4 WHERE project = $1 AND version_key = $2")
+        .bind(project)
+        .bind(version_key(version))
+        .bind(reason)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn unblock(
+    connection: &mut AnyConnection,
+    (project, version): (&str, &Version),
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "UPDATE releases SET blocked = NULL, blocked_at = NULL WHERE project = $1 AND version_key = $2",
+    )
+    .bind(project)
+    .bind(version_key(version))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Yanks every file of a release, or with `None` undoes it.
+pub(crate) async fn yank(
+    connection: &mut AnyConnection,
+    (project, version): (&str, &Version),
+    reason: Option<&str>,
+) -> Result<(), IndexError> {
+    sqlx::query("UPDATE files SET yanked = $3 WHERE project = $1 AND version_key = $2")
+        .bind(project)
+        .bind(version_key(version))
+        .bind(reason)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Marks a file as removed; the row, and so the claim to the filename, stays.
+pub(crate) async fn mark_removed(
+    connection: &mut AnyConnection,
+    filename: &str,
+    at: &str,
+) -> Result<(), IndexError> {
+    sqlx::query("UPDATE files SET removed_at = $2 WHERE filename = $1")
+        .bind(filename)
+        .bind(at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_metadata(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+    body: &[u8],
+) -> Result<(), IndexError> {
+    sqlx::query("INSERT INTO metadata (sha256, body) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING")
+        .bind(sha256.to_hex())
+        .bind(body)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn metadata(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+) -> Result<Option<Vec<u8>>, IndexError> {
+    let row = sqlx::query("SELECT body FROM metadata WHERE sha256 = $1")
+        .bind(sha256.to_hex())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.try_get("body")).transpose()?)
+}
