@@ -1,12 +1,11 @@
 //! The command line: global options and the list of commands, in the order of the pipeline.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    build, bump, check, config, explain, gate, init, mark, promote, publish, release, serve, smoke, status, tour,
+    build, bump, check, config, explain, gate, init, mark, promote, publish, release, serve, smoke, status,
+    tour,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -25,7 +24,7 @@ Exit codes: 0 done or already so, 1 refused, 2 wrong usage or configuration, 3 c
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "shipway", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
-#[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -61,8 +60,9 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
     /// The folder of the project
-    #[arg(long, global = true, value_name = "DIR", default_value = ".", hide_default_value = true)]
-    pub(crate) project: PathBuf,
+    // No default and a plain string: `admin token create` has options of the same names and types.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) project: Option<String>,
     /// Never ask; refuse where an answer is needed
     #[arg(long, global = true)]
     pub(crate) non_interactive: bool,

@@ -97,7 +97,9 @@ fn with_head(schema: &str, ok: bool, document: Value) -> Value {
     entries.insert("schema".to_owned(), schema.into());
     entries.insert("ok".to_owned(), ok.into());
     match document {
-        Value::Object(rest) => entries.extend(rest.into_iter().filter(|(key, _)| key != "schema" && key != "ok")),
+        Value::Object(rest) => {
+            entries.extend(rest.into_iter().filter(|(key, _)| key != "schema" && key != "ok"))
+        }
         Value::Null => {}
         other => {
             entries.insert("value".to_owned(), other);
@@ -122,7 +124,12 @@ fn print_error(session: &Session, error: &Error) {
     }
     if let Error::Several { what, errors } = error {
         write_stderr("");
-        write_stderr(&format!("{}error:{} {what}: {} problems, all above", style.bad, style.end, errors.len()));
+        write_stderr(&format!(
+            "{}error:{} {what}: {} problems, all above",
+            style.bad,
+            style.end,
+            errors.len()
+        ));
     }
 }
 
@@ -144,7 +151,6 @@ fn print_problem(problem: &Problem, style: &Style) {
 pub(crate) struct Style {
     pub(crate) bad: String,
     pub(crate) good: String,
-    pub(crate) dim: String,
     pub(crate) strong: String,
     pub(crate) end: String,
 }
@@ -160,7 +166,6 @@ impl Style {
         Self {
             bad: color(anstyle::AnsiColor::Red),
             good: color(anstyle::AnsiColor::Green),
-            dim: of(anstyle::Style::new().dimmed()),
             strong: of(anstyle::Style::new().bold()),
             end: anstyle::Reset.render().to_string(),
         }

@@ -57,8 +57,9 @@ impl Session {
 
     /// The folder of the project, absolute.
     pub(crate) fn directory(&self) -> Result<PathBuf> {
-        self.global.project.canonicalize().map_err(|error| {
-            Error::usage("no-project", format!("cannot open the project `{}`", self.global.project.display()))
+        let project = self.global.project.as_deref().unwrap_or(".");
+        std::path::Path::new(project).canonicalize().map_err(|error| {
+            Error::usage("no-project", format!("cannot open the project `{project}`"))
                 .cause(error.to_string())
         })
     }
@@ -69,7 +70,11 @@ impl Session {
     }
 
     /// The context of the project in a folder.
-    pub(crate) fn context_in(&self, directory: &std::path::Path, overrides: &Overrides) -> Result<Context<'_>> {
+    pub(crate) fn context_in(
+        &self,
+        directory: &std::path::Path,
+        overrides: &Overrides,
+    ) -> Result<Context<'_>> {
         let flags = Flags {
             name: self.global.name.clone(),
             index: self.global.index.clone(),
@@ -98,7 +103,8 @@ impl Session {
             return Ok(());
         }
         if !self.may_ask() {
-            return Err(Error::refused("needs-answer", format!("{question}? there is nobody to ask")).hint("add --yes"));
+            return Err(Error::refused("needs-answer", format!("{question}? there is nobody to ask"))
+                .hint("add --yes"));
         }
         write_stderr(&format!("{question}? [y/N]"));
         let mut answer = String::new();
@@ -113,7 +119,10 @@ impl Session {
 
 impl Ask for Session {
     fn password(&self, prompt: &str) -> Option<Secret> {
-        rpassword::prompt_password(format!("{prompt}: ")).ok().filter(|text| !text.is_empty()).map(Secret::new)
+        rpassword::prompt_password(format!("{prompt}: "))
+            .ok()
+            .filter(|text| !text.is_empty())
+            .map(Secret::new)
     }
 }
 

@@ -36,6 +36,13 @@ impl Environment {
         Self { variables: pairs.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect() }
     }
 
+    /// The same environment with one variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// The value of a variable that is set, not empty and UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())

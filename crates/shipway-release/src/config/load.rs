@@ -484,19 +484,35 @@ impl Merge {
     }
 
     fn data_dir(&mut self, env: &Environment) -> Option<PathBuf> {
-        use etcetera::BaseStrategy as _;
-        let default = etcetera::choose_base_strategy().ok().map(|base| base.data_dir().join("shipway"));
-        let default = default.map(|path| Value::from(path.to_string_lossy()));
-        let own = env.path(environment::DATA_DIR).map(|path| Value::from(path.to_string_lossy()));
-        match self.pick("data-dir", default, &[(own, environment::DATA_DIR.to_owned())]) {
-            Some(value) => value.as_str().map(PathBuf::from),
-            None => {
-                self.errors.push(
-                    Error::usage("no-data-dir", "no home directory to keep the embedded index in")
-                        .hint("set SHIPWAY_DATA_DIR"),
-                );
+        let own = env.path(environment::DATA_DIR);
+        match data_dir(env) {
+            Ok(path) => {
+                let origin = if own.is_some() { environment::DATA_DIR } else { "default" };
+                let value = Value::from(path.to_string_lossy());
+                self.origins.push(Setting { key: "data-dir".to_owned(), value, origin: origin.to_owned() });
+                Some(path)
+            }
+            Err(error) => {
+                self.errors.push(error);
                 None
             }
         }
     }
+}
+
+/// Where the embedded index and keys live: `SHIPWAY_DATA_DIR`, else `shipway` in the user's data directory.
+///
+/// # Errors
+/// When there is no home directory.
+pub fn data_dir(env: &Environment) -> Result<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    if let Some(own) = env.path(environment::DATA_DIR) {
+        return Ok(own);
+    }
+    let base = etcetera::choose_base_strategy().map_err(|error| {
+        Error::usage("no-data-dir", "no home directory to keep the embedded index in")
+            .cause(error.to_string())
+            .hint("set SHIPWAY_DATA_DIR")
+    })?;
+    Ok(base.data_dir().join("shipway"))
 }

@@ -16,7 +16,7 @@ use shipway_dist::{ChannelName, GateId, ProjectName};
 use url::Url;
 
 pub use environment::Environment;
-pub use load::{Flags, load, schema};
+pub use load::{Flags, data_dir, load, schema};
 pub use raw::RawConfig;
 
 /// The resolved configuration of a project.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use shipway_dist::evidence::Statement;
 use shipway_dist::wire::{
     Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, MarkRequest, Preflight, ProjectRecord,
-    PromotionRequest, ReleaseRecord, RollbackRequest, Session, SessionRequest,
+    PromotionRequest, RollbackRequest, Session, SessionRequest,
 };
 use shipway_dist::{ChannelName, ProjectName};
 use url::Url;
@@ -98,8 +98,9 @@ impl IndexClient {
     ///
     /// # Errors
     /// When the index refuses, or does not answer.
-    pub fn publish(&self, session: &str) -> Result<ReleaseRecord> {
-        self.post(&["api", "v1", "sessions", session, "publish"], &serde_json::json!({}))
+    pub fn publish(&self, session: &str) -> Result<()> {
+        let path = ["api", "v1", "sessions", session, "publish"];
+        self.post::<serde_json::Value>(&path, &serde_json::json!({})).map(|_| ())
     }
 
     /// Promotes.

@@ -76,12 +76,24 @@ impl Target {
             return Ok(Self::Shipway { client, embedded: false });
         }
         let (root, token) = embedded.start(config)?;
-        let credential = Credential {
-            user: "__token__".to_owned(),
-            secret: token,
-            source: "the embedded index".to_owned(),
-        };
-        Ok(Self::Shipway { client: IndexClient::new(root, Http::new(Some(credential))?), embedded: true })
+        let source = "the embedded index".to_owned();
+        let credential = Credential { user: "__token__".to_owned(), secret: token, source };
+        let client = IndexClient::new(root, Http::new(Some(credential))?);
+        let there: Vec<ChannelName> =
+            client.channels()?.channels.into_iter().map(|channel| channel.name).collect();
+        if there != config.channels {
+            let names = |channels: &[ChannelName]| {
+                channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            };
+            return Err(Error::usage(
+                "channels-differ",
+                "the embedded index has other channels than the configuration",
+            )
+            .cause(format!("the index in `{}`: {}", config.data_dir.display(), names(&there)))
+            .cause(format!("the configuration: {}", names(&config.channels)))
+            .hint("make `channels` equal, or set SHIPWAY_DATA_DIR to a folder of this project's own"));
+        }
+        Ok(Self::Shipway { client, embedded: true })
     }
 
     /// Whether the index runs in this process.

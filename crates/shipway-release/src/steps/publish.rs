@@ -227,8 +227,10 @@ fn to_shipway(
             client.put_file(&session.id, &file.filename, &dist.join(&file.filename))?;
             drop(task);
             point("publish.file");
+            results.push("uploaded");
+        } else {
+            results.push("already there");
         }
-        results.push("uploaded");
     }
     client.publish(&session.id)?;
     point("publish.published");

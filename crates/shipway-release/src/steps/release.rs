@@ -90,7 +90,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
         tag: None,
         commit: None,
         install_from: None,
-        baseline: baseline(context, record.as_ref())?,
+        baseline: None,
         dry_run: request.bump.dry_run,
         nothing: None,
         duration_ms: 0,
@@ -124,6 +124,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
             (version, bumped.commit.unwrap_or_default())
         }
     };
+    report.baseline = baseline(context, record.as_ref(), &version)?;
     report.version = Some(version.to_string());
     report.commit = Some(commit.clone()).filter(|commit| !commit.is_empty());
     if request.bump.dry_run {
@@ -402,11 +403,16 @@ fn leave_release_branch(context: &Context<'_>, git: &Git) -> Result<()> {
 }
 
 /// The newest release on the index, which the new one is compared with (row J13).
-fn baseline(context: &Context<'_>, record: Option<&ProjectRecord>) -> Result<Option<Baseline>> {
+fn baseline(
+    context: &Context<'_>,
+    record: Option<&ProjectRecord>,
+    new: &Version,
+) -> Result<Option<Baseline>> {
     let Some(record) = record else { return Ok(None) };
     let releases = record.releases.iter().filter(|release| release.blocked.is_none());
     let newest = releases
         .filter_map(|release| Some((release.version.parse::<Version>().ok()?, release)))
+        .filter(|(version, _)| version < new)
         .max_by(|a, b| a.0.cmp(&b.0));
     let Some((_, newest)) = newest else { return Ok(None) };
     let has_evidence = match context.target()? {

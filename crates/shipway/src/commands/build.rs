@@ -25,13 +25,19 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
-    let request = BuildRequest { commit: arguments.commit.clone(), out: arguments.out.clone(), dry_run: arguments.dry_run };
+    let request = BuildRequest {
+        commit: arguments.commit.clone(),
+        out: arguments.out.clone(),
+        dry_run: arguments.dry_run,
+    };
     let report = build(&context, &request)?;
     let mut outcome = Outcome::new(&report);
     let short = report.commit.get(..12).unwrap_or(&report.commit).to_owned();
     outcome = match (&report.manifest, report.already) {
         (Some(_), true) => outcome.say(format!("{short} is built already")),
-        (Some(manifest), false) => outcome.say(format!("built {} {} from {short}", manifest.project, manifest.version)),
+        (Some(manifest), false) => {
+            outcome.say(format!("built {} {} from {short}", manifest.project, manifest.version))
+        }
         (None, _) => outcome.say(format!("would build {short} into {}", report.out.display())),
     };
     for file in report.manifest.iter().flat_map(|manifest| &manifest.files) {

@@ -42,7 +42,11 @@ impl LevelArguments {
         let pre = match self.pre.as_deref().map(str::parse::<Level>) {
             None => None,
             Some(Ok(Level::Pre(kind))) => Some(kind),
-            Some(Ok(other)) => return Err(Error::usage("level", format!("`--pre {other}` is no pre-release")).hint("--pre rc")),
+            Some(Ok(other)) => {
+                return Err(
+                    Error::usage("level", format!("`--pre {other}` is no pre-release")).hint("--pre rc")
+                );
+            }
         };
         Ok(BumpRequest { level, pre, dry_run, no_switch })
     }
@@ -68,8 +72,16 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
 pub(crate) fn plan_lines(outcome: Outcome, plan: &BumpPlan) -> Outcome {
     let outcome = outcome
         .say(format!("{} {} → {} ({})", plan.project, plan.old, plan.new, plan.why))
-        .say(format!("base {} at {}{}", plan.base, plan.base_commit, if plan.fast_forward { ", moved forward" } else { "" }))
-        .say(format!("branch {} with one commit, pull request against {}", plan.branch, plan.pull_request_base))
+        .say(format!(
+            "base {} at {}{}",
+            plan.base,
+            plan.base_commit,
+            if plan.fast_forward { ", moved forward" } else { "" }
+        ))
+        .say(format!(
+            "branch {} with one commit, pull request against {}",
+            plan.branch, plan.pull_request_base
+        ))
         .say("files:");
     let outcome = plan.files.iter().fold(outcome, |outcome, file| outcome.say(format!("  {file}")));
     outcome.say("nothing was written")

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
-    let options = Options { strict: arguments.strict, ..Options::default() };
+    let options = Options { strict: arguments.strict };
     let report = check(&arguments.files, &options)?;
     Ok(Outcome::new(&report).print(text(&report, session)).refused(refusal(&report)))
 }
@@ -54,8 +54,14 @@ fn line(finding: &Finding) -> String {
 }
 
 fn refusal(report: &CheckReport) -> Option<Error> {
-    let refused: Vec<String> = report.files.iter().filter(|file| !file.ok).map(|file| format!("`{}`", file.path.display())).collect();
-    let first = report.files.iter().flat_map(|file| &file.findings).find(|one| one.severity == Severity::Error)?;
+    let refused: Vec<String> = report
+        .files
+        .iter()
+        .filter(|file| !file.ok)
+        .map(|file| format!("`{}`", file.path.display()))
+        .collect();
+    let first =
+        report.files.iter().flat_map(|file| &file.findings).find(|one| one.severity == Severity::Error)?;
     let what = format!("{} of {} files refused: {}", refused.len(), report.files.len(), refused.join(", "));
     Some(Error::refused("distribution", what).hint(format!("shipway explain {}", first.id)))
 }

@@ -50,7 +50,10 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         Action::Run { ids, dist } => {
             let wanted: Vec<GateId> = ids
                 .iter()
-                .map(|id| id.parse::<GateId>().map_err(|error| Error::usage("no-gate", error.to_string()).hint("shipway gate list")))
+                .map(|id| {
+                    id.parse::<GateId>()
+                        .map_err(|error| Error::usage("no-gate", error.to_string()).hint("shipway gate list"))
+                })
                 .collect::<Result<_>>()?;
             let folder = context.config.directory.join(dist);
             let manifest = require_manifest(&context, &folder)?;

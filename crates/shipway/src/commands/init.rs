@@ -21,8 +21,10 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let request = InitRequest { dry_run: arguments.dry_run, commit: arguments.commit };
     let report = init(&session.directory()?, &session.environment, &request)?;
-    let mut outcome = Outcome::new(&report)
-        .say(format!("{} {}, version in {}, built by {}", report.project, report.version, report.version_place, report.backend));
+    let mut outcome = Outcome::new(&report).say(format!(
+        "{} {}, version in {}, built by {}",
+        report.project, report.version, report.version_place, report.backend
+    ));
     if report.already {
         return Ok(outcome.say("prepared already; nothing to write"));
     }

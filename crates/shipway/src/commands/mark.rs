@@ -63,7 +63,8 @@ fn apply(what: Mark, target: &Target, session: &Session) -> Result<Outcome> {
     });
     for moved in &report.moved {
         let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
-        outcome = outcome.say(format!("  {}: {} → {}", moved.channel, show(&moved.before), show(&moved.after)));
+        outcome =
+            outcome.say(format!("  {}: {} → {}", moved.channel, show(&moved.before), show(&moved.after)));
     }
     Ok(outcome)
 }

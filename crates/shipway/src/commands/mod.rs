@@ -18,5 +18,7 @@ pub(crate) mod tour;
 
 /// A channel named on the command line.
 pub(crate) fn channel(text: &str) -> shipway_release::Result<shipway_dist::ChannelName> {
-    text.parse().map_err(|error: shipway_dist::channel::ChannelError| shipway_release::Error::usage("bad-channel", error.to_string()))
+    text.parse().map_err(|error: shipway_dist::channel::ChannelError| {
+        shipway_release::Error::usage("bad-channel", error.to_string())
+    })
 }

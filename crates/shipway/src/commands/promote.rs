@@ -35,22 +35,29 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
     let to = channel(&arguments.to)?;
     if to == *context.config.last_channel() && !arguments.dry_run {
-        session.confirm(&format!("promote {} {} to {to}, the last channel", context.config.name, arguments.version))?;
+        session.confirm(&format!(
+            "promote {} {} to {to}, the last channel",
+            context.config.name, arguments.version
+        ))?;
     }
     let over = match (&arguments.reason, &arguments.approver) {
         (Some(reason), Some(approver)) if reason.trim().is_empty() || approver.trim().is_empty() => {
             return Err(Error::usage("no-reason", "an override needs a reason and an approver"));
         }
-        (Some(reason), Some(approver)) => {
-            Some(Override { gates: arguments.over.clone(), reason: reason.clone(), approver: approver.clone() })
-        }
+        (Some(reason), Some(approver)) => Some(Override {
+            gates: arguments.over.clone(),
+            reason: reason.clone(),
+            approver: approver.clone(),
+        }),
         _ => None,
     };
     let request = PromoteRequest { version: arguments.version.clone(), to, over, dry_run: arguments.dry_run };
     let report = promote(&context, &request)?;
     let mut outcome = Outcome::new(&report).say(match (report.dry_run, report.changed) {
         (true, true) => format!("{} {} would be promoted to {}", report.project, report.version, report.to),
-        (false, true) => format!("promoted {} {} to {}, the same bytes", report.project, report.version, report.to),
+        (false, true) => {
+            format!("promoted {} {} to {}, the same bytes", report.project, report.version, report.to)
+        }
         (_, false) => format!("{} {} is in {} already", report.project, report.version, report.to),
     });
     for file in &report.files {

@@ -31,7 +31,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
-    let context = session.context(&Overrides { section: arguments.repository.clone(), ..Overrides::default() })?;
+    let context =
+        session.context(&Overrides { section: arguments.repository.clone(), ..Overrides::default() })?;
     let request = PublishRequest {
         to: arguments.to.as_deref().map(channel).transpose()?,
         dist: arguments.dist.clone(),
@@ -40,12 +41,22 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let report = publish(&context, &request)?;
     let mut outcome = Outcome::new(&report);
     if arguments.skip_existing {
-        outcome = outcome.say("note: --skip-existing does nothing; identical files always pass, others never");
+        outcome =
+            outcome.say("note: --skip-existing does nothing; identical files always pass, others never");
     }
     outcome = outcome.say(match (report.dry_run, report.already) {
-        (true, _) => format!("{} {} would be published to {} on {}", report.project, report.version, report.channel, report.index),
-        (false, true) => format!("{} {} is in {} on {} already", report.project, report.version, report.channel, report.index),
-        (false, false) => format!("published {} {} to {} on {}", report.project, report.version, report.channel, report.index),
+        (true, _) => format!(
+            "{} {} would be published to {} on {}",
+            report.project, report.version, report.channel, report.index
+        ),
+        (false, true) => format!(
+            "{} {} is in {} on {} already",
+            report.project, report.version, report.channel, report.index
+        ),
+        (false, false) => format!(
+            "published {} {} to {} on {}",
+            report.project, report.version, report.channel, report.index
+        ),
     });
     for file in &report.files {
         outcome = outcome.say(format!("  {}  {} ({})", file.sha256, file.filename, file.result));

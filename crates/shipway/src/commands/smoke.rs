@@ -35,16 +35,25 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let report = smoke(&context, &request)?;
     let mut outcome = Outcome::new(&report);
     for file in &report.installed {
-        outcome = outcome.say(format!("  installed {} from {}", file.filename, if file.from_index { "the index" } else { file.url.as_str() }));
+        outcome = outcome.say(format!(
+            "  installed {} from {}",
+            file.filename,
+            if file.from_index { "the index" } else { file.url.as_str() }
+        ));
     }
     for import in &report.imports {
-        outcome = outcome.say(format!("  {} {}", if import.error.is_none() { "imported" } else { "FAILED  " }, import.symbol));
+        outcome = outcome.say(format!(
+            "  {} {}",
+            if import.error.is_none() { "imported" } else { "FAILED  " },
+            import.symbol
+        ));
     }
     for probe in &report.probes {
         outcome = outcome.say(format!("  {} {}", if probe.ok { "probed  " } else { "FAILED  " }, probe.id));
     }
     if report.passed {
-        outcome = outcome.say(format!("{} {} works, installed from {}", report.project, report.version, report.channel));
+        outcome = outcome
+            .say(format!("{} {} works, installed from {}", report.project, report.version, report.channel));
     }
     Ok(outcome.refused(refusal(&report)))
 }

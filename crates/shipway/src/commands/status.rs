@@ -28,7 +28,11 @@ fn text(report: &StatusReport) -> String {
     let _ = writeln!(text, "{} on {}", report.project, report.index);
     for channel in &report.channels {
         let version = channel.version.as_deref().unwrap_or("-");
-        let lacks = if channel.lacks.is_empty() { String::new() } else { format!("lacks {}", channel.lacks.join(", ")) };
+        let lacks = if channel.lacks.is_empty() {
+            String::new()
+        } else {
+            format!("lacks {}", channel.lacks.join(", "))
+        };
         let _ = writeln!(text, "  {:<12} {version:<14} {lacks}", channel.name.as_str());
         for file in &channel.files {
             let _ = writeln!(text, "  {:<12} {}  {}", "", file.sha256.short(), file.filename);
