@@ -51,6 +51,16 @@ impl Session {
         Self { global, environment, talk, embedded }
     }
 
+    /// A session of its own in another folder, over another embedded index.
+    pub(crate) fn elsewhere(&self, data_dir: &std::path::Path) -> Self {
+        use shipway_release::config::environment::{DATA_DIR, INDEX, TOKEN};
+        let environment =
+            self.environment.clone().without(INDEX).without(TOKEN).with(DATA_DIR, data_dir.as_os_str());
+        let global = Global { name: None, index: None, project: None, ..self.global.clone() };
+        let talk = Talk { style: self.style(), ..self.talk };
+        Self { global, embedded: EmbeddedIndex::new(environment.clone()), environment, talk }
+    }
+
     pub(crate) fn style(&self) -> Style {
         self.talk.style.clone()
     }

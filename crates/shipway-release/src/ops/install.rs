@@ -34,8 +34,8 @@ pub struct Installed {
 pub struct Wanted<'a> {
     /// The project.
     pub name: &'a ProjectName,
-    /// The version.
-    pub version: &'a Version,
+    /// The version; none for whatever a plain install takes.
+    pub version: Option<&'a Version>,
     /// Extras.
     pub extras: &'a [String],
     /// The one index URL.
@@ -44,6 +44,13 @@ pub struct Wanted<'a> {
     pub credential: Option<&'a Credential>,
     /// Install the sdist instead of the wheel.
     pub sdist: bool,
+}
+
+impl Wanted<'_> {
+    /// `==VERSION`, or nothing.
+    fn pin(&self) -> String {
+        self.version.map(|version| format!("=={version}")).unwrap_or_default()
+    }
 }
 
 /// A place where a release is installed and tried: an environment, a home, and nothing of the user's.
@@ -123,7 +130,7 @@ impl Trial {
         let report = self.folder().join("resolved.json");
         let extras =
             if wanted.extras.is_empty() { String::new() } else { format!("[{}]", wanted.extras.join(",")) };
-        let requirement = format!("{}{extras}=={}", wanted.name, wanted.version);
+        let requirement = format!("{}{extras}{}", wanted.name, wanted.pin());
         let call = self
             .pip(python, environment, wanted)?
             .args(["--dry-run", "--ignore-installed", "--report"])
@@ -167,7 +174,7 @@ impl Trial {
         let output = call.run()?;
         if !output.success() {
             let text = String::from_utf8_lossy(&output.stderr);
-            let what = format!("pip cannot install `{}=={}`", wanted.name, wanted.version);
+            let what = format!("pip cannot install `{}{}`", wanted.name, wanted.pin());
             let is_verdict = text.contains("DO NOT MATCH THE HASHES") || text.contains("Failed building");
             let error = if is_verdict {
                 Error::refused("not-installable", what)

@@ -265,6 +265,7 @@ impl<'a> Call<'a> {
             let _ = writer.join();
         }
         let code = status.as_ref().ok().and_then(ExitStatus::code);
+        tools::spent(started, Instant::now());
         Ok(Output { code, stdout, stderr, timed_out, duration })
     }
 
@@ -281,6 +282,38 @@ impl<'a> Call<'a> {
         let error =
             Error::incomplete(code, format!("cannot {what}")).cause(format!("`{line}`: {}", output.ending()));
         Err(output.tail(12).into_iter().fold(error, Error::cause))
+    }
+}
+
+/// The time in which at least one program was running, since this process began.
+///
+/// What a step takes beyond it is shipway's own share (design.md, section 8).
+pub fn time_in_tools() -> Duration {
+    tools::total()
+}
+
+mod tools {
+    use std::sync::Mutex;
+    use std::time::{Duration, Instant};
+
+    static SPANS: Mutex<Vec<(Instant, Instant)>> = Mutex::new(Vec::new());
+
+    pub(super) fn spent(from: Instant, to: Instant) {
+        SPANS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((from, to));
+    }
+
+    /// The length of the union: programs that ran side by side count once.
+    pub(super) fn total() -> Duration {
+        let mut spans = SPANS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        spans.sort();
+        let mut total = Duration::ZERO;
+        let mut end: Option<Instant> = None;
+        for (from, to) in spans {
+            let from = end.map_or(from, |end| from.max(end));
+            total += to.saturating_duration_since(from);
+            end = Some(end.map_or(to, |end| end.max(to)));
+        }
+        total
     }
 }
 

@@ -52,8 +52,10 @@ pub struct ReleaseReport {
     pub dry_run: bool,
     /// One line when there was nothing to do.
     pub nothing: Option<String>,
-    /// Milliseconds spent in all, for people.
+    /// Milliseconds spent in all.
     pub duration_ms: u64,
+    /// Milliseconds of them in which a tool was running (git, pip, the backend, gates, probes).
+    pub tools_ms: u64,
 }
 
 /// The release that this one follows.
@@ -94,6 +96,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
         dry_run: request.bump.dry_run,
         nothing: None,
         duration_ms: 0,
+        tools_ms: 0,
     };
     let unfinished = find_unfinished(context, &git, &remote, record.as_ref(), &last)?;
     if unfinished.is_none()
@@ -132,7 +135,9 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     }
     crash_point(&context.environment, "release.bumped");
     carry(context, &git, &version, &commit, &last, &mut report)?;
-    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    report.duration_ms = milliseconds(started.elapsed());
+    report.tools_ms = milliseconds(crate::ops::process::time_in_tools());
     Ok(report)
 }
 

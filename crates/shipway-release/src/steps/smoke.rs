@@ -144,7 +144,7 @@ fn try_release(
     let simple = target.simple(&report.channel)?;
     let wanted = Wanted {
         name: &config.name,
-        version: &manifest.version,
+        version: Some(&manifest.version),
         extras: &config.extras,
         simple: &simple,
         credential: target.http(&report.channel)?.credential(),

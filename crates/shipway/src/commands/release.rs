@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
-    let bump = arguments.level.request(arguments.dry_run, false)?;
+    let bump = arguments.level.request(arguments.dry_run, true)?;
     let context = session.context(&arguments.level.overrides())?;
     let to = arguments.to.as_deref().map(channel).transpose()?;
     let report = release(&context, &ReleaseRequest { bump, to })?;

@@ -22,7 +22,8 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     Ok(Outcome::new(&report).print(text(&report)))
 }
 
-fn text(report: &StatusReport) -> String {
+/// The report on one screen.
+pub(crate) fn text(report: &StatusReport) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{} on {}", report.project, report.index);

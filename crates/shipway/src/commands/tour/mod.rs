@@ -1,0 +1,271 @@
+//! `shipway tour`: the whole life of a release on the sample project, with the real steps and nothing else.
+
+mod sample;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use shipway_dist::ChannelName;
+use shipway_release::ops::install::{Trial, Wanted};
+use shipway_release::steps::build::{BuildRequest, build};
+use shipway_release::steps::bump::{BumpRequest, bump};
+use shipway_release::steps::check::check;
+use shipway_release::steps::mark::{Mark, mark};
+use shipway_release::steps::release::{ReleaseReport, ReleaseRequest, release};
+use shipway_release::steps::status::{StatusReport, status};
+use shipway_release::version::Level;
+use shipway_release::{Context, Error, Result};
+
+use crate::output::{Outcome, write_stderr};
+use crate::session::{Overrides, Session};
+use sample::Sample;
+
+/// Take a sample project through the whole life of a release, on an index of its own
+///
+/// Everything is real: git with a bare remote, the project's build backend, the index, pip. It needs Python
+/// and git, and an index from which pip gets the sample's one dependency. Nothing outside a temporary folder
+/// is touched.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Keep the project and the index, and serve the index at the end
+    #[arg(long)]
+    keep: bool,
+    /// The address to serve at with --keep
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8600")]
+    bind: String,
+}
+
+/// What the tour showed.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// The chapters, each with what it proved.
+    proved: Vec<String>,
+    /// How the sample stands at the end.
+    status: StatusReport,
+    /// Where everything is kept.
+    kept: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
+    let folder = tempfile::Builder::new()
+        .prefix("shipway-tour-")
+        .tempdir()
+        .map_err(|error| Error::io("create", &std::env::temp_dir(), &error))?;
+    let data = folder.path().join("index");
+    let session = session.elsewhere(&data);
+    let tour = Tour {
+        session: &session,
+        sample: Sample::create(folder.path(), &session.environment)?,
+        proved: RefCell::default(),
+    };
+    tour.life()?;
+    let status = tour.status()?;
+    let proved = tour.proved.into_inner();
+    let kept = arguments.keep.then(|| folder.keep());
+    let report = Report { proved, status, kept };
+    let outcome = Outcome::new(&report).print(summary(&report));
+    let Some(kept) = &report.kept else { return Ok(outcome) };
+    write_stderr(&summary(&report));
+    write_stderr(&format!("the project: {}", kept.join("thermostat").display()));
+    write_stderr(&format!("its index:   export SHIPWAY_DATA_DIR={}", kept.join("index").display()));
+    let bind = &arguments.bind;
+    write_stderr(&format!(
+        "install it:  pip install --index-url http://{bind}/stable/simple/ {}",
+        report.status.project
+    ));
+    let mut config = shipway_index::Config::new(kept.join("index"));
+    config.upstream = crate::embedded::discover(&session.environment, None);
+    crate::commands::serve::serve(config, bind)?;
+    Ok(Outcome::new(&report))
+}
+
+struct Tour<'a> {
+    session: &'a Session,
+    sample: Sample,
+    proved: RefCell<Vec<String>>,
+}
+
+impl Tour<'_> {
+    fn life(&self) -> Result<()> {
+        self.first_release()?;
+        self.bad_release()?;
+        self.rolled_back_release()
+    }
+
+    fn first_release(&self) -> Result<()> {
+        self.chapter("bump: cut 0.5.0 on a branch of its own, one commit, pushed");
+        let context = self.context()?;
+        let bumped = bump(&context, &request("minor", false))?;
+        self.proves(&format!(
+            "only {} changed, in one commit on {}",
+            bumped.plan.files.join(", "),
+            bumped.plan.branch
+        ));
+
+        self.chapter("build: once, from a clean checkout of that commit");
+        let built =
+            build(&context, &BuildRequest { commit: "HEAD".to_owned(), out: "dist".into(), dry_run: false })?;
+        let files = built.manifest.iter().flat_map(|manifest| &manifest.files);
+        for file in files {
+            write_stderr(&format!("{:>12}{}  {}", "", file.sha256, file.filename));
+        }
+        self.proves("from here on the release is these digests");
+
+        self.chapter("check: judge both files");
+        let report = check(&[self.sample.directory.join("dist")], &shipway_dist::check::Options::default())?;
+        if let Some(finding) =
+            report.files.iter().filter(|file| !file.ok).flat_map(|file| &file.findings).next()
+        {
+            return Err(Error::refused("tour", finding.message.clone()));
+        }
+        self.proves("metadata, RECORD and filenames agree, byte for byte");
+
+        self.chapter("release: the other steps; it finds what is done and goes on from there");
+        drop(context);
+        let report = self.release("minor")?;
+        expect(report.resumed && report.version.as_deref() == Some("0.5.0"), "0.5.0 is taken up again")?;
+        self.proves("the bytes that were built are in stable, and were tried in every channel on the way");
+        self.expect_install("0.5.0")
+    }
+
+    fn bad_release(&self) -> Result<()> {
+        self.chapter("a bad release: a safety default flipped, and its test edited in the same commit");
+        self.sample.edit(
+            "src/thermostat/resources/config/safety.yaml",
+            "allow_writes: false",
+            "allow_writes: true",
+        )?;
+        self.sample.edit(
+            "tests/test_defaults.py",
+            "\"safety.allow_writes\": False",
+            "\"safety.allow_writes\": True",
+        )?;
+        self.sample.note("The controller writes to the instrument at once.")?;
+        self.sample.commit("quicker start")?;
+        let refused = match self.release("patch") {
+            Err(error) => error,
+            Ok(_) => return Err(Error::refused("tour", "the bad release was not refused")),
+        };
+        expect(refused.code() == "smoke-failed", "smoke refuses it")?;
+        for problem in refused.problems() {
+            write_stderr(&format!("{:>10}  {}", "refused", problem.message));
+            for cause in &problem.causes {
+                write_stderr(&format!("{:>12}{cause}", ""));
+            }
+        }
+        self.proves("its own tests passed; the fresh install did not, so it is blocked and never left dev");
+        let context = self.context()?;
+        expect(
+            self.plain_install(&context, "dev")? == "0.5.0",
+            "nobody gets the blocked release from dev either",
+        )?;
+        drop(context);
+        self.expect_install("0.5.0")
+    }
+
+    fn rolled_back_release(&self) -> Result<()> {
+        self.chapter("mended and released: 0.5.2 (0.5.1 is never used again)");
+        self.sample.edit(
+            "src/thermostat/resources/config/safety.yaml",
+            "allow_writes: true",
+            "allow_writes: false",
+        )?;
+        self.sample.edit(
+            "tests/test_defaults.py",
+            "\"safety.allow_writes\": True",
+            "\"safety.allow_writes\": False",
+        )?;
+        self.sample.note("Writing needs to be allowed again.")?;
+        self.sample.commit("safe by default again")?;
+        let report = self.release("patch")?;
+        expect(report.version.as_deref() == Some("0.5.2"), "the next version is 0.5.2")?;
+        self.proves("a version is cut once");
+        self.expect_install("0.5.2")?;
+
+        self.chapter("rollback: 0.5.2 turns out to be bad in the field");
+        let context = self.context()?;
+        let report = mark(&context, Mark::Rollback, "0.5.2", "drifts by two kelvin", false)?;
+        for moved in &report.moved {
+            let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
+            write_stderr(&format!(
+                "{:>10}  {}: {} → {}",
+                "rollback",
+                moved.channel,
+                show(&moved.before),
+                show(&moved.after)
+            ));
+        }
+        drop(context);
+        self.proves("every channel is back at the release before, in one step, with the reason kept");
+        self.expect_install("0.5.0")
+    }
+
+    fn context(&self) -> Result<Context<'_>> {
+        self.session.context_in(&self.sample.directory, &Overrides::default())
+    }
+
+    fn release(&self, level: &str) -> Result<ReleaseReport> {
+        release(&self.context()?, &ReleaseRequest { bump: request(level, true), to: None })
+    }
+
+    fn status(&self) -> Result<StatusReport> {
+        status(&self.context()?, None)
+    }
+
+    /// What a plain `pip install` takes from a channel.
+    fn plain_install(&self, context: &Context<'_>, channel: &str) -> Result<String> {
+        let channel: ChannelName =
+            channel.parse().map_err(|error: shipway_dist::channel::ChannelError| {
+                Error::usage("bad-channel", error.to_string())
+            })?;
+        let python = context.python()?;
+        let trial = Trial::new(python, &context.environment)?;
+        let simple = context.target()?.simple(&channel)?;
+        let name = &context.config.name;
+        let wanted =
+            Wanted { name, version: None, extras: &[], simple: &simple, credential: None, sdist: false };
+        let resolved = trial.resolve(python, &context.environment, &wanted)?;
+        let own = resolved.into_iter().find(|one| one.name == *name);
+        own.map(|one| one.version)
+            .ok_or_else(|| Error::refused("tour", format!("pip would not install `{name}`")))
+    }
+
+    fn expect_install(&self, version: &str) -> Result<()> {
+        let context = self.context()?;
+        let found = self.plain_install(&context, "stable")?;
+        drop(context);
+        expect(found == version, &format!("pip takes {version} from stable (it took {found})"))?;
+        self.proves(&format!("unmodified pip takes {version} from stable, by URL alone"));
+        Ok(())
+    }
+
+    fn chapter(&self, text: &str) {
+        let style = self.session.style();
+        write_stderr(&format!("\n{}{text}{}", style.strong, style.end));
+    }
+
+    fn proves(&self, text: &str) {
+        let style = self.session.style();
+        write_stderr(&format!("{}{:>10}{}  {text}", style.good, "proves", style.end));
+        self.proved.borrow_mut().push(text.to_owned());
+    }
+}
+
+fn request(level: &str, no_switch: bool) -> BumpRequest {
+    let Ok(level) = level.parse::<Level>();
+    BumpRequest { level, pre: None, dry_run: false, no_switch }
+}
+
+fn expect(holds: bool, what: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::refused("tour", format!("the tour expected: {what}"))) }
+}
+
+fn summary(report: &Report) -> String {
+    format!(
+        "\n{}\nthe tour proved:\n{}\n",
+        crate::commands::status::text(&report.status),
+        report.proved.iter().map(|line| format!("  - {line}\n")).collect::<String>()
+    )
+}
