@@ -152,9 +152,9 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// Whether any finding refuses by default.
-    pub(crate) fn has_error(&self) -> bool {
-        self.first_error().is_some()
+    /// The number of findings.
+    pub(crate) fn count(&self) -> usize {
+        self.counts.values().sum()
     }
 
     /// The first finding that refuses by default.

@@ -16,6 +16,9 @@ pub struct Metadata {
     pub description: Option<String>,
 }
 
+/// More fields than any project has; each costs memory.
+const MOST_FIELDS: usize = 50_000;
+
 /// Metadata that cannot be read at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the metadata cannot be read: {why}")]
@@ -85,6 +88,8 @@ impl Metadata {
                     }
                     None => defects.push(format!("line {number} continues no field")),
                 }
+            } else if fields.len() == MOST_FIELDS {
+                return Err(error(&format!("it holds more than {MOST_FIELDS} fields")));
             } else if let Some((name, value)) = line.split_once(':').filter(|(name, _)| is_field_name(name)) {
                 fields.push((name.to_owned(), value.trim().to_owned()));
             } else {

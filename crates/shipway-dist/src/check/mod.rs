@@ -1,20 +1,27 @@
 //! Judges distribution files: every byte is read once, everything that is wrong is said at once.
 
-mod metadata;
+mod entry_points;
+mod filename;
+pub(crate) mod metadata;
 mod record;
+mod release;
 mod sdist;
+mod stdlib;
 mod wheel;
 
 use std::io;
 use std::path::Path;
 
 use crate::archive::Limits;
-use crate::archive::source::{FileSource, ReadAt};
+use crate::archive::source::{FileSource, ReadAt, read_vec};
 use crate::digest::Sha256;
 use crate::filename::DistributionFilename;
 use crate::finding::{Finding, Findings, Severity};
 use crate::metadata::Metadata;
-use crate::rules::{self, filename};
+use crate::rules::framing;
+
+pub use entry_points::EntryPoint;
+pub use release::compare_release;
 
 /// How to judge.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +45,8 @@ pub struct FileReport {
     pub metadata: Option<Metadata>,
     /// The exact bytes of METADATA (wheel) or PKG-INFO (sdist).
     pub metadata_bytes: Option<Vec<u8>>,
+    /// The entry points of a wheel.
+    pub entry_points: Vec<EntryPoint>,
     /// Everything found, errors first.
     pub findings: Vec<Finding>,
 }
@@ -58,26 +67,35 @@ pub fn check_file(path: &Path, filename: &str, options: &Options) -> io::Result<
     let source = FileSource::open(path)?;
     let limits = Limits::default();
     let mut findings = Findings::default();
-    let parsed = filename.parse::<DistributionFilename>();
-    let parsed = parsed.map_err(|error| findings.push(&filename::WHEEL, error.to_string())).ok();
+    let parsed = filename::judge(filename, &mut findings);
     let (digest, judged) = rayon::join(
         || Sha256::of_source(&source),
         || judge(&source, filename, parsed.as_ref(), &limits, &mut findings),
     );
-    let (sha256, (metadata, metadata_bytes)) = (digest?, judged?);
+    let (sha256, judged) = (digest?, judged?);
     source.refuse_if_changed()?;
+    if let (Some(metadata), Some(parsed)) = (&judged.metadata, &parsed) {
+        metadata::compare(metadata, parsed, &mut findings);
+    }
     Ok(FileReport {
         filename: filename.to_owned(),
         size: source.size(),
         sha256,
         parsed,
-        metadata,
-        metadata_bytes,
+        metadata: judged.metadata,
+        metadata_bytes: judged.metadata_bytes,
+        entry_points: judged.entry_points,
         findings: findings.finish(options.strict),
     })
 }
 
-type Judged = (Option<Metadata>, Option<Vec<u8>>);
+/// What judging the bytes of a file gave, besides findings.
+#[derive(Debug, Default)]
+struct Judged {
+    metadata: Option<Metadata>,
+    metadata_bytes: Option<Vec<u8>>,
+    entry_points: Vec<EntryPoint>,
+}
 
 fn judge(
     source: &dyn ReadAt,
@@ -86,27 +104,40 @@ fn judge(
     limits: &Limits,
     findings: &mut Findings,
 ) -> io::Result<Judged> {
-    let (member, bytes) = if filename.ends_with(".whl") {
-        let mut contents = wheel::read(source, parsed, limits, findings)?;
-        let bytes = contents.captured.remove("METADATA");
-        if bytes.is_none() && contents.dist_info.is_some() && !findings.has_error() {
-            findings.push(&rules::wheel::METADATA_MISSING, "there is no `METADATA`");
-        }
-        ("METADATA", bytes)
-    } else if filename.ends_with(".tar.gz") {
-        let mut contents = sdist::read(source, parsed, limits, findings)?;
-        let name = format!("{}/PKG-INFO", contents.top.as_deref().unwrap_or_default());
-        let bytes = contents.captured.remove(&name);
-        if bytes.is_none() && !findings.has_error() {
-            findings.push(&rules::sdist::PKG_INFO, format!("there is no `{name}`"));
-        }
-        ("PKG-INFO", bytes)
-    } else {
-        return Ok((None, None));
-    };
-    let metadata = bytes.as_deref().and_then(|bytes| metadata::judge(bytes, member, findings));
-    if let (Some(metadata), Some(parsed)) = (&metadata, parsed) {
-        metadata::compare(metadata, parsed, findings);
+    let wheel = filename.ends_with(".whl");
+    if !(wheel || filename.ends_with(".tar.gz")) {
+        return Ok(Judged::default());
     }
-    Ok((metadata, bytes))
+    check_magic(source, wheel, findings)?;
+    if wheel {
+        wheel::judge(source, parsed, limits, findings)
+    } else {
+        sdist::judge(source, parsed, limits, findings)
+    }
+}
+
+/// Refuses a file of another kind than its name says, and one that is of two kinds at once.
+fn check_magic(source: &dyn ReadAt, wheel: bool, findings: &mut Findings) -> io::Result<()> {
+    let head = read_vec(source, 0, source.size().min(512))?;
+    let tail_at = source.size().saturating_sub(22 + 0xffff);
+    let is_tar = head.get(257..262) == Some(b"ustar") || head.starts_with(b"\x1f\x8b");
+    if wheel {
+        if is_tar {
+            findings.push(&framing::POLYGLOT, "a wheel that begins like a tar or gzip file");
+        } else if !head.starts_with(b"PK") {
+            let begin: String = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            findings.push(&framing::NOT_A_DISTRIBUTION, format!("begins with {begin}, expected a zip file"));
+        }
+        return Ok(());
+    }
+    // An end record that reaches the end of the file makes a zip of whatever stands before it.
+    let tail = read_vec(source, tail_at, source.size() - tail_at)?;
+    let is_zip = memchr::memmem::find_iter(&tail, b"PK\x05\x06").any(|at| {
+        let comment = tail.get(at + 20..at + 22).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+        comment.is_some_and(|length| at + 22 + usize::from(length) == tail.len())
+    });
+    if is_zip || head.starts_with(b"PK\x03\x04") {
+        findings.push(&framing::POLYGLOT, "an sdist that a zip reader can open");
+    }
+    Ok(())
 }

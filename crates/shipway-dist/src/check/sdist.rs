@@ -7,22 +7,25 @@ use crate::archive::Limits;
 use crate::archive::path::{Clash, Names, check_name};
 use crate::archive::source::ReadAt;
 use crate::archive::tar::{self, Header, Kind, Reader};
+use crate::check::Judged;
+use crate::check::metadata::{self, fields};
 use crate::filename::DistributionFilename;
 use crate::finding::{Findings, shown};
+use crate::metadata::Metadata;
 use crate::rules::{framing, sdist as rules};
 
 /// The largest file that is read into memory.
-const MOST_CAPTURED: u64 = 32 << 20;
+const MOST_CAPTURED: u64 = 8 << 20;
 
 /// What was read of an sdist.
 #[derive(Default)]
-pub(crate) struct Contents {
-    /// `PKG-INFO` and `pyproject.toml` of the top directory.
-    pub(crate) captured: HashMap<String, Vec<u8>>,
+struct Contents {
+    /// `PKG-INFO` and `pyproject.toml` of each top directory, by their whole name.
+    captured: HashMap<String, Vec<u8>>,
     /// The names of all members; directories end in `/`.
-    pub(crate) names: Vec<Box<str>>,
+    names: Vec<Box<str>>,
     /// The top directory.
-    pub(crate) top: Option<String>,
+    top: Option<String>,
 }
 
 struct Link {
@@ -31,23 +34,92 @@ struct Link {
     hard: bool,
 }
 
-/// Judges the framing and the members of an sdist.
-pub(crate) fn read(
+/// Judges an sdist.
+pub(super) fn judge(
     source: &dyn ReadAt,
     parsed: Option<&DistributionFilename>,
     limits: &Limits,
     findings: &mut Findings,
-) -> io::Result<Contents> {
+) -> io::Result<Judged> {
     let mut contents = Contents::default();
     let mut links = Vec::new();
-    match pass(source, limits, &mut contents, &mut links, findings) {
-        Ok(()) => {
-            check_top(&mut contents, parsed, findings);
-            check_names(&contents.names, &links, findings);
+    let complete = match pass(source, limits, &mut contents, &mut links, findings) {
+        Ok(()) => true,
+        Err(stop) => {
+            tar::note(stop, findings)?;
+            false
         }
-        Err(stop) => tar::note(stop, findings)?,
+    };
+    if complete {
+        check_top(&mut contents, parsed, findings);
+        check_names(&contents.names, &links, findings);
+    } else {
+        contents.top = parsed.map(|parsed| format!("{}-{}", parsed.name_part, parsed.version_part));
     }
-    Ok(contents)
+    Ok(contents.judge(complete, findings))
+}
+
+impl Contents {
+    /// Judges `PKG-INFO` and `pyproject.toml`; what is missing counts only in a complete reading.
+    fn judge(mut self, complete: bool, findings: &mut Findings) -> Judged {
+        let mut judged = Judged::default();
+        let Some(top) = self.top.take() else { return judged };
+        let name = format!("{top}/PKG-INFO");
+        match self.captured.remove(&name) {
+            Some(bytes) => {
+                judged.metadata = metadata::judge(&bytes, "PKG-INFO", findings);
+                judged.metadata_bytes = Some(bytes);
+            }
+            None if complete => {
+                findings.push(&rules::PKG_INFO, format!("`{}` is not there or too large", shown(&name)));
+            }
+            None => {}
+        }
+        if let Some(metadata) = &judged.metadata {
+            self.check_metadata(metadata, &top, complete, findings);
+        }
+        let name = format!("{top}/pyproject.toml");
+        match self.captured.get(&name) {
+            Some(bytes) => check_pyproject(bytes, &name, findings),
+            None if complete => {
+                findings.push(&rules::PYPROJECT_MISSING, format!("there is no `{}`", shown(&name)));
+            }
+            None => {}
+        }
+        judged
+    }
+
+    fn check_metadata(&self, metadata: &Metadata, top: &str, complete: bool, findings: &mut Findings) {
+        if !metadata.metadata_version.is_empty() && !fields::is_at_least(metadata, "2.2") {
+            findings.field(
+                &rules::PKG_INFO_OLD,
+                "Metadata-Version",
+                format!("`{}`, expected 2.2 or later", shown(&metadata.metadata_version)),
+            );
+        }
+        if !complete || !fields::is_at_least(metadata, "2.4") {
+            return;
+        }
+        for path in metadata.all("License-File") {
+            let member = format!("{top}/{path}");
+            if !self.names.iter().any(|name| **name == *member) {
+                findings.field(
+                    &rules::LICENSE_FILE,
+                    "License-File",
+                    format!("`{}` is not there", shown(&member)),
+                );
+            }
+        }
+    }
+}
+
+fn check_pyproject(bytes: &[u8], name: &str, findings: &mut Findings) {
+    let parsed = std::str::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 at byte {}", error.valid_up_to()))
+        .and_then(|text| text.parse::<toml_edit::DocumentMut>().map_err(|error| error.message().to_owned()));
+    if let Err(why) = parsed {
+        findings.member(&rules::PYPROJECT, name, shown(&why));
+    }
 }
 
 fn pass(
@@ -170,18 +242,34 @@ fn check_names(all: &[Box<str>], links: &[Link], findings: &mut Findings) {
             );
         }
     }
+    if links.is_empty() {
+        return;
+    }
+    let mut targets: HashMap<String, Option<u32>> = HashMap::new();
     for link in links {
-        check_link(link, name_of(link.at), all, findings);
+        if let Ok(target) = resolve(link, name_of(link.at)) {
+            targets.insert(target, None);
+        }
+    }
+    for (at, name) in all.iter().enumerate() {
+        // A directory is there when something lies in it, too.
+        let plain = name.strip_suffix('/').unwrap_or(name);
+        let ends = plain.match_indices('/').map(|(end, _)| end).chain([plain.len()]);
+        for end in ends {
+            if let Some(first) = targets.get_mut(&plain[..end]) {
+                first.get_or_insert(at as u32);
+            }
+        }
+    }
+    for link in links {
+        check_link(link, name_of(link.at), &targets, findings);
     }
 }
 
-fn check_link(link: &Link, name: &str, all: &[Box<str>], findings: &mut Findings) {
-    let target = shown(&link.target);
-    let mut refuse = |why: &str| {
-        findings.member(&framing::TAR_LINK, name, format!("a link to `{target}`, which {why}"));
-    };
+/// The member that a link refers to, by its plain name; the error says why it cannot be one.
+fn resolve(link: &Link, name: &str) -> Result<String, &'static str> {
     if link.target.starts_with('/') || link.target.contains(['\\', ':', '\0']) || link.target.is_empty() {
-        return refuse("is no relative path");
+        return Err("is no relative path");
     }
     // A hard link names a member; a symbolic link is relative to the directory it lies in.
     let mut parts: Vec<&str> = if link.hard { Vec::new() } else { name.split('/').collect() };
@@ -191,26 +279,29 @@ fn check_link(link: &Link, name: &str, all: &[Box<str>], findings: &mut Findings
             "" | "." => {}
             ".." => {
                 if parts.pop().is_none() || parts.is_empty() {
-                    return refuse("leads out of the tree");
+                    return Err("leads out of the tree");
                 }
             }
             part => parts.push(part),
         }
     }
-    let resolved = parts.join("/");
-    let there = |name: &str| {
-        let plain = name.strip_suffix('/').unwrap_or(name);
-        plain == resolved || plain.strip_prefix(resolved.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    Ok(parts.join("/"))
+}
+
+fn check_link(link: &Link, name: &str, targets: &HashMap<String, Option<u32>>, findings: &mut Findings) {
+    let target = shown(&link.target);
+    let mut refuse = |rule, why: &str| {
+        findings.member(rule, name, format!("a link to `{target}`, which {why}"));
     };
-    if link.hard {
-        if !all.iter().take(link.at as usize).any(|earlier| **earlier == *resolved) {
-            refuse("is no earlier member");
+    match resolve(link, name) {
+        Err(why) => refuse(&framing::TAR_LINK, why),
+        Ok(resolved) => {
+            let there = targets.get(&resolved).copied().flatten();
+            if link.hard && there.is_none_or(|at| at >= link.at) {
+                refuse(&framing::TAR_LINK, "is no earlier member");
+            } else if there.is_none() {
+                refuse(&framing::TAR_LINK_MISSING, "is no member");
+            }
         }
-    } else if !all.iter().any(|name| there(name)) {
-        findings.member(
-            &framing::TAR_LINK_MISSING,
-            name,
-            format!("a link to `{target}`, which is no member"),
-        );
     }
 }

@@ -19,6 +19,9 @@ super::rules! {
     error PROJECT_VERSION "metadata-project-version-20" 20
         why "a version that is not in the form of PEP 440 cannot be ordered or required"
         fix "use a version such as `1.4.0` or `1.4.0rc1`"
+    strict VERSION_FORM "metadata-version-form-20" 20
+        why "a version that is not in canonical form is spelled differently by different tools (PEP 440)"
+        fix "write the version in canonical form"
     strict FIELD_TOO_NEW "metadata-field-version-38" 38
         why "a field that the declared metadata version does not have is ignored or refused by readers of that version"
         fix "rebuild with a current build backend, which declares the version it uses"
@@ -49,18 +52,12 @@ super::rules! {
     strict CLASSIFIER "metadata-classifier-43" 43
         why "an index refuses a classifier that is not in the list"
         fix "correct the classifier; unlisted ones begin with `Private ::`"
-    strict CLASSIFIER_DEPRECATED "metadata-classifier-deprecated-43" 43
-        why "an index refuses a classifier that was replaced"
-        fix "use the replacement"
     error URL "metadata-url-44" 44
         why "a project URL is `label, URL` with a label of at most 32 characters, http or https"
         fix "correct the URL"
     error REQUIREMENT "metadata-requirement-45" 45
         why "a requirement that does not parse makes every installation fail (PEP 508)"
         fix "correct the requirement"
-    strict REQUIREMENT_LEGACY "metadata-requirement-legacy-45" 45
-        why "this form of requirement is accepted by old tools only"
-        fix "write the requirement in the form of PEP 508"
     strict REQUIREMENT_URL "metadata-requirement-url-45" 45
         why "a requirement on a URL goes round the index, and public indexes refuse it"
         fix "require the project by name and version"
@@ -94,6 +91,9 @@ super::rules! {
     error IMPORT_NAME "metadata-import-name-50" 50
         why "an import name is a dotted identifier, is given once and not both as name and as namespace (PEP 794)"
         fix "correct `import-names` or `import-namespaces`"
+    strict IMPORT_PARENT "metadata-import-parent-50" 50
+        why "the parents of a dotted import name are given too, as name or as namespace (PEP 794)"
+        fix "add the parent to `import-names` or `import-namespaces`"
     warning DEPRECATED "metadata-deprecated-51" 51
         why "the field was replaced in a later version of the metadata"
         fix "use the replacement"

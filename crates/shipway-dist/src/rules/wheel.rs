@@ -73,6 +73,9 @@ super::rules! {
     error NO_CODE "wheel-empty-102" 102
         why "a wheel that holds nothing to import, run or use is a failed build"
         fix "check which packages the build backend includes"
+    strict META_ONLY "wheel-meta-102" 102
+        why "a wheel without any file of its own only pulls in others; more often it is a failed build"
+        fix "check which packages the build backend includes, unless a metapackage is meant"
     strict TOP_LEVEL_STRAY "wheel-stray-102" 102
         why "a top-level `tests`, `docs` or the like lands in site-packages of everybody and overwrites that of other projects"
         fix "exclude the directory from the wheel"

@@ -1,0 +1,148 @@
+//! Every member of a wheel inflated and hashed once, in parallel, the largest first.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::archive::inflate::{InflateError, Packed, with_inflater};
+use crate::archive::source::ReadAt;
+use crate::archive::zip::{self, Directory, Entry};
+use crate::check::record::{Expected, Hash};
+use crate::finding::Findings;
+use crate::rules::framing;
+
+/// How much of a member is kept while it is inflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Capture {
+    Nothing,
+    /// The first bytes.
+    Beginning(usize),
+    /// All of it; the caller has looked at its size.
+    Whole,
+}
+
+impl Capture {
+    fn most(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Beginning(most) => most,
+            Self::Whole => usize::MAX,
+        }
+    }
+}
+
+/// What one member gave.
+pub(super) struct Outcome {
+    pub(super) findings: Findings,
+    pub(super) captured: Option<(u32, Vec<u8>)>,
+}
+
+pub(super) struct Work<'w> {
+    pub(super) source: &'w dyn ReadAt,
+    pub(super) directory: &'w Directory,
+    /// What `RECORD` states, by the number of the member.
+    pub(super) expected: HashMap<u32, Expected>,
+}
+
+impl Work<'_> {
+    /// Inflates and hashes all members that are left, the largest first.
+    pub(super) fn all(
+        &self,
+        done: Option<u32>,
+        capture: &(dyn Fn(&str, u64) -> Capture + Sync),
+        findings: &mut Findings,
+    ) -> io::Result<Vec<(u32, Vec<u8>)>> {
+        let entries = &self.directory.entries;
+        let mut order: Vec<u32> = (0..entries.len() as u32).filter(|&at| Some(at) != done).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(entries[at as usize].size));
+        let next = AtomicUsize::new(0);
+        let results = Mutex::new((Vec::new(), None::<io::Error>));
+        let worker = || {
+            let mut mine = Vec::new();
+            while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let name = self.directory.name(&entries[at as usize]);
+                match self.member(at, capture(name, entries[at as usize].size)) {
+                    Ok(outcome) if outcome.captured.is_none() && outcome.findings.is_empty() => {}
+                    Ok(outcome) => mine.push((at, outcome)),
+                    Err(error) => {
+                        next.store(order.len(), Ordering::Relaxed);
+                        if let Ok(mut results) = results.lock() {
+                            results.1 = Some(error);
+                        }
+                    }
+                }
+            }
+            if let Ok(mut results) = results.lock() {
+                results.0.append(&mut mine);
+            }
+        };
+        rayon::scope(|scope| {
+            for _ in 1..rayon::current_num_threads().min(order.len()) {
+                scope.spawn(|_| worker());
+            }
+            worker();
+        });
+        let (mut outcomes, error) = results.into_inner().unwrap_or_default();
+        if let Some(error) = error {
+            return Err(error);
+        }
+        // In the order of the archive, whichever thread came first.
+        outcomes.sort_by_key(|&(at, _)| at);
+        let mut captured = Vec::new();
+        for (_, outcome) in outcomes {
+            findings.append(outcome.findings);
+            captured.extend(outcome.captured);
+        }
+        Ok(captured)
+    }
+
+    /// Judges one member: local header, data, CRC, size, `RECORD`.
+    pub(super) fn member(&self, at: u32, capture: Capture) -> io::Result<Outcome> {
+        let entry = &self.directory.entries[at as usize];
+        let name = self.directory.name(entry);
+        let mut outcome = Outcome { findings: Findings::default(), captured: None };
+        let local = zip::read_local(self.source, entry)?;
+        if !zip::check_local(self.directory, entry, local.as_ref(), &mut outcome.findings)
+            || !is_readable(entry)
+        {
+            return Ok(outcome);
+        }
+        let packed = Packed {
+            at: entry.offset + local.map_or(0, |local| local.length()),
+            compressed: entry.compressed,
+            size: entry.size,
+            crc: entry.crc,
+            deflated: entry.method == 8,
+        };
+        let expected = self.expected.get(&at);
+        let mut hash = expected.map(|expected| Hash::new(expected.algorithm()));
+        let mut captured = Vec::new();
+        let result = with_inflater(|inflater| {
+            inflater.run(self.source, &packed, |bytes| {
+                if let Some(hash) = &mut hash {
+                    hash.update(bytes);
+                }
+                let room = capture.most().saturating_sub(captured.len());
+                captured.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            })
+        });
+        match result {
+            Ok(()) => {}
+            Err(InflateError::Io(error)) => return Err(error),
+            Err(InflateError::Damaged(why)) => {
+                outcome.findings.member(&framing::MEMBER_DAMAGED, name, why);
+                return Ok(outcome);
+            }
+        }
+        if let (Some(expected), Some(hash)) = (expected, hash) {
+            expected.compare(name, hash, entry.size, &mut outcome.findings);
+        }
+        outcome.captured = (capture != Capture::Nothing).then_some((at, captured));
+        Ok(outcome)
+    }
+}
+
+fn is_readable(entry: &Entry) -> bool {
+    matches!(entry.method, 0 | 8) && entry.flags & 0x2041 == 0
+}
