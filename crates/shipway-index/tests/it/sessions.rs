@@ -91,7 +91,8 @@ async fn f4_the_bytes_must_be_those_announced() {
 async fn f4_an_unsound_file_is_refused_before_anything_is_visible() {
     let kit = Kit::new().await;
     let broken = Dist { bytes: b"PK no zip".to_vec(), ..wheel("demo", "1.0", "a") };
-    let (_, begun) = kit.post("/api/v1/sessions", session("demo", "1.0", &[broken.clone()])).await;
+    let (_, begun) =
+        kit.post("/api/v1/sessions", session("demo", "1.0", std::slice::from_ref(&broken))).await;
     let before = kit.stored().await;
     let (status, refused) = kit.put(begun["id"].as_str().unwrap(), &broken).await;
     assert_eq!((status, refused["code"].as_str()), (400, Some("invalid-distribution")), "{refused}");

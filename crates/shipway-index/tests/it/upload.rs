@@ -17,7 +17,7 @@ async fn f3_identical_reupload_is_success_other_bytes_refused() {
     let first = wheel("demo", "1.0", "a");
     let response = kit.upload(&first).await;
     assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
-    assert_eq!(kit.listed("dev", "demo").await.unwrap(), [first.filename.clone()]);
+    assert_eq!(kit.listed("dev", "demo").await.unwrap(), std::slice::from_ref(&first.filename));
 
     let before = kit.stored().await;
     let response = kit.upload(&first).await;

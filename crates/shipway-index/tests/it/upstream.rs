@@ -77,11 +77,11 @@ async fn a_local_name_always_wins_and_is_never_asked_for_upstream() {
     // The name is claimed from the first session on, before anything is visible.
     let own = wheel("demo", "1.0", "near");
     let (status, begun) =
-        near.post("/api/v1/sessions", crate::kit::session("demo", "1.0", &[own.clone()])).await;
+        near.post("/api/v1/sessions", crate::kit::session("demo", "1.0", std::slice::from_ref(&own))).await;
     assert_eq!(status, 201);
     assert_eq!(near.listed("dev", "demo").await, None);
     near.put(begun["id"].as_str().unwrap(), &own).await;
-    near.publish("demo", "1.0", &[own.clone()]).await;
+    near.publish("demo", "1.0", std::slice::from_ref(&own)).await;
     assert_eq!(near.listed("dev", "demo").await.unwrap(), [own.filename]);
     // Not in this channel, and so nowhere: page and download decide alike.
     assert_eq!(near.listed("stable", "demo").await, None);
