@@ -178,7 +178,7 @@ fn broken(error: multer::Error) -> IndexError {
 /// The body, as long as it does not stand still.
 pub(super) fn stalling(body: Body, limit: Duration) -> impl Stream<Item = Result<Bytes, IndexError>> + Send {
     let stream = body.into_data_stream();
-    futures_util::stream::unfold((stream, false), move |(mut stream, ended)| async move {
+    let stream = futures_util::stream::unfold((stream, false), move |(mut stream, ended)| async move {
         if ended {
             return None;
         }
@@ -191,7 +191,9 @@ pub(super) fn stalling(body: Body, limit: Duration) -> impl Stream<Item = Result
                 Some((Err(error), (stream, true)))
             }
         }
-    })
+    });
+    // Read on after its end by whoever drains it.
+    stream.fuse()
 }
 
 /// Reads on for a while after a refusal: a client that is still sending would see a broken connection

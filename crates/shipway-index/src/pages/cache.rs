@@ -22,8 +22,11 @@ const BOUND: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) project: Project,
-    pages: Mutex<HashMap<ChannelName, Arc<OnceCell<Option<Arc<Page>>>>>>,
+    pages: Mutex<HashMap<ChannelName, Built>>,
 }
+
+/// A page that is built once, whoever asks first; `None` when the channel never listed the project.
+type Built = Arc<OnceCell<Option<Arc<Page>>>>;
 
 #[derive(Debug, Default)]
 struct Inner {

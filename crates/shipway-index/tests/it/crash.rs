@@ -1,0 +1,173 @@
+//! Crashes: the process aborts after each write, starts again, and the state is before or after.
+//!
+//! A test starts this very test binary again as a child whose index aborts at a named point.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use shipway_index::Faults;
+
+use crate::kit::{Folder, Kit, blobs, manifest_digest, sdist, wheel};
+
+const FOLDER: &str = "SHIPWAY_TEST_FOLDER";
+const POINT: &str = "SHIPWAY_TEST_POINT";
+const SCENARIO: &str = "SHIPWAY_TEST_SCENARIO";
+
+/// Runs a scenario in a child that aborts at `point`.
+fn crash(folder: &Path, scenario: &str, point: &str) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::child", "--exact", "--ignored", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(POINT, point)
+        .env(SCENARIO, scenario)
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        None,
+        "{point} was not passed: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the child process of the crash tests"]
+async fn child() {
+    let (Ok(folder), Ok(point)) = (std::env::var(FOLDER), std::env::var(POINT)) else { return };
+    let faults = Faults { crash_at: Some(point), ..Faults::default() };
+    let kit = Kit::over(Folder::Lent(folder.into()), |config| config.faults = faults).await;
+    run(&kit, &std::env::var(SCENARIO).unwrap()).await;
+}
+
+async fn run(kit: &Kit, scenario: &str) {
+    match scenario {
+        "upload" => {
+            let response = kit.upload(&wheel("demo", "2.0", "a")).await;
+            assert_eq!(response.status(), 200);
+        }
+        "publish" => {
+            kit.publish("demo", "2.0", &[wheel("demo", "2.0", "a"), sdist("demo", "2.0", "a")]).await;
+        }
+        "promote" => assert_eq!(kit.promote("demo", "1.1", "stable").await.0, 200),
+        "rollback" => {
+            let body = json!({ "project": "demo", "version": "1.1", "reason": "bad" });
+            assert_eq!(kit.post("/api/v1/rollbacks", body).await.0, 200);
+        }
+        "yank" => {
+            let body = json!({ "project": "demo", "version": "1.1", "reason": "bad", "set": true });
+            assert_eq!(kit.post("/api/v1/yanks", body).await.0, 200);
+        }
+        other => panic!("no scenario {other}"),
+    }
+}
+
+/// 1.0 in every channel, 1.1 in the first two.
+async fn prepare() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
+    for version in ["1.0", "1.1"] {
+        kit.publish("demo", version, &[wheel("demo", version, "a"), sdist("demo", version, "a")]).await;
+        assert_eq!(kit.promote("demo", version, "staging").await.0, 200);
+    }
+    assert_eq!(kit.promote("demo", "1.0", "stable").await.0, 200);
+    kit.server.running.shutdown().await;
+    folder
+}
+
+/// What readers see: pages of every channel, and the record.
+async fn seen(kit: &Kit) -> String {
+    let mut text = kit.project("demo").await.to_string();
+    for channel in ["dev", "staging", "stable"] {
+        text.push_str(&kit.json(&format!("/{channel}/simple/demo/")).await.to_string());
+    }
+    // When a file came differs from run to run.
+    without_times(&text)
+}
+
+/// Takes times out of a text.
+fn without_times(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("\"20") {
+        let (head, tail) = rest.split_at(at);
+        out.push_str(head);
+        let end = tail[1..].find('"').map_or(tail.len(), |end| end + 2);
+        let time = &tail[..end];
+        out.push_str(if time.ends_with("Z\"") { "\"time\"" } else { time });
+        rest = &tail[end..];
+    }
+    out + rest
+}
+
+async fn every_point(scenario: &str, points: &[&str]) {
+    // What the scenario leads to without a crash.
+    let folder = prepare().await;
+    let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
+    let before = seen(&kit).await;
+    run(&kit, scenario).await;
+    let after = seen(&kit).await;
+    let files = blobs(folder.path()).len();
+    assert_ne!(before, after);
+    drop(kit);
+    for point in points {
+        let folder = prepare().await;
+        crash(folder.path(), scenario, point);
+        let kit = Kit::over(Folder::Lent(folder.path().into()), |config| {
+            config.limits.unfinished = std::time::Duration::ZERO;
+        })
+        .await;
+        let now = seen(&kit).await;
+        let committed =
+            point.ends_with("committed") && *point != "file.committed" && *point != "session.committed";
+        assert_eq!(now, if committed { after.clone() } else { before.clone() }, "{scenario} at {point}");
+        // The same again ends in the same state, with no remains.
+        run(&kit, scenario).await;
+        assert_eq!(seen(&kit).await, after, "{scenario} again after {point}");
+        assert_eq!(blobs(folder.path()).len(), files, "{scenario} at {point}");
+        kit.server.running.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f4_a_crash_in_upload_leaves_before_or_after() {
+    let points = ["blob.staged", "blob.placed", "upload.rows", "upload.touched", "upload.committed"];
+    every_point("upload", &points).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f4_a_crash_in_publish_leaves_before_or_after() {
+    let points = [
+        "session.rows",
+        "session.committed",
+        "blob.staged",
+        "blob.placed",
+        "file.rows",
+        "file.committed",
+        "publish.journal",
+        "publish.file",
+        "publish.membership",
+        "publish.state",
+        "publish.committed",
+    ];
+    every_point("publish", &points).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
+    for scenario in ["promote", "rollback", "yank"] {
+        every_point(scenario, &["change.journal", "change.rows", "change.touched", "change.committed"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_sees_before_or_after_while_another_crashes() {
+    let folder = prepare().await;
+    let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
+    let before = seen(&kit).await;
+    crash(folder.path(), "promote", "change.touched");
+    assert_eq!(seen(&kit).await, before);
+    crash(folder.path(), "promote", "change.committed");
+    assert_ne!(seen(&kit).await, before);
+    assert_eq!(manifest_digest(&kit.project("demo").await, "1.1").len(), 64);
+}

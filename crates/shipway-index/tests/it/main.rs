@@ -1,0 +1,15 @@
+//! The index from outside: over a socket, against a data directory of its own, each test alone.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod channels;
+mod crash;
+mod files;
+mod kit;
+mod pages;
+mod processes;
+mod races;
+mod readers;
+mod sessions;
+mod upload;
+mod upstream;
