@@ -11,6 +11,7 @@ pub mod gates;
 pub mod notes;
 pub mod ops;
 pub mod progress;
+pub mod rules;
 pub mod steps;
 pub mod version;
 

@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use shipway_dist::Sha256;
-use shipway_dist::wire::ApiError;
+use shipway_dist::wire::{ApiError, code as wire};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -159,6 +159,10 @@ impl Http {
             Some(api) => api.message.clone(),
             None => first_line(body),
         };
+        // A shipway index says what is wrong with the object itself; of another server only the URL is known.
+        let what =
+            |otherwise: String| if api.is_some() && !text.is_empty() { redact(&text) } else { otherwise };
+        let code = known_code(api.as_ref());
         let error = match status.as_u16() {
             401 => {
                 let error =
@@ -172,23 +176,34 @@ impl Http {
                         .hint("set SHIPWAY_TOKEN, or put the index in .pypirc"),
                 }
             }
-            403 => Error::incomplete(forbidden_code(api.as_ref()), format!("{shown} forbids it")),
+            // Another credential does not help against a block or a closed channel.
+            403 if code == wire::BLOCKED || code == wire::CHANNEL_CLOSED => {
+                Error::refused(code, what(String::new()))
+            }
+            403 if code == "refused-by-index" => {
+                Error::incomplete("forbidden", format!("{shown} forbids it"))
+            }
+            403 => Error::incomplete(code, what(String::new())),
             404 => Error::refused(
                 "not-found",
-                format!("{shown} does not exist, or the credential may not see it"),
+                what(format!("{shown} does not exist, or the credential may not see it")),
             ),
-            410 => Error::refused("gone", format!("{shown} is gone for good")),
-            413 => Error::refused("too-large", format!("{shown} does not take files of this size")),
+            410 => Error::refused("gone", what(format!("{shown} is gone for good"))),
+            413 => Error::refused("too-large", what(format!("{shown} does not take files of this size"))),
             429 => Error::incomplete("rate-limited", format!("{shown} asks to slow down"))
                 .hint("try again later"),
             507 => Error::incomplete("storage-full", format!("the index at {shown} has no space left")),
             code @ 500.. => Error::incomplete("server-error", format!("{shown} answered {code}"))
                 .hint("try again; if it persists, look at the server's log"),
-            code => Error::refused(known_code(api.as_ref()), format!("{shown} refused it ({code})")),
+            number => Error::refused(code, what(format!("{shown} refused it ({number})"))),
         };
-        let error = if text.is_empty() { error } else { error.cause(redact(&text)) };
+        let is_said = text.is_empty() || error.to_string() == redact(&text);
+        let error = if is_said { error } else { error.cause(redact(&text)) };
         let details = api.into_iter().flat_map(|api| api.errors).take(20);
-        details.fold(error, |error, finding| error.cause(format!("{}: {}", finding.id, finding.message)))
+        details.fold(error, |error, finding| match finding.hint {
+            Some(hint) => error.cause(format!("{}: {}", finding.id, finding.message)).hint(hint),
+            None => error.cause(format!("{}: {}", finding.id, finding.message)),
+        })
     }
 }
 
@@ -203,28 +218,20 @@ fn is_transient(status: StatusCode) -> bool {
 
 /// The codes of the index that callers act upon; others become `refused-by-index`.
 fn known_code(api: Option<&ApiError>) -> &'static str {
-    use shipway_dist::wire::code;
     let known = [
-        code::DIGEST_CONFLICT,
-        code::RELEASE_CONFLICT,
-        code::SESSION_CONFLICT,
-        code::SESSION_INCOMPLETE,
-        code::INVALID_DISTRIBUTION,
-        code::BLOCKED,
-        code::NOT_IN_CHANNEL,
-        code::NO_EARLIER_RELEASE,
-        code::REMOVED,
-        code::CHANNEL_CLOSED,
-        code::TOKEN_SCOPE,
+        wire::DIGEST_CONFLICT,
+        wire::RELEASE_CONFLICT,
+        wire::SESSION_CONFLICT,
+        wire::SESSION_INCOMPLETE,
+        wire::INVALID_DISTRIBUTION,
+        wire::BLOCKED,
+        wire::NOT_IN_CHANNEL,
+        wire::NO_EARLIER_RELEASE,
+        wire::REMOVED,
+        wire::CHANNEL_CLOSED,
+        wire::TOKEN_SCOPE,
     ];
     known.into_iter().find(|known| api.is_some_and(|api| api.code == *known)).unwrap_or("refused-by-index")
-}
-
-fn forbidden_code(api: Option<&ApiError>) -> &'static str {
-    match known_code(api) {
-        "refused-by-index" => "forbidden",
-        known => known,
-    }
 }
 
 fn first_line(body: &[u8]) -> String {

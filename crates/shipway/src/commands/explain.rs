@@ -21,6 +21,26 @@ pub(crate) fn run(arguments: &Arguments, _session: &Session) -> Result<Outcome> 
         let document = json!({ "id": id, "kind": "gate", "about": gate.about() });
         return Ok(Outcome::new(&document).print(format!("{id} (gate)\n\n{}\n", gate.about())));
     }
-    Err(Error::usage("unknown-id", format!("`{id}` is neither a finding nor a gate"))
-        .hint("shipway gate list"))
+    if let Some(rule) = shipway_dist::rules::find(id) {
+        return Ok(finding(rule.id, rule.why, rule.fix));
+    }
+    if let Some(rule) = shipway_release::rules::RULES.iter().find(|rule| rule.id == id) {
+        return Ok(finding(rule.id, rule.why, rule.fix));
+    }
+    let known = shipway_dist::rules::all()
+        .map(|rule| rule.id)
+        .chain(shipway_release::rules::RULES.iter().map(|rule| rule.id));
+    let near: Vec<&str> =
+        known.filter(|known| known.contains(id) || strsim::jaro_winkler(known, id) > 0.9).take(5).collect();
+    let error = Error::usage("unknown-id", format!("`{id}` is neither a finding nor a gate"));
+    Err(if near.is_empty() {
+        error.hint("shipway gate list")
+    } else {
+        error.hint(format!("did you mean {}?", near.join(", ")))
+    })
+}
+
+fn finding(id: &str, why: &str, fix: &str) -> Outcome {
+    let document = json!({ "id": id, "kind": "finding", "about": why, "fix": fix });
+    Outcome::new(&document).print(format!("{id} (finding)\n\n{why}\n\nto mend it: {fix}\n"))
 }

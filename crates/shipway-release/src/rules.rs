@@ -1,0 +1,81 @@
+//! Every finding that the pipeline itself makes, with what it means and how to mend it.
+//!
+//! Findings about distribution files stand in `shipway_dist::rules`.
+
+/// A finding of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: &'static str,
+    /// What it means.
+    pub why: &'static str,
+    /// What mends it.
+    pub fix: &'static str,
+}
+
+/// All of them.
+pub const RULES: &[Rule] = &[
+    rule("manifest-digest", "a file is not the one that the build made", "run `shipway build` again"),
+    rule("manifest-size", "a file is longer or shorter than the build made it", "run `shipway build` again"),
+    rule("manifest-name", "a file belongs to another project", "correct the project's name and build again"),
+    rule(
+        "manifest-version",
+        "a file is of another version than the manifest says",
+        "build the release commit again",
+    ),
+    rule(
+        "lint-failed",
+        "the declared linter found something",
+        "run the gate's command and mend what it names",
+    ),
+    rule("format-failed", "the declared formatter would change something", "run the formatter and commit"),
+    rule(
+        "types-failed",
+        "the declared type checker found something",
+        "run the gate's command and mend what it names",
+    ),
+    rule(
+        "tests-failed",
+        "the declared tests do not pass in a clean checkout",
+        "run the gate's command in a clean checkout",
+    ),
+    rule(
+        "stable-symbol",
+        "a symbol that the contract calls stable does not import from the installed release",
+        "put it back, or change the contract and bump accordingly",
+    ),
+    rule(
+        "smoke-probe",
+        "a declared probe of kind smoke went otherwise than declared",
+        "run the probe's command in a fresh install",
+    ),
+    rule(
+        "safety-default",
+        "a declared safety default does not hold in a fresh install",
+        "restore the default; a change of it is a breaking change",
+    ),
+    rule(
+        "smoke-install",
+        "pip installed something other than the release",
+        "look at the project's names and requirements",
+    ),
+    rule(
+        "other-bytes",
+        "the index gave a file that is not in the manifest",
+        "find out who put it there; never promote it",
+    ),
+    rule(
+        "no-wheel",
+        "pip chose the sdist although a wheel was built",
+        "give the wheel tags that fit the Python in use",
+    ),
+    rule(
+        "foreign-file",
+        "a file came from somewhere else than the channel's index",
+        "serve dependencies through the index, or set `smoke.dependencies = \"any\"`",
+    ),
+];
+
+const fn rule(id: &'static str, why: &'static str, fix: &'static str) -> Rule {
+    Rule { id, why, fix }
+}

@@ -1,0 +1,10 @@
+//! The command as its user meets it: real git, a real remote, the embedded index, pip.
+//!
+//! Tests are named after the rows of the requirements that they show.
+
+mod bump;
+mod config;
+mod init;
+mod output;
+mod project;
+mod release;

@@ -1,0 +1,261 @@
+//! Row A23 and the steps after the bump: released whole, resumed after a kill at every point, refused whole.
+
+use serde_json::Value;
+
+use crate::project::{PYPROJECT, Project};
+
+/// The state that every way must end in.
+#[track_caller]
+fn assert_released(project: &Project, version: &str) -> Value {
+    let status = project.run(&["status", "--json"]).json();
+    for channel in status["channels"].as_array().unwrap() {
+        assert_eq!(channel["version"], version, "{status:#}");
+        assert_eq!(channel["files"], status["channels"][0]["files"]);
+    }
+    let manifest: Value = serde_json::from_str(&project.read(".shipway/manifest.json")).unwrap();
+    let digests = |files: &Value| {
+        files.as_array().unwrap().iter().map(|file| file["sha256"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(digests(&manifest["files"]), digests(&status["channels"][0]["files"]));
+    let tag = format!("v{version}");
+    let commit = project.git_in(&project.remote(), &["rev-parse", &format!("{tag}^{{commit}}")]);
+    assert_eq!(project.git_in(&project.remote(), &["cat-file", "-t", &tag]), "tag", "annotated");
+    assert_eq!(commit, project.git_in(&project.remote(), &["rev-parse", "main"]));
+    assert_eq!(commit, project.git(&["rev-parse", "main"]));
+    assert_eq!(commit, manifest["commit"]);
+    assert_eq!(project.git(&["branch", "--show-current"]), "main");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(
+        project.git(&["log", "--format=%s", &format!("{tag}^..{tag}")]),
+        format!("chore(release): v{version}")
+    );
+    manifest
+}
+
+#[test]
+fn a23_c1_c9_a_release_goes_through_all_steps_and_again_says_nothing_new() {
+    let project = Project::demo();
+    let run = project.run(&["release", "patch", "--json"]);
+    run.assert(0, &["base", "publish", "smoke", "promote", "tag"]);
+    let document = run.json();
+    assert_eq!(document["version"], "1.2.4");
+    assert_eq!(document["channels"], serde_json::json!(["dev", "stable"]));
+    let manifest = assert_released(&project, "1.2.4");
+    assert_eq!(manifest["schema"], "shipway.manifest/1");
+    assert_eq!(manifest["tree"], project.git(&["rev-parse", "v1.2.4^{tree}"]));
+    let files: Vec<_> =
+        manifest["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap()).collect();
+    assert_eq!(files, ["demo_pkg-1.2.4-py3-none-any.whl", "demo_pkg-1.2.4.tar.gz"]);
+    let mut dist: Vec<_> = std::fs::read_dir(project.root().join("dist"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    dist.sort();
+    assert_eq!(dist, files, "the distribution files, and only them");
+    for key in ["python", "shipway", "build-backend", "flit_core", "build"] {
+        assert!(manifest["tools"][key].is_string(), "{key}");
+    }
+    let before = project.state();
+    project.run(&["release", "patch"]).assert(0, &["nothing new since v1.2.4"]);
+    assert_eq!(project.state(), before);
+    // The statements are with the release.
+    let kept: Vec<_> = std::fs::read_dir(project.root().join(".shipway/evidence/1.2.4"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in [
+        "build.json",
+        "distribution.json",
+        "publish@dev.json",
+        "smoke@dev.json",
+        "promote@stable.json",
+        "smoke@stable.json",
+    ] {
+        assert!(kept.contains(&name.to_owned()), "{name} in {kept:?}");
+    }
+}
+
+#[track_caller]
+fn killed_and_resumed(points: &[&str]) {
+    for point in points {
+        let project = Project::demo();
+        project.run_until(point, &["release", "patch"]);
+        let status = project.run(&["status", "--json"]).json();
+        for channel in status["channels"].as_array().unwrap() {
+            let files = channel["files"].as_array().unwrap().len();
+            assert!(files == 0 || files == 2, "{point}: never half a release: {status:#}");
+        }
+        let run = project.run(&["release", "patch"]);
+        assert_eq!(run.code, Some(0), "{point}: {run:#?}");
+        assert_released(&project, "1.2.4");
+    }
+}
+
+#[test]
+fn a23_f5_killed_while_cutting_or_building_it_resumes() {
+    killed_and_resumed(&["bump.branch", "bump.push", "release.bumped", "build.placed"]);
+}
+
+#[test]
+fn a23_f5_killed_around_the_publish_it_resumes() {
+    killed_and_resumed(&["release.base", "publish.session", "publish.file", "publish.published"]);
+}
+
+#[test]
+fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
+    killed_and_resumed(&["release.published", "promote.done", "release.promoted", "release.tagged"]);
+}
+
+#[test]
+fn a18_g4_a_release_that_fails_its_smoke_is_blocked_and_the_next_one_goes_on() {
+    let project = Project::demo();
+    project.write(
+        "demo_pkg/__init__.py",
+        "\"\"\"Demo.\"\"\"\n\n\ndef answer():\n    return 41\n\n\ndef main():\n    print(answer())\n",
+    );
+    project.commit("wrong answer");
+    let run = project.run(&["release", "patch", "--json"]);
+    run.assert(1, &["demo-pkg 1.2.4 does not work", "probe `answers`: stdout does not hold `42`", "blocked"]);
+    assert_eq!(run.json()["code"], "smoke-failed");
+    let status = project.run(&["status", "--json"]).json();
+    assert!(
+        status["channels"].as_array().unwrap().iter().all(|channel| channel["version"].is_null()),
+        "{status:#}"
+    );
+    assert_eq!(status["blocked"][0]["version"], "1.2.4");
+    assert_eq!(
+        project.git_in(&project.remote(), &["tag", "--list"]),
+        "",
+        "no tag without a published release"
+    );
+    project.run(&["promote", "1.2.4", "--to", "stable", "--yes"]).assert(1, &["blocked"]);
+    assert_eq!(project.git(&["branch", "--show-current"]), "main");
+    project.write(
+        "demo_pkg/__init__.py",
+        "\"\"\"Demo.\"\"\"\n\n\ndef answer():\n    return 42\n\n\ndef main():\n    print(answer())\n",
+    );
+    project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- Right again.\n");
+    project.commit("right answer");
+    project.run(&["release", "patch"]).assert(0, &["1.2.4 → 1.2.5"]);
+    assert_released(&project, "1.2.5");
+}
+
+#[test]
+fn d5_a_stable_symbol_that_does_not_import_from_the_wheel_blocks() {
+    let text = PYPROJECT.replace("demo_pkg.answer", "demo_pkg.extra.thing");
+    let project = Project::demo();
+    project.write("pyproject.toml", &text);
+    project.commit("promise more");
+    let run = project.run(&["release", "patch"]);
+    run.assert(1, &["stable-symbol: `demo_pkg.extra.thing` does not import"]);
+}
+
+#[test]
+fn a23_a_gate_that_fails_stops_before_the_base_moves() {
+    let project = Project::demo();
+    project.write(
+        "pyproject.toml",
+        &format!(
+            "{PYPROJECT}\n[[tool.shipway.gate]]\nid = \"tests\"\nrun = \"sh -c 'echo two failed; exit 5'\"\n"
+        ),
+    );
+    project.commit("a gate");
+    let base = project.git_in(&project.remote(), &["rev-parse", "main"]);
+    project.run(&["release", "patch"]).assert(1, &["tests-failed", "exit code 5", "two failed"]);
+    assert_eq!(project.git_in(&project.remote(), &["rev-parse", "main"]), base);
+    let status = project.run(&["status", "--json"]).json();
+    assert!(status["channels"][0]["version"].is_null());
+}
+
+#[test]
+fn a22_no_credential_reaches_backend_gate_or_probe() {
+    let mut project = Project::demo();
+    let spy = "sh -c 'env > \"$HOME/seen\"; demo'";
+    let gate = "\n[[tool.shipway.gate]]\nid = \"lint\"\nrun = \"sh -c 'env >&2; exit 1'\"\n";
+    project.write(
+        "pyproject.toml",
+        &PYPROJECT
+            .replace("run = \"demo\"", &format!("run = '''{}'''", spy.replace("> \"$HOME/seen\"", ">&2"))),
+    );
+    project.commit("spy");
+    for name in ["SHIPWAY_TOKEN", "GITHUB_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN"] {
+        project.set(name, "canary-secret");
+    }
+    project.run(&["release", "patch"]).assert(0, &[]);
+    project.write("pyproject.toml", &format!("{}{gate}", project.read("pyproject.toml")));
+    project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- More.\n");
+    project.commit("a gate that shows its environment");
+    let run = project.run(&["release", "patch"]);
+    run.assert(1, &["LC_ALL=C.UTF-8"]);
+    assert!(!run.stderr.contains("canary"), "{}", run.stderr);
+}
+
+#[test]
+fn a_backend_that_fails_is_shown_and_leaves_nothing() {
+    let project = Project::demo();
+    project.write("pyproject.toml", &PYPROJECT.replace("demo-pkg", "other-pkg"));
+    project.commit("no such module");
+    let run = project.run(&["build"]);
+    run.assert(1, &["the build backend failed", "other_pkg"]);
+    assert!(!project.root().join("dist").exists() && !project.root().join(".shipway/manifest.json").exists());
+}
+
+#[test]
+fn f2_f3_a_changed_file_is_not_published_and_identical_ones_always_are() {
+    let project = Project::demo();
+    project.run(&["build"]).assert(0, &["built demo-pkg 1.2.3"]);
+    project.run(&["publish", "--dry-run"]).assert(0, &["would be published"]);
+    assert!(
+        project.run(&["status", "--json"]).json()["channels"][0]["version"].is_null(),
+        "F14: nothing was uploaded"
+    );
+    project.run(&["publish"]).assert(0, &["(uploaded)"]);
+    project.run(&["publish"]).assert(0, &["(already there)"]);
+    let wheel = "dist/demo_pkg-1.2.3-py3-none-any.whl";
+    let path = project.root().join(wheel);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.push(0);
+    std::fs::write(&path, &bytes).unwrap();
+    project.run(&["publish"]).assert(1, &["is not what was built", "manifest sha256"]);
+    // The manifest changed too: then the index refuses.
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    std::fs::remove_file(project.root().join(".shipway/manifest.json")).unwrap();
+    project.write("demo_pkg/__init__.py", "\"\"\"Other demo.\"\"\"\n");
+    project.commit("other bytes, same version");
+    project.run(&["build"]).assert(0, &[]);
+    let run = project.run(&["publish", "--json"]);
+    assert_eq!(run.code, Some(1), "{run:#?}");
+    assert!(run.stderr.contains("conflict"), "{run:#?}");
+    project.run(&["publish", "--dry-run"]).assert(1, &["conflict"]);
+}
+
+#[test]
+fn g1_g5_g9_smoke_promote_yank_block_and_rollback_by_hand() {
+    let project = Project::demo();
+    project.run(&["build"]).assert(0, &[]);
+    project.run(&["publish"]).assert(0, &[]);
+    project.run(&["promote", "1.2.3", "--to", "nowhere"]).assert(1, &["nowhere"]);
+    let smoke = project.run(&["smoke", "1.2.3", "--json"]).json();
+    assert_eq!(smoke["passed"], true, "{smoke:#}");
+    assert_eq!(smoke["installed"][0]["from_index"], true);
+    project.run(&["smoke", "1.2.3", "--sdist"]).assert(3, &["pip"]);
+    assert!(
+        project.run(&["status", "--json"]).json()["blocked"].as_array().unwrap().is_empty(),
+        "G4: what could not run blocks nothing"
+    );
+    project
+        .run(&["promote", "1.2.3", "--to", "stable", "--yes", "--dry-run"])
+        .assert(0, &["would be promoted"]);
+    project.run(&["promote", "1.2.3", "--to", "stable", "--yes"]).assert(0, &["the same bytes"]);
+    let again = project.run(&["promote", "1.2.3", "--to", "stable", "--yes", "--json"]).json();
+    assert_eq!(again["changed"], false);
+    project.run(&["yank", "1.2.3", "--reason", "slow", "--yes"]).assert(0, &["yank done"]);
+    project.run(&["yank", "1.2.3", "--reason", "slow", "--yes"]).assert(0, &["already so"]);
+    project.run(&["smoke", "1.2.3", "--from", "stable"]).assert(0, &["works"]);
+    project.run(&["unyank", "1.2.3"]).assert(0, &[]);
+    project.run(&["rollback", "1.2.3", "--reason", "bad", "--yes"]).assert(1, &["earlier"]);
+    project.run(&["block", "1.2.3", "--reason", "bad", "--yes"]).assert(0, &[]);
+    project.run(&["smoke", "1.2.3"]).assert(1, &["is blocked"]);
+    project.run(&["unblock", "1.2.3"]).assert(0, &[]);
+    assert_eq!(project.run(&["status", "--json"]).json()["channels"][1]["version"], "1.2.3");
+}
