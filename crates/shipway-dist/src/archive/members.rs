@@ -1,5 +1,6 @@
 //! The public reader: list members, read chosen ones.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -70,6 +71,10 @@ pub fn read_members(
             total = total.saturating_add(size);
             Some(total <= limits.wanted)
         })?;
+        let mut seen = HashSet::with_capacity(names.len());
+        if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+            return Err(ArchiveError::Malformed { why: format!("two members are called `{}`", shown(name)) });
+        }
         names.into_iter().zip(contents).collect()
     };
     source.refuse_if_changed()?;
@@ -109,6 +114,13 @@ fn read_zip(
 ) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
     let (directory, mut files) = open_zip(source, limits)?;
     files.retain(|&at| wanted(directory.name(&directory.entries[at as usize])));
+    let mut seen = HashSet::with_capacity(files.len());
+    if let Some(&at) =
+        files.iter().find(|&&at| !seen.insert(directory.raw_name(&directory.entries[at as usize])))
+    {
+        let name = shown(directory.name(&directory.entries[at as usize]));
+        return Err(ArchiveError::Malformed { why: format!("two members are called `{name}`") });
+    }
     let total: u64 = files.iter().map(|&at| directory.entries[at as usize].size).sum();
     if total > limits.wanted {
         let why = format!("{total} bytes are wanted, the bound is {}", limits.wanted);
@@ -129,6 +141,9 @@ fn read_one(
         return Err(malformed("neither stored nor deflated, or encrypted"));
     }
     let local = zip::read_local(source, entry)?.ok_or_else(|| malformed("no local header"))?;
+    if !local.is_named(directory.raw_name(entry)) {
+        return Err(malformed("the local header has another name"));
+    }
     if local.length().saturating_add(entry.compressed) > entry.span {
         return Err(malformed("overlaps another member"));
     }

@@ -27,6 +27,11 @@ impl Local {
         LOCAL_HEADER + self.name.len() as u64 + self.extra.len() as u64
     }
 
+    /// Whether the header names a member so.
+    pub(crate) fn is_named(&self, name: &[u8]) -> bool {
+        self.name == name
+    }
+
     /// Reads a local header from the first bytes of a member; `None` when it is no local header or cut off.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let header = bytes.get(..LOCAL_HEADER as usize).filter(|header| header.starts_with(b"PK\x03\x04"))?;

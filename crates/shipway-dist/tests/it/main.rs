@@ -1,0 +1,12 @@
+//! Tests of the judgement of distribution files, from the outside.
+
+#![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
+
+mod bounds;
+mod build;
+mod differential;
+mod members;
+mod mutants_content;
+mod mutants_sdist;
+mod mutants_zip;
+mod random;
