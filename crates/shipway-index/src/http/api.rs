@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse as _;
 use futures_util::StreamExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use shipway_dist::finding::Finding;
 use shipway_dist::name::ProjectName;
 use shipway_dist::wire::{
-    ChannelEntry, ChannelList, EvidenceRequest, MarkRequest, PromotionRequest, RollbackRequest,
+    ChannelEntry, ChannelList, EvidenceList, EvidenceRequest, MarkRequest, PromotionRequest, RollbackRequest,
     SessionRequest,
 };
 
@@ -92,7 +92,7 @@ pub(super) async fn evidence(
     json(StatusCode::OK, &app.index.evidence(&who, &project, &version).await?)
 }
 
-/// `POST /api/v1/projects/{project}/releases/{version}/evidence`
+/// `POST /api/v1/projects/{project}/releases/{version}/evidence`: the answer is the list of what was kept.
 pub(super) async fn add_evidence(
     State(app): State<App>,
     Path((project, version)): Path<(String, String)>,
@@ -103,7 +103,9 @@ pub(super) async fn add_evidence(
     let project = project_name(&project)?;
     let add = async move { app.index.add_evidence(&who, (&project, &version), request).await };
     let (stored, new) = detached(add).await?;
-    json(if new { StatusCode::CREATED } else { StatusCode::OK }, &stored)
+    let list =
+        EvidenceList { schema: "shipway.index.evidence/1".to_owned(), ok: true, statements: vec![stored] };
+    json(if new { StatusCode::CREATED } else { StatusCode::OK }, &list)
 }
 
 /// `POST /api/v1/preflight`
@@ -134,7 +136,7 @@ pub(super) async fn delete_session(
 ) -> Answer {
     let who = auth::identify(&app, &headers).await?;
     detached(async move { app.index.delete_session(&who, &id).await }).await?;
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty()).unwrap_or_default())
+    json(StatusCode::OK, &serde_json::json!({ "schema": "shipway.index.deleted/1", "ok": true }))
 }
 
 /// `PUT /api/v1/sessions/{id}/files/{filename}`

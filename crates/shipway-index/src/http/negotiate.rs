@@ -68,15 +68,19 @@ pub(super) fn format(accept: Option<&str>, query: Option<&str>) -> Option<Format
     best.map(|(_, _, format)| format)
 }
 
-/// The best of plain types, in order of preference on equal terms; the first when nothing is said.
-pub(super) fn best<'a>(accept: &str, offers: &[&'a str]) -> Option<&'a str> {
+/// The best of plain types, each with its worth in thousandths; the first when nothing is said.
+///
+/// The client's quality and the worth are multiplied, so that a slight preference of the client gives way
+/// to a better representation and a strong one does not.
+pub(super) fn best<'a>(accept: &str, offers: &[(&'a str, u32)]) -> Option<&'a str> {
     if accept.trim().is_empty() {
-        return offers.first().copied();
+        return offers.first().map(|(offer, _)| *offer);
     }
     let ranges = parse(accept);
     let mut best: Option<(u32, bool, &str)> = None;
-    for offer in offers {
+    for (offer, worth) in offers {
         let Some((quality, exact)) = quality_of(&ranges, offer) else { continue };
+        let quality = quality * worth;
         if quality > 0 && best.is_none_or(|(q, e, _)| quality > q || (quality == q && exact && !e)) {
             best = Some((quality, exact, offer));
         }
@@ -182,15 +186,18 @@ mod tests {
 
     #[test]
     fn plain_types() {
-        let offers = ["text/plain", "application/json", "application/problem+json"];
-        assert_eq!(best("", &offers), Some("text/plain"));
-        assert_eq!(best("*/*", &offers), Some("text/plain"));
-        // What uv sends with an upload.
-        assert_eq!(
-            best("application/json;q=0.9, text/plain;q=0.8, text/html;q=0.7", &offers),
-            Some("application/json")
-        );
-        assert_eq!(best("application/problem+json", &offers), Some("application/problem+json"));
-        assert_eq!(best("image/png", &offers), None);
+        let offers = [("text/plain", 1000), ("application/json", 800), ("application/problem+json", 900)];
+        for (accept, expected) in [
+            ("", Some("text/plain")),
+            ("*/*", Some("text/plain")),
+            ("application/json", Some("application/json")),
+            ("application/json, text/plain;q=0.5", Some("application/json")),
+            ("application/problem+json", Some("application/problem+json")),
+            ("image/png", None),
+            // What uv sends with an upload.
+            ("application/json;q=0.9, text/plain;q=0.8, text/html;q=0.7", Some("text/plain")),
+        ] {
+            assert_eq!(best(accept, &offers), expected, "{accept}");
+        }
     }
 }

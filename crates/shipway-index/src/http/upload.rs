@@ -227,7 +227,8 @@ struct Document<'a> {
 
 fn answer(accepted: &Accepted, headers: &HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if negotiate::best(accept, &["text/plain", "application/json"]) == Some("application/json") {
+    if negotiate::best(accept, &[("text/plain", 1000), ("application/json", 800)]) == Some("application/json")
+    {
         let document = Document {
             schema: "shipway.index.upload/1",
             ok: true,

@@ -226,7 +226,7 @@ async fn evidence_is_kept_with_the_release_and_speaks_of_its_files() {
     assert_eq!(status, 201, "{stored}");
     let before = kit.stored().await;
     let (status, again) = kit.post(path, good).await;
-    assert_eq!((status, &again["id"]), (200, &stored["id"]));
+    assert_eq!((status, &again["statements"][0]["id"]), (200, &stored["statements"][0]["id"]));
     assert_eq!(kit.post(path, statement("0".repeat(64))).await.0, 400);
     assert_eq!(
         kit.post("/api/v1/projects/demo/releases/2.0/evidence", statement("0".repeat(64))).await.0,

@@ -132,3 +132,27 @@ async fn a_shutdown_lets_requests_in_flight_end() {
     server.running.shutdown().await;
     assert_eq!(sending.await.unwrap(), 200);
 }
+
+#[tokio::test]
+async fn i4_over_tls_pages_answer_304_and_files_come_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls");
+    let mut with_tls = config(folder.path());
+    with_tls.tls =
+        Some(shipway_index::TlsFiles { certificate: here.join("cert.pem"), key: here.join("key.pem") });
+    let running = shipway_index::start(with_tls.clone(), "127.0.0.1:0").await.unwrap();
+    assert!(running.url().starts_with("https://"));
+    let root = reqwest::Certificate::from_pem(&std::fs::read(here.join("cert.pem")).unwrap()).unwrap();
+    drop(client());
+    let http = reqwest::Client::builder().tls_certs_only([root]).no_proxy().build().unwrap();
+    let page = http.get(format!("{}/dev/simple/", running.url())).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let etag = page.headers()["etag"].clone();
+    let again = http.get(format!("{}/dev/simple/", running.url())).header("if-none-match", etag);
+    assert_eq!(again.send().await.unwrap().status(), 304);
+    running.shutdown().await;
+
+    with_tls.tls =
+        Some(shipway_index::TlsFiles { certificate: here.join("key.pem"), key: here.join("key.pem") });
+    assert!(shipway_index::start(with_tls, "127.0.0.1:0").await.is_err());
+}
