@@ -2,7 +2,27 @@
 //!
 //! Nothing here executes Python, opens a connection or reads the clock.
 
+pub mod accept;
 pub mod assignment;
+mod checks;
+pub mod contract;
+pub mod diff;
+mod error;
+pub mod finding;
 mod parse;
+mod resolve;
+pub mod rules;
+mod source;
+mod stubs;
+mod surface;
 
+pub use accept::Acceptance;
 pub use assignment::{Assignment, AssignmentError, find_string_assignment};
+pub use checks::{dangling_imports, script_targets};
+pub use contract::{Contract, Mode, Standing};
+pub use diff::{ApiDiff, DiffOptions, DiffSide, NotChecked, Scheme, Verdict, check_projects, diff};
+pub use error::PyApiError;
+pub use finding::{ApiFinding, Audience, FindingSide, Level};
+pub use rules::{Rule, rule, rules};
+pub use source::metadata::{DistributionInfo, EntryPoint};
+pub use surface::{ExtractOptions, Surface, extract, extract_pair};

@@ -1,0 +1,143 @@
+//! What is wrong with one distribution by itself: imports and commands that lead nowhere.
+
+use shipway_dist::Finding;
+
+use crate::parse::model::ImportUse;
+use crate::resolve::{Resolver, Target};
+use crate::surface::Surface;
+
+/// An import of a module that the distribution should hold and does not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Dangling {
+    pub(crate) target: String,
+    pub(crate) module: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+}
+
+/// Finds unconditional imports of own submodules that do not exist (rows J6 and A03).
+pub fn dangling_imports(surface: &Surface) -> Vec<Finding> {
+    let resolver = Resolver::new(surface);
+    find_dangling(&resolver)
+        .into_iter()
+        .map(|import| {
+            let message = format!("`{}` imports `{}`, which the distribution does not hold", import.module, import.target);
+            Finding::error("dangling-import", message)
+                .member(format!("{}:{}", import.file, import.line))
+                .hint("add the missing package to the build configuration and build again")
+        })
+        .collect()
+}
+
+/// Finds entry points whose module or attribute does not exist (row C7).
+pub fn script_targets(surface: &Surface) -> Vec<Finding> {
+    let resolver = Resolver::new(surface);
+    surface
+        .info
+        .entry_points
+        .iter()
+        .filter_map(|entry| {
+            let why = broken_target(&resolver, &entry.target)?;
+            let message = format!("`{}` of `{}` calls `{}`: {why}", entry.name, entry.group, entry.target);
+            Some(Finding::error("entry-point-target", message).field("entry_points.txt").hint("point the entry point at a function that exists"))
+        })
+        .collect()
+}
+
+/// Why an entry point's target cannot work, if so.
+pub(crate) fn broken_target(resolver: &Resolver<'_>, target: &str) -> Option<String> {
+    let (module_path, attribute) = match target.split_once(':') {
+        Some((module, attribute)) => (module, Some(attribute)),
+        None => (target, None),
+    };
+    let top = module_path.split('.').next()?;
+    let top_module = resolver.surface.module(top)?;
+    if resolver.module(top_module).file.is_empty() {
+        return None;
+    }
+    let Some(module) = resolver.surface.module(module_path) else {
+        return is_own(resolver, module_path).then(|| format!("there is no module `{module_path}`"));
+    };
+    let mut parts = attribute?.split('.');
+    let first = parts.next()?;
+    if resolver.is_open(module) {
+        return None;
+    }
+    match resolver.name(module, first) {
+        None => Some(format!("`{module_path}` has no `{first}`")),
+        Some(Target::Def(key)) if resolver.class(key).is_some() => {
+            let next = parts.next()?;
+            let is_known = resolver.mro(key).opaque().next().is_none() && resolver.metaclass(key).is_none();
+            (is_known && !resolver.members(key).contains_key(next) && resolver.member(key, "__getattr__").is_none())
+                .then(|| format!("`{first}` has no `{next}`"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Whether a module path could only be in this distribution: its parent is a package here that
+/// does not extend its path.
+fn is_own(resolver: &Resolver<'_>, path: &str) -> bool {
+    let Some((parent, _)) = path.rsplit_once('.') else { return false };
+    match resolver.surface.module(parent) {
+        Some(parent) => {
+            let module = resolver.module(parent);
+            !module.file.is_empty() && module.is_package && !resolver.is_opaque(parent) && module.scope.get("__path__").is_empty()
+        }
+        None => is_own(resolver, parent),
+    }
+}
+
+/// All dangling imports, one for each module that is missing.
+pub(crate) fn find_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
+    let mut found: Vec<Dangling> = Vec::new();
+    // A source tree may lack what the build generates.
+    if resolver.surface.info.kind != "wheel" && resolver.surface.info.kind != "folder" {
+        return found;
+    }
+    for module in &resolver.surface.modules {
+        if module.is_stub || is_skipped(&module.name, resolver) {
+            continue;
+        }
+        for import in &module.imports {
+            if let Some(target) = missing(resolver, import) {
+                found.push(Dangling { target, module: module.name.to_string(), file: module.file.to_string(), line: import.line });
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|a, b| a.target == b.target);
+    found
+}
+
+fn is_skipped(name: &str, resolver: &Resolver<'_>) -> bool {
+    name.split('.').any(|part| {
+        part.starts_with("test_") || matches!(part, "testing" | "templates") || resolver.surface.options.never_public.iter().any(|never| never == part)
+    })
+}
+
+fn missing(resolver: &Resolver<'_>, import: &ImportUse) -> Option<String> {
+    let surface = resolver.surface;
+    match surface.module(&import.module) {
+        None => {
+            let generated = import.module.rsplit('.').next().is_some_and(|last| {
+                last.contains("version") && surface.info.kind == "folder"
+            });
+            (is_own(resolver, &import.module) && !generated && !was_left_out(resolver, &import.module)).then(|| import.module.to_string())
+        }
+        Some(source) => {
+            // `from package import submodule`.
+            let name = import.name.as_ref()?;
+            let module = resolver.module(source);
+            let is_closed = module.is_package && !module.file.is_empty() && !resolver.is_open(source) && module.getattr.is_none();
+            let path = format!("{}.{name}", import.module);
+            let is_bound = is_closed && (name.starts_with("__") || !module.scope.get(name).is_empty() || resolver.name(source, name).is_some());
+            (is_closed && !is_bound && module.stars.is_empty() && !was_left_out(resolver, &path)).then_some(path)
+        }
+    }
+}
+
+/// Test suites are not read, so what is in them cannot be missed.
+fn was_left_out(resolver: &Resolver<'_>, path: &str) -> bool {
+    path.split('.').any(|part| resolver.surface.options.never_public.iter().any(|never| never == part))
+}

@@ -1,0 +1,488 @@
+//! Classes compared: bases, constructor, options; members are in the sibling module.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::comparer::{Comparer, Item, Which};
+use super::members::MemberPair;
+use super::parameters::{self, Context};
+use crate::finding::Level;
+use crate::parse::model::{Class, Function, Parameter};
+use crate::parse::value::Value;
+use crate::resolve::classes::Base;
+use crate::resolve::fields::{Constructor, DataKind};
+use crate::resolve::function::{Binding, visible};
+use crate::resolve::{DefKey, Resolver};
+
+impl Comparer<'_> {
+    /// Compares pairs of classes, and those inside them.
+    pub(crate) fn classes(&mut self, pairs: Vec<(DefKey, DefKey, Item)>) {
+        let mut pending: Vec<(DefKey, DefKey, Item)> = Vec::new();
+        let mut index: FxHashMap<(DefKey, DefKey), usize> = FxHashMap::default();
+        for (old, new, item) in pairs {
+            match index.get(&(old, new)) {
+                Some(at) => pending[*at].2.add(&item),
+                None => {
+                    index.insert((old, new), pending.len());
+                    pending.push((old, new, item));
+                }
+            }
+        }
+        for (old, new, _) in &pending {
+            self.counterparts.insert(*old, *new);
+        }
+        let public: FxHashSet<DefKey> = pending.iter().map(|(old, ..)| *old).collect();
+        let public_new: FxHashSet<DefKey> = pending.iter().map(|(_, new, _)| *new).collect();
+        self.public_classes = (public, public_new);
+        let mut members: Vec<MemberPair> = Vec::new();
+        let mut places = FxHashMap::default();
+        let mut at = 0;
+        while at < pending.len() {
+            let (old, new, item) = pending[at].clone();
+            at += 1;
+            if self.is_same_class(old, new) {
+                continue;
+            }
+            self.class(old, new, &item);
+            self.pair_members(old, new, &item, &mut members, &mut places);
+            if at > 100_000 {
+                break;
+            }
+        }
+        for pair in members {
+            let mut inner = Vec::new();
+            self.member_pair(pair, &mut inner);
+            for (old, new, item) in inner {
+                if index.insert((old, new), usize::MAX).is_none() {
+                    self.nested(old, new, &item, 0);
+                }
+            }
+        }
+        self.promises();
+    }
+
+    fn nested(&mut self, old: DefKey, new: DefKey, item: &Item, depth: u32) {
+        if depth > 10 || self.is_same_class(old, new) {
+            return;
+        }
+        self.class(old, new, item);
+        let mut members = Vec::new();
+        self.pair_members(old, new, item, &mut members, &mut FxHashMap::default());
+        for pair in members {
+            let mut inner = Vec::new();
+            self.member_pair(pair, &mut inner);
+            for (old, new, item) in inner {
+                self.nested(old, new, &item, depth + 1);
+            }
+        }
+    }
+
+    /// Whether a class and everything that it derives from reads the same on both sides.
+    fn is_same_class(&self, old: DefKey, new: DefKey) -> bool {
+        let (a, b) = (self.old.mro(old), self.new.mro(new));
+        a.chain.len() == b.chain.len()
+            && a.unresolved == b.unresolved
+            && a.chain.iter().zip(&b.chain).all(|pair| match pair {
+                (Base::Own(x), Base::Own(y)) => match (self.old.class(*x), self.new.class(*y)) {
+                    (Some(x), Some(y)) => x.digest == y.digest,
+                    _ => false,
+                },
+                (Base::External(x), Base::External(y)) => x == y,
+                _ => false,
+            })
+    }
+
+    /// Whether a class is public under a name of its own.
+    pub(crate) fn has_public_item(&self, which: Which, key: DefKey) -> bool {
+        match which {
+            Which::Old => self.public_classes.0.contains(&key),
+            Which::New => self.public_classes.1.contains(&key),
+        }
+    }
+
+    fn class(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        self.bases(old, new, item);
+        self.class_marks(old, new, item);
+        self.data_options(old, new, item);
+        let is_enum = self.old.mro(old).is_enum() && self.new.mro(new).is_enum();
+        if is_enum {
+            return self.enumerations(old, new, item);
+        }
+        self.constructors(old, new, item);
+        self.abstraction(old, new, item);
+        for side in [(Which::New, "new", new)] {
+            let texts: Vec<String> = self.resolver(side.0).mro(side.2).opaque().map(str::to_owned).collect();
+            if !texts.is_empty() {
+                self.skip(side.1, item.symbol(), &format!("bases that were not read: {}", texts.join(", ")));
+            }
+        }
+    }
+
+    /// Direct bases; a private one stands for its own bases.
+    fn visible_bases(&self, which: Which, key: DefKey, depth: u32) -> Vec<Base> {
+        let resolver = self.resolver(which);
+        let mut found = Vec::new();
+        for base in resolver.direct_bases(key).into_iter().flatten() {
+            match base {
+                Base::Own(parent) if !self.has_public_item(which, parent) && depth < 20 => {
+                    found.extend(self.visible_bases(which, parent, depth + 1));
+                }
+                other => found.push(other),
+            }
+        }
+        found
+    }
+
+    /// Old own class as it is called on the new side.
+    pub(crate) fn counterpart(&self, key: DefKey) -> Option<DefKey> {
+        self.counterparts.get(&key).copied().or_else(|| self.new_definition(&self.old.definition_path(key)))
+    }
+
+    fn in_new_mro(&self, base: &Base, new: DefKey) -> bool {
+        let mro = self.new.mro(new);
+        match base {
+            Base::Own(key) => {
+                let counterpart = self.counterpart(*key);
+                let name = self.old.def(*key).name.as_str();
+                mro.own().any(|owner| Some(owner) == counterpart || self.new.def(owner).name.as_str() == name)
+            }
+            Base::External(path) => {
+                let last = path.rsplit('.').next();
+                mro.has_external(path) || mro.external().any(|other| other.rsplit('.').next() == last)
+                    // What used to come from elsewhere may have moved in.
+                    || mro.own().any(|owner| Some(self.new.def(owner).name.as_str()) == last)
+            }
+        }
+    }
+
+    fn bases(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        const INVISIBLE: [&str; 8] = ["object", "Generic", "abc.ABC", "Protocol", "NamedTuple", "TypedDict", "enum.Enum", "six.Iterator"];
+        let before = self.visible_bases(Which::Old, old, 0);
+        let after = self.visible_bases(Which::New, new, 0);
+        let is_known = self.new.mro(new).unresolved.is_empty();
+        let keys = (Some(old), Some(new));
+        let lost: Vec<String> = before
+            .iter()
+            .filter(|base| match base {
+                Base::External(path) => !INVISIBLE.contains(&&**path) && !path.starts_with("enum.") && !path.starts_with("typing"),
+                Base::Own(_) => true,
+            })
+            .filter(|base| !self.in_new_mro(base, new))
+            .map(|base| self.base_name(Which::Old, base))
+            .collect();
+        if !lost.is_empty() && is_known {
+            let text = format!("no longer derives from `{}`", lost.join("`, `"));
+            let (level, text) = if self.old.mro(old).is_exception() {
+                (None, text)
+            } else {
+                (None, self.with_lost_members(old, new, text))
+            };
+            let rule = if self.old.mro(old).is_exception() && !self.old.mro(old).is_enum() {
+                "D09"
+            } else if after.len() < before.len() {
+                "D03"
+            } else {
+                "D04"
+            };
+            self.report(rule, level, item, text, keys);
+        } else if lost.is_empty() {
+            let gained: Vec<String> = after
+                .iter()
+                .filter(|base| match base {
+                    Base::External(path) => !INVISIBLE.contains(&&**path) && !self.old.mro(old).has_external(path),
+                    Base::Own(key) => {
+                        let name = self.new.def(*key).name.as_str();
+                        !self.old.mro(old).own().any(|owner| self.old.def(owner).name.as_str() == name)
+                    }
+                })
+                .map(|base| self.base_name(Which::New, base))
+                .collect();
+            if !gained.is_empty() && !self.old.mro(old).is_enum() {
+                self.report("D07", None, item, format!("also derives from `{}`", gained.join("`, `")), keys);
+            }
+            self.order(old, new, item);
+        }
+        self.metaclasses(old, new, item);
+    }
+
+    fn with_lost_members(&self, old: DefKey, new: DefKey, text: String) -> String {
+        let after = self.new.members(new);
+        let mut lost: Vec<&str> = self
+            .old
+            .members(old)
+            .iter()
+            .filter(|(name, member)| member.owner != old && !name.starts_with('_') && !after.contains_key(*name))
+            .map(|(name, _)| *name)
+            .collect();
+        lost.sort_unstable();
+        if lost.is_empty() {
+            return text;
+        }
+        let more = if lost.len() > 5 { format!(" and {} more", lost.len() - 5) } else { String::new() };
+        format!("{text}, and with it loses `{}`{more}", lost[..lost.len().min(5)].join("`, `"))
+    }
+
+    fn base_name(&self, which: Which, base: &Base) -> String {
+        match base {
+            Base::Own(key) => self.resolver(which).definition_path(*key),
+            Base::External(path) => path.to_string(),
+        }
+    }
+
+    fn order(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let name = |which: Which, base: &Base| match base {
+            Base::Own(key) => self.resolver(which).def(*key).name.to_string(),
+            Base::External(path) => path.to_string(),
+        };
+        let a: Vec<String> = self.old.mro(old).chain.iter().map(|base| name(Which::Old, base)).collect();
+        let b: Vec<String> = self.new.mro(new).chain.iter().map(|base| name(Which::New, base)).collect();
+        let left: Vec<&String> = a.iter().filter(|x| b.contains(x)).collect();
+        let right: Vec<&String> = b.iter().filter(|x| a.contains(x)).collect();
+        let direct = |resolver: &Resolver<'_>, key| resolver.direct_bases(key).len() > 1;
+        if left == right || !direct(&self.old, old) || !direct(&self.new, new) {
+            return;
+        }
+        let after = self.new.members(new);
+        let before = self.old.members(old);
+        let elsewhere = before.iter().any(|(name, member)| {
+            !name.starts_with('_')
+                && after.get(name).is_some_and(|other| {
+                    let (x, y) = (&self.old.def(member.owner).name, &self.new.def(other.owner).name);
+                    x != y && b.iter().any(|known| known == x.as_str()) && a.iter().any(|known| known == y.as_str())
+                })
+        });
+        let level = elsewhere.then_some(Level::Major);
+        self.report("D08", level, item, "bases stand in another order", (Some(old), Some(new)));
+    }
+
+    fn metaclasses(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let name = |resolver: &Resolver<'_>, key: DefKey| {
+            let class: &Class = resolver.class(key)?;
+            class.keyword("metaclass").and_then(Value::last).map(str::to_owned)
+        };
+        let (a, b) = (name(&self.old, old), name(&self.new, new));
+        if let (Some(a), Some(b)) = (&a, &b) {
+            if a != b {
+                let detail = format!("metaclass was `{a}`, is `{b}`");
+                self.report("D27", None, item, detail, (Some(old), Some(new)));
+            }
+        }
+    }
+
+    fn class_marks(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        self.marks(old, new, item);
+        let (Some(a), Some(b)) = (self.old.class(old), self.new.class(new)) else { return };
+        let keys = (Some(old), Some(new));
+        let has = |class: &Class, name: &str| class.decorators.iter().any(|d| d.last() == Some(name));
+        if has(b, "final") && !has(a, "final") {
+            self.report("D22", None, item, "is marked final", keys);
+        }
+        if has(a, "runtime_checkable") && !has(b, "runtime_checkable") {
+            self.report("E20", None, item, "is no longer runtime-checkable", keys);
+        }
+        let generic = |class: &Class| -> Option<usize> {
+            if !class.type_parameters.is_empty() {
+                return Some(class.type_parameters.len());
+            }
+            class.bases.iter().find_map(|base| match base {
+                Value::Subscript(parts) if matches!(parts.0.last(), Some("Generic" | "Protocol")) => Some(parts.1.len()),
+                _ => None,
+            })
+        };
+        match (generic(a), generic(b)) {
+            (Some(x), Some(y)) if x != y => {
+                self.report("D28", None, item, format!("took {x} type arguments, takes {y}"), keys);
+            }
+            (Some(_), None) if self.new.member(new, "__class_getitem__").is_none() && !self.inherits_generic(new) => {
+                self.report("D28", None, item, "is no longer generic", keys);
+            }
+            _ => {}
+        }
+        self.slots(old, new, item);
+        let defines = |resolver: &Resolver<'_>, key, name| resolver.own_member(key, name).is_some();
+        let is_data = self.new.data_kind(new).is_some();
+        if defines(&self.new, new, "__eq__")
+            && !defines(&self.new, new, "__hash__")
+            && self.old.member(old, "__eq__").is_none()
+            && !is_data
+        {
+            self.report("D26", None, item, "`__eq__` without `__hash__` makes instances unhashable", keys);
+        }
+        self.match_args(old, new, item);
+    }
+
+    fn inherits_generic(&self, new: DefKey) -> bool {
+        self.new.class(new).is_some_and(|class| class.bases.iter().any(|base| matches!(base, Value::Subscript(_))))
+    }
+
+    fn slots(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let is_closed = |resolver: &Resolver<'_>, key: DefKey| {
+            let mro = resolver.mro(key);
+            mro.unresolved.is_empty()
+                && mro.external().all(|path| matches!(path, "abc.ABC" | "Generic" | "Protocol"))
+                && mro.own().all(|owner| {
+                    let slots = resolver.own_member(owner, "__slots__").map(|def| &resolver.def(def).kind);
+                    matches!(slots, Some(crate::parse::model::DefKind::Value(assigned))
+                        if !assigned.value.as_ref().and_then(Value::elements).unwrap_or_default().iter().any(|v| v.string() == Some("__dict__")))
+                })
+        };
+        if is_closed(&self.new, new) && !is_closed(&self.old, old) && self.new.own_member(new, "__slots__").is_some() {
+            self.report("D24", None, item, "instances have no `__dict__` any more", (Some(old), Some(new)));
+        }
+    }
+
+    fn match_args(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let value = |resolver: &Resolver<'_>, key: DefKey| {
+            let def = resolver.own_member(key, "__match_args__")?;
+            match &resolver.def(def).kind {
+                crate::parse::model::DefKind::Value(assigned) => {
+                    let items = assigned.value.as_ref()?.elements()?;
+                    Some(items.iter().filter_map(|v| v.string().map(str::to_owned)).collect::<Vec<_>>())
+                }
+                _ => None,
+            }
+        };
+        if let (Some(a), Some(b)) = (value(&self.old, old), value(&self.new, new)) {
+            if !b.starts_with(&a) {
+                let detail = format!("`__match_args__` was ({}), is ({})", a.join(", "), b.join(", "));
+                self.report("E21", None, item, detail, (Some(old), Some(new)));
+            }
+        }
+    }
+
+    fn abstraction(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let before = self.old.abstract_members(old);
+        let after = self.new.abstract_members(new);
+        let fresh: Vec<&str> = after.iter().filter(|name| !before.contains(name)).copied().collect();
+        if fresh.is_empty() {
+            return;
+        }
+        // A subclass shows what its public base already showed.
+        let members = self.new.members(new);
+        let own: Vec<&str> = fresh
+            .into_iter()
+            .filter(|name| members.get(name).is_some_and(|m| m.owner == new || !self.has_public_item(Which::New, m.owner)))
+            .collect();
+        let Some(first) = own.first() else { return };
+        let is_protocol = self.new.mro(new).has_external("Protocol");
+        let keys = (Some(old), self.new.member(new, first));
+        if before.is_empty() && !is_protocol {
+            let mut with = item.clone();
+            with.paths.extend(own.iter().flat_map(|name| item.member(name).paths));
+            let detail = format!("cannot be created any more: `{}` is abstract", own.join("`, `"));
+            return self.report("D21", None, &with, detail, keys);
+        }
+        let old_members = self.old.members(old);
+        for name in own {
+            let keys = (old_members.get(name).and_then(|m| m.def), self.new.member(new, name));
+            let member = item.member(name);
+            if old_members.contains_key(name) {
+                self.report("D20", None, &member, format!("`{name}` is abstract now"), keys);
+            } else if !is_protocol {
+                self.report("D19", None, &member, format!("abstract `{name}` is new"), keys);
+            }
+        }
+    }
+
+    fn constructors(&mut self, old: DefKey, new: DefKey, item: &Item) {
+        let (a, b) = (self.old.constructor(old), self.new.constructor(new));
+        let keys = (Some(old), Some(new));
+        let mut paths = item.clone();
+        paths.paths.extend(item.paths.iter().map(|path| format!("{path}.__init__")).collect::<Vec<_>>());
+        let (old_fields, new_fields) = (self.old.fields(old), self.new.fields(new));
+        if let (Some(x), Some(y)) = (&old_fields, &new_fields) {
+            let both = matches!((&a, &b), (Constructor::Fields(_), Constructor::Fields(_)))
+                || x.kind == DataKind::TypedDict
+                || y.kind == DataKind::TypedDict;
+            if both {
+                if !x.is_open && !y.is_open {
+                    self.fields(item, keys, x, y);
+                } else {
+                    self.skip("both", item.symbol(), "fields of bases that were not read");
+                }
+                return;
+            }
+        }
+        match (&a, &b) {
+            (Constructor::Function { key: x, function: f }, Constructor::Function { key: y, function: g }) => {
+                self.functions(*x, f, *y, g, &paths);
+            }
+            (Constructor::Empty, _) => {
+                let Some(parameters) = b.parameters() else { return };
+                let required: Vec<String> = required(&parameters);
+                let side = (Some(old), Some(constructor_key(&b).unwrap_or(new)));
+                if required.is_empty() {
+                    if !parameters.is_empty() {
+                        self.report("C04", None, &paths, "constructor takes optional arguments now", side);
+                    }
+                } else {
+                    self.report("D17", None, &paths, format!("needs `{}` now", required.join("`, `")), side);
+                }
+            }
+            (Constructor::Anything, Constructor::Function { .. } | Constructor::Fields(_)) => {
+                let Some(parameters) = b.parameters() else { return };
+                let required = required(&parameters);
+                if required.len() > 1 || (!required.is_empty() && !self.old.mro(old).is_exception()) {
+                    let side = (Some(old), Some(constructor_key(&b).unwrap_or(new)));
+                    let level = (!self.old.mro(old).is_exception()).then_some(Level::Warn);
+                    self.report("D17", level, &paths, format!("needs `{}` now", required.join("`, `")), side);
+                }
+            }
+            (Constructor::Unknown, _) | (_, Constructor::Unknown) => {
+                self.skip("both", item.symbol(), "its constructor cannot be followed");
+            }
+            (Constructor::Fields(_) | Constructor::Function { .. }, Constructor::Empty) => {
+                let Some(parameters) = a.parameters().filter(|p| !p.is_empty()) else { return };
+                let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+                let was_data = old_fields.is_some() && new_fields.is_none();
+                if !was_data {
+                    let side = (Some(constructor_key(&a).unwrap_or(old)), Some(new));
+                    self.report("C01", None, &paths, format!("constructor no longer takes `{}`", names.join("`, `")), side);
+                }
+            }
+            (Constructor::Fields(_), Constructor::Function { .. }) | (Constructor::Function { .. }, Constructor::Fields(_)) => {
+                let (Some(x), Some(y)) = (a.parameters(), b.parameters()) else { return };
+                let sides = (constructor_key(&a).or(Some(old)), constructor_key(&b).or(Some(new)));
+                for change in parameters::compare(&x, &y, &Context::default()) {
+                    self.report(change.id, change.level, &paths, change.detail, sides);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Two constructors that are functions; classes that share them share the findings.
+    fn functions(&mut self, old: DefKey, f: &Function, new: DefKey, g: &Function, item: &Item) {
+        if let Some(range) = self.compared.get(&(old, new)).cloned() {
+            for draft in &mut self.drafts[range] {
+                draft.item.add(item);
+            }
+            return;
+        }
+        let start = self.drafts.len();
+        if f.body_digest != g.body_digest || f.head_digest != g.head_digest {
+            let (x, y) = (visible(f, Binding::Instance), visible(g, Binding::Instance));
+            for change in self.parameter_changes((old, x, f), (new, y, g)) {
+                self.report(change.id, change.level, item, change.detail, (Some(old), Some(new)));
+            }
+            let callable = |key, function| crate::resolve::function::Callable { key, function, overloads: Vec::new(), binding: Binding::Instance };
+            self.constructor_types(&callable(old, f), &callable(new, g), item);
+        }
+        self.compared.insert((old, new), start..self.drafts.len());
+    }
+}
+
+fn constructor_key(constructor: &Constructor<'_>) -> Option<DefKey> {
+    match constructor {
+        Constructor::Function { key, .. } => Some(*key),
+        _ => None,
+    }
+}
+
+fn required(parameters: &[Parameter]) -> Vec<String> {
+    use crate::parse::model::ParameterKind::{VarKeyword, VarPositional};
+    parameters
+        .iter()
+        .filter(|p| p.default.is_none() && !matches!(p.kind, VarPositional | VarKeyword))
+        .map(|p| p.name.to_string())
+        .collect()
+}
