@@ -3,7 +3,10 @@
 //! The tools come from the package registry as this machine's installers are configured, pinned in
 //! `requirements.txt` and `servers.txt`, into the target folder; tests whose names say so fetch projects too.
 
+mod index;
+mod installs;
 mod real_projects;
+mod uploads;
 
 use shipway_testing::Place;
 
