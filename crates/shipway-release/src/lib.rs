@@ -8,6 +8,7 @@ pub mod context;
 pub mod error;
 pub mod evidence;
 pub mod gates;
+mod ini;
 pub mod notes;
 pub mod ops;
 pub mod progress;

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::config::{Environment, environment};
 use crate::error::{Error, Result};
+use crate::ini;
 use crate::ops::process::Call;
 use crate::ops::secret::{Secret, public_url};
 
@@ -100,22 +101,20 @@ fn from_pypirc(
         Err(error) => return Err(Error::io("read", &path, &error)),
     };
     warn_of_mode(&path, warn);
-    // `%` and `\` are literal, as in twine's raw parser.
-    let options =
-        ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() };
-    let Ok(file) = ini::Ini::load_from_str_opt(&text, options) else {
+    let (entries, is_sound) = ini::entries(&text);
+    if !is_sound {
         return Err(Error::usage("pypirc", format!("`{}` is not a valid .pypirc", path.display()))
             .cause("a line is neither a section, a key nor a comment"));
-    };
+    }
     let same = |one: &str| one.parse::<Url>().is_ok_and(|one| without_slash(&one) == without_slash(url));
-    for (name, entries) in &file {
-        let Some(name) = name else { continue };
+    let get = |section: &str, key: &str| ini::find(&entries, section, key).map(|entry| entry.value);
+    for name in entries.iter().map(|entry| entry.section) {
         let is_it = match section {
             Some(section) => name == section,
-            None => name != "distutils" && entries.get("repository").is_some_and(same),
+            None => name != "distutils" && get(name, "repository").is_some_and(same),
         };
-        if let (true, Some(password)) = (is_it, entries.get("password")) {
-            let user = entries.get("username").unwrap_or("__token__").to_owned();
+        if let (true, Some(password)) = (is_it, get(name, "password")) {
+            let user = get(name, "username").unwrap_or("__token__").to_owned();
             let source = format!(".pypirc, section `{name}`");
             return Ok(Some(Credential { user, secret: Secret::new(password), source }));
         }
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn sources_are_asked_in_order() {
         let home = tempfile::tempdir().unwrap();
-        let pypirc = "[distutils]\nindex-servers = team\n\n[team]\nrepository: https://index.example/dev\nusername = u\npassword = a%b\\c\"d\n";
+        let pypirc = "[distutils]\nindex-servers =\n    team\n    other\n\n[team]\nrepository: https://index.example/dev\nusername = u\npassword = a%b\\c\"d\n";
         std::fs::write(home.path().join(".pypirc"), pypirc).unwrap();
         let home = home.path().to_str().unwrap();
         let text = |a: &str, b: &str, c: &str| Some((a.to_owned(), b.to_owned(), c.to_owned()));

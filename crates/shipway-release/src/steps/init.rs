@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::config::Environment;
 use crate::error::{Error, Result};
-use crate::version::{ReadFile, detect, setup_cfg_value};
+use crate::ini;
+use crate::version::{ReadFile, detect};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -208,7 +209,8 @@ impl Found {
 
 fn setup_cfg_name(directory: &Path) -> Option<String> {
     let text = std::fs::read_to_string(directory.join("setup.cfg")).ok()?;
-    setup_cfg_value(&text, "metadata", "name").map(|(name, _)| name.to_owned())
+    let (entries, _) = ini::entries(&text);
+    ini::find(&entries, "metadata", "name").map(|entry| entry.value.to_owned())
 }
 
 /// The `[tool.shipway]` of a project, with what was found and with what a person may want next.

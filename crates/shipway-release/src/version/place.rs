@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::ini;
 
 /// Reads a file of the project (relative path, `/`) from a commit or a folder; none when it does not exist.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Option<Vec<u8>>>;
@@ -258,7 +259,10 @@ fn setup_cfg_place(read: ReadFile<'_>, pyproject: &Value) -> Result<Option<Place
     let path = "setup.cfg";
     let Some(bytes) = read(path)? else { return Ok(None) };
     let text = utf8(path, &bytes)?;
-    let Some((value, start)) = setup_cfg_value(text, "metadata", "version") else { return Ok(None) };
+    let (entries, _) = ini::entries(text);
+    let Some(ini::Entry { value, start, .. }) = ini::find(&entries, "metadata", "version") else {
+        return Ok(None);
+    };
     if let Some(attribute) = value.strip_prefix("attr:") {
         return attribute_place(read, attribute.trim(), pyproject).map(Some);
     }
@@ -271,31 +275,6 @@ fn setup_cfg_place(read: ReadFile<'_>, pyproject: &Value) -> Result<Option<Place
         value: value.to_owned(),
         range: start..start + value.len(),
     }))
-}
-
-/// A value of setup.cfg and where it starts, by configparser's rules: an indented line goes on with the value
-/// before, so only lines at the margin are sections and keys.
-pub(crate) fn setup_cfg_value<'a>(text: &'a str, section: &str, key: &str) -> Option<(&'a str, usize)> {
-    let mut current = "";
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = at;
-        at += line.len();
-        if line.starts_with([' ', '\t', '#', ';']) {
-            continue;
-        }
-        if let Some(rest) = line.strip_prefix('[') {
-            current = rest.split(']').next().unwrap_or_default();
-        } else if current == section
-            && let Some((found, rest)) = line.split_once(['=', ':'])
-            && found.trim().eq_ignore_ascii_case(key)
-        {
-            let value = rest.trim();
-            let before = line.len() - rest.trim_start().len();
-            return (!value.is_empty()).then_some((value, start + before));
-        }
-    }
-    None
 }
 
 fn declared_places(read: ReadFile<'_>, path: &str, current: &str) -> Result<Vec<Place>> {
