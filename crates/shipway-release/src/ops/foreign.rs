@@ -241,15 +241,16 @@ impl Endpoint {
         self.upload(name, path, file, &metadata)
     }
 
-    /// Asks the upload URL with a form that holds nothing: it shows that the target answers and does not
-    /// refuse the credential, and changes nothing.
+    /// Asks the upload URL with a form that holds no file: it shows that the target answers and does not
+    /// refuse the credential, and changes nothing. devpi looks at the credential only when `:action` is there.
     ///
     /// # Errors
     /// When nothing answers there, or the credential is missing or refused.
     pub fn preflight(&self) -> Result<()> {
         let url = &self.urls.upload;
         let build = |http: &Http| {
-            http.request(Method::POST, url).multipart(multipart::Form::new().text("protocol_version", "1"))
+            let form = multipart::Form::new().text(":action", "file_upload").text("protocol_version", "1");
+            http.request(Method::POST, url).multipart(form)
         };
         let response = self.http.send(url, build)?;
         match response.status().as_u16() {
