@@ -111,7 +111,15 @@ impl<'s> Comparer<'s> {
 
     /// A finding without sides.
     pub(crate) fn draft(&self, id: &'static str, item: &Item, detail: impl Into<String>) -> Draft {
-        Draft { id, level: None, item: item.clone(), detail: detail.into(), old: None, new: None, deprecation: None }
+        Draft {
+            id,
+            level: None,
+            item: item.clone(),
+            detail: detail.into(),
+            old: None,
+            new: None,
+            deprecation: None,
+        }
     }
 
     pub(crate) fn push(&mut self, draft: Draft) {
@@ -161,10 +169,15 @@ impl<'s> Comparer<'s> {
             DefKind::Function(function) => function_text(name, function),
             DefKind::Class(class) => {
                 let bases: Vec<String> = class.bases.iter().map(crate::parse::value::Value::render).collect();
-                if bases.is_empty() { format!("class {name}") } else { format!("class {name}({})", bases.join(", ")) }
+                if bases.is_empty() {
+                    format!("class {name}")
+                } else {
+                    format!("class {name}({})", bases.join(", "))
+                }
             }
             DefKind::Value(assigned) => {
-                let annotation = assigned.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
+                let annotation =
+                    assigned.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
                 let value = assigned.value.as_ref().map(|v| format!(" = {}", v.render())).unwrap_or_default();
                 format!("{name}{annotation}{value}")
             }
@@ -207,10 +220,18 @@ impl<'s> Comparer<'s> {
             Standing::Stable => {
                 // A promised name is public whatever else says, and so is the value of a promised constant.
                 let promised = draft.item.why.is_weak() || draft.id == "F11";
-                if promised { draft.level.unwrap_or(if draft.id == "F11" { Level::Major } else { rule.level }) } else { level }
+                if promised {
+                    draft.level.unwrap_or(if draft.id == "F11" { Level::Major } else { rule.level })
+                } else {
+                    level
+                }
             }
             Standing::Unlisted if self.mode() == Mode::Contract && self.options.contract.has_stable() => {
-                if self.is_about_names(draft.id) { level.min(Level::Warn) } else { level }
+                if self.is_about_names(draft.id) {
+                    level.min(Level::Warn)
+                } else {
+                    level
+                }
             }
             Standing::Unlisted => level,
         };

@@ -90,7 +90,9 @@ impl Comparer<'_> {
         let present: FxHashSet<&str> = new.modules.iter().map(|(path, _)| path.as_str()).collect();
         let mut gone: Vec<(&str, u32)> = Vec::new();
         for (path, id) in &old.modules {
-            if !present.contains(path.as_str()) && self.new.surface.module(path).is_none_or(|m| self.new.module(m).file.is_empty()) {
+            if !present.contains(path.as_str())
+                && self.new.surface.module(path).is_none_or(|m| self.new.module(m).file.is_empty())
+            {
                 gone.push((path, *id));
             }
         }
@@ -103,7 +105,10 @@ impl Comparer<'_> {
                 continue;
             }
             let below = format!("{path}.");
-            let paths = gone.iter().map(|(path, _)| (*path).to_owned()).filter(|p| p == path || p.starts_with(&below));
+            let paths = gone
+                .iter()
+                .map(|(path, _)| (*path).to_owned())
+                .filter(|p| p == path || p.starts_with(&below));
             let item = Item::new(paths.collect(), Why::Module);
             self.module_gone(path, *id, &item);
         }
@@ -111,19 +116,27 @@ impl Comparer<'_> {
         let mut fresh: Vec<(&str, u32)> = new
             .modules
             .iter()
-            .filter(|(path, _)| !known.contains(path.as_str()) && self.old.surface.module(path).is_none_or(|m| self.old.module(m).file.is_empty()))
+            .filter(|(path, _)| {
+                !known.contains(path.as_str())
+                    && self.old.surface.module(path).is_none_or(|m| self.old.module(m).file.is_empty())
+            })
             .map(|(path, id)| (path.as_str(), *id))
             .collect();
         fresh.sort_unstable();
         for (path, id) in &fresh {
-            if fresh.iter().any(|(other, _)| path.len() > other.len() && path.starts_with(&format!("{other}."))) {
+            if fresh
+                .iter()
+                .any(|(other, _)| path.len() > other.len() && path.starts_with(&format!("{other}.")))
+            {
                 continue;
             }
             let below = format!("{path}.");
-            let paths = fresh.iter().map(|(p, _)| (*p).to_owned()).filter(|p| p == path || p.starts_with(&below));
+            let paths =
+                fresh.iter().map(|(p, _)| (*p).to_owned()).filter(|p| p == path || p.starts_with(&below));
             let item = Item::new(paths.collect(), Why::Module);
             let top = path.split('.').next().unwrap_or(path);
-            let is_top = !path.contains('.') && !self.old.surface.info.top_level.iter().any(|known| known == top);
+            let is_top =
+                !path.contains('.') && !self.old.surface.info.top_level.iter().any(|known| known == top);
             let (rule, detail) = if is_top && !self.old.surface.info.top_level.is_empty() {
                 ("A02", format!("import package `{path}` is new"))
             } else {
@@ -189,7 +202,11 @@ impl Comparer<'_> {
                 Target::Def(_) | Target::Module(_) => name.target.clone(),
                 other => {
                     let key = (other.clone(), target.clone());
-                    if index.contains_key(&key) && matches!(other, Target::External(_)) { other.clone() } else { Target::External(name.path.as_str().into()) }
+                    if index.contains_key(&key) && matches!(other, Target::External(_)) {
+                        other.clone()
+                    } else {
+                        Target::External(name.path.as_str().into())
+                    }
                 }
             };
             let at = *index.entry((identity, target.clone())).or_insert_with(|| {
@@ -200,7 +217,8 @@ impl Comparer<'_> {
         }
         for fate in &mut fates {
             if fate.new.is_none() {
-                if let Some(more) = with_module.get(&fate.old).filter(|_| matches!(fate.old, Target::Def(_))) {
+                if let Some(more) = with_module.get(&fate.old).filter(|_| matches!(fate.old, Target::Def(_)))
+                {
                     fate.names.extend(more);
                 }
             }
@@ -219,7 +237,13 @@ impl Comparer<'_> {
     }
 
     /// The object is bound on both sides.
-    fn present(&mut self, old: &Target, new: &Target, item: &Item, classes: &mut Vec<(DefKey, DefKey, Item)>) {
+    fn present(
+        &mut self,
+        old: &Target,
+        new: &Target,
+        item: &Item,
+        classes: &mut Vec<(DefKey, DefKey, Item)>,
+    ) {
         match (old, new) {
             (Target::Served { .. }, _) | (Target::Unknown, _) | (_, Target::Unknown) => {}
             (_, Target::Served { module, deprecated, .. }) => {
@@ -283,7 +307,8 @@ impl Comparer<'_> {
             let module_path = &name.path[..name.module_length];
             let Some(module) = self.old.surface.module(module_path) else { continue };
             let is_bound = self.old.is_opaque(module) || self.old.name(module, &name.name).is_some();
-            if self.old.module(module).file.is_empty() || is_bound || matches!(name.target, Target::Module(_)) {
+            if self.old.module(module).file.is_empty() || is_bound || matches!(name.target, Target::Module(_))
+            {
                 continue;
             }
             let key = match &name.target {
@@ -300,7 +325,12 @@ impl Comparer<'_> {
     }
 
     /// Reports what is gone and what is new; one of each that are the same thing is a rename.
-    fn gone(&mut self, gone: Vec<(Target, Item, bool, Option<u32>)>, mut added: Vec<(Target, Item)>, new: &Public) {
+    fn gone(
+        &mut self,
+        gone: Vec<(Target, Item, bool, Option<u32>)>,
+        mut added: Vec<(Target, Item)>,
+        new: &Public,
+    ) {
         for (target, item, is_open, binding) in gone {
             let renamed = self.renamed(&target, &item, &added);
             let mut level = is_open.then_some(Level::Warn);
@@ -355,18 +385,26 @@ impl Comparer<'_> {
         let mut same_text = None;
         for (at, other_key, other) in candidates {
             let same_name = self.new.def(other_key).name.as_str() == name;
-            let same_kind = std::mem::discriminant(&self.old.def(*key).kind) == std::mem::discriminant(&self.new.def(other_key).kind);
+            let same_kind = std::mem::discriminant(&self.old.def(*key).kind)
+                == std::mem::discriminant(&self.new.def(other_key).kind);
             if same_name && same_kind && mine.is_some() {
                 return Some(at);
             }
-            if mine.is_some() && digest(Which::New, other_key) == mine && parent_of(item) == parent_of(other) {
+            if mine.is_some() && digest(Which::New, other_key) == mine && parent_of(item) == parent_of(other)
+            {
                 same_text.get_or_insert(at);
             }
         }
         same_text
     }
 
-    fn rule_of_gone(&self, target: &Target, item: &Item, moved: Option<&str>, new: &Public) -> (&'static str, String) {
+    fn rule_of_gone(
+        &self,
+        target: &Target,
+        item: &Item,
+        moved: Option<&str>,
+        new: &Public,
+    ) -> (&'static str, String) {
         let symbol = item.symbol();
         let name = symbol.rsplit('.').next().unwrap_or(symbol);
         let module_path = symbol.rsplit_once('.').map_or("", |(module, _)| module);
@@ -392,10 +430,12 @@ impl Comparer<'_> {
         // Is the object still there, under another path?
         let path = self.old.definition_path(*key);
         let survivor = self.new_definition(&path).filter(|survivor| {
-            std::mem::discriminant(&self.new.def(*survivor).kind) == std::mem::discriminant(&self.old.def(*key).kind)
+            std::mem::discriminant(&self.new.def(*survivor).kind)
+                == std::mem::discriminant(&self.old.def(*key).kind)
         });
         if let Some(survivor) = survivor.filter(|_| !item.paths.contains(&path)) {
-            let elsewhere = new.names.iter().find(|n| n.target == Target::Def(survivor)).map(|n| n.path.as_str());
+            let elsewhere =
+                new.names.iter().find(|n| n.target == Target::Def(survivor)).map(|n| n.path.as_str());
             let rule = match item.why {
                 Why::Listed => "B10",
                 Why::Redundant => "B11",
@@ -439,7 +479,9 @@ impl Comparer<'_> {
         let mut introduced: FxHashMap<u32, Vec<String>> = FxHashMap::default();
         for name in &old.names {
             let Some(module) = self.new.surface.module(&name.path[..name.module_length]) else { continue };
-            let Some(exports) = self.new.exports(module).filter(|exports| exports.is_complete) else { continue };
+            let Some(exports) = self.new.exports(module).filter(|exports| exports.is_complete) else {
+                continue;
+            };
             let is_bound = self.new.name(module, &name.name).is_some();
             if !is_bound || exports.names.binary_search(&name.name).is_ok() {
                 continue;
@@ -483,13 +525,15 @@ fn lost(old: When, new: When, supported: u32) -> Option<String> {
     }
     let pythons = old.pythons & !new.pythons & supported;
     if pythons != 0 {
-        let list: Vec<String> = (0..32).filter(|n| pythons & (1 << n) != 0).map(|n| format!("3.{n}")).collect();
+        let list: Vec<String> =
+            (0..32).filter(|n| pythons & (1 << n) != 0).map(|n| format!("3.{n}")).collect();
         return Some(format!("on Python {}", list.join(", ")));
     }
     let platforms = old.platforms & !new.platforms;
     if platforms != 0 {
         let names = [(1, "Linux"), (2, "Windows"), (4, "macOS"), (8, "others")];
-        let list: Vec<&str> = names.iter().filter(|(bit, _)| platforms & bit != 0).map(|(_, name)| *name).collect();
+        let list: Vec<&str> =
+            names.iter().filter(|(bit, _)| platforms & bit != 0).map(|(_, name)| *name).collect();
         return Some(format!("on {}", list.join(", ")));
     }
     (!old.is_partial && new.is_partial).then(|| "in every branch".to_owned())

@@ -26,8 +26,7 @@ impl Builder<'_> {
             built.type_parameters.extend(parameters.iter().map(|p| p.name().id.clone()));
         }
         built.deprecation = deprecation::of_function(function, &built.decorators, &mut self.converter);
-        let body_start =
-            function.body.first().map_or(function.range.end(), |first| first.range().start());
+        let body_start = function.body.first().map_or(function.range.end(), |first| first.range().start());
         let head = self.text(TextRange::new(function.range.start(), body_start));
         built.head_digest = digest(head.as_bytes());
         let all = self.text(TextRange::new(function.parameters.range.start(), function.range.end()));
@@ -49,7 +48,8 @@ impl Builder<'_> {
         collect_raises(&function.body, &mut built.raises, 0);
         if is_method {
             let first = built.parameters.first().map(|parameter| parameter.name.clone());
-            let is_static = built.decorators.iter().any(|d| matches!(d.last(), Some("staticmethod" | "classmethod")));
+            let is_static =
+                built.decorators.iter().any(|d| matches!(d.last(), Some("staticmethod" | "classmethod")));
             if let (Some(first), false) = (first, is_static) {
                 self.attributes(&function.body, &first, &mut built.attributes, 0);
             }

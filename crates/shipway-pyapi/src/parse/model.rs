@@ -95,8 +95,13 @@ pub(crate) struct When {
 }
 
 impl When {
-    pub(crate) const ALWAYS: Self =
-        Self { pythons: u32::MAX, platforms: 0xf, is_branch: false, is_partial: false, is_type_checking: false };
+    pub(crate) const ALWAYS: Self = Self {
+        pythons: u32::MAX,
+        platforms: 0xf,
+        is_branch: false,
+        is_partial: false,
+        is_type_checking: false,
+    };
 }
 
 /// A definition.

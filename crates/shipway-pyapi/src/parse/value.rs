@@ -288,11 +288,8 @@ impl<'s> Converter<'s> {
         let text = &self.source[range.start().to_usize()..range.end().to_usize()];
         let short: String =
             text.chars().take(100).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
-        let short: String = if short.chars().count() > 60 {
-            short.chars().take(59).chain(['…']).collect()
-        } else {
-            short
-        };
+        let short: String =
+            if short.chars().count() > 60 { short.chars().take(59).chain(['…']).collect() } else { short };
         Value::Opaque(short.into_boxed_str(), digest(text.as_bytes()))
     }
 

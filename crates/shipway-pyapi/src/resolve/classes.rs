@@ -193,7 +193,12 @@ impl<'s> Resolver<'s> {
                     continue;
                 }
                 let name: &'s str = group[0].name.as_str();
-                members.entry(name).or_insert(Member { owner, def: Some(def), entries: group, attribute: None });
+                members.entry(name).or_insert(Member {
+                    owner,
+                    def: Some(def),
+                    entries: group,
+                    attribute: None,
+                });
             }
         }
         for owner in self.mro(key).own() {
@@ -246,7 +251,12 @@ impl<'s> Resolver<'s> {
             function.decorators.iter().any(|decorator| {
                 matches!(
                     decorator.last(),
-                    Some("abstractmethod" | "abstractproperty" | "abstractclassmethod" | "abstractstaticmethod")
+                    Some(
+                        "abstractmethod"
+                            | "abstractproperty"
+                            | "abstractclassmethod"
+                            | "abstractstaticmethod"
+                    )
                 )
             })
         })

@@ -78,7 +78,9 @@ impl<'s> Callable<'s> {
 pub(crate) fn visible(function: &Function, binding: Binding) -> &[Parameter] {
     let parameters = &function.parameters[..];
     match (binding, parameters.first()) {
-        (Binding::Instance | Binding::Class, Some(first)) if first.kind <= ParameterKind::PositionalOrKeyword => {
+        (Binding::Instance | Binding::Class, Some(first))
+            if first.kind <= ParameterKind::PositionalOrKeyword =>
+        {
             &parameters[1..]
         }
         _ => parameters,
@@ -193,7 +195,8 @@ impl<'s> Resolver<'s> {
             if is_member && call.function.last() == Some("property") {
                 let owner = self.def(key).parent.map(|def| DefKey { module: key.module, def });
                 let getter = call.arguments.first().or(call.keyword("fget")).and_then(Value::name);
-                let getter = getter.and_then(|name| self.own_member(owner?, name)).and_then(|key| self.function(key));
+                let getter =
+                    getter.and_then(|name| self.own_member(owner?, name)).and_then(|key| self.function(key));
                 return Shape::Property(Property {
                     key,
                     getter,

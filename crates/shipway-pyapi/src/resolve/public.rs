@@ -30,7 +30,9 @@ impl Why {
             Self::Redundant => "re-exported as `X as X`",
             Self::Star => "re-exported by a star import",
             Self::Definition => "defined in a public module under a name without underscore",
-            Self::InitReexport => "imported from its own distribution in a package `__init__` without `__all__`",
+            Self::InitReexport => {
+                "imported from its own distribution in a package `__init__` without `__all__`"
+            }
             Self::Served => "served by the module's `__getattr__`",
             Self::ForeignReexport => "imported from another distribution in a package `__init__`",
             Self::OutsideAll => "defined in a public module, though outside its `__all__`",
@@ -71,8 +73,7 @@ impl Resolver<'_> {
     pub(crate) fn is_private_path(&self, path: &str) -> bool {
         path.split('.').enumerate().any(|(at, part)| {
             let is_dunder = part.starts_with("__") && part.ends_with("__") && part != "__main__";
-            (part.starts_with('_') && !is_dunder)
-                || self.is_never_public(at, part)
+            (part.starts_with('_') && !is_dunder) || self.is_never_public(at, part)
         })
     }
 
@@ -151,7 +152,9 @@ impl Resolver<'_> {
                     (Target::External(path), Why::InitReexport) if is_standard(path) => continue,
                     (Target::External(_), Why::InitReexport) => Why::ForeignReexport,
                     // `from . import submodule`: the submodule is an item of its own.
-                    (Target::Module(inner), _) if *self.module(*inner).name == *format!("{path}.{name}") => continue,
+                    (Target::Module(inner), _) if *self.module(*inner).name == *format!("{path}.{name}") => {
+                        continue;
+                    }
                     (_, why) => why,
                 };
                 add(name, target, why, Some(entry.def));
@@ -212,16 +215,85 @@ fn is_public_name(name: &Name) -> bool {
 /// their own use.
 pub(crate) fn is_standard(path: &str) -> bool {
     const MODULES: [&str; 74] = [
-        "__future__", "abc", "argparse", "array", "ast", "asyncio", "atexit", "base64", "binascii", "bisect",
-        "builtins", "calendar", "codecs", "collections", "concurrent", "configparser", "contextlib", "contextvars",
-        "copy", "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "email", "enum",
-        "errno", "fractions", "functools", "gc", "getpass", "glob", "gzip", "hashlib", "heapq", "hmac", "html",
-        "http", "importlib", "inspect", "io", "itertools", "json", "logging", "math", "multiprocessing",
-        "numbers", "operator", "os", "pathlib", "pickle", "pkgutil", "platform", "queue", "random", "re",
-        "shutil", "signal", "socket", "ssl", "string", "struct", "subprocess", "sys", "tempfile", "textwrap",
-        "threading", "time", "traceback", "types", "typing", "warnings",
+        "__future__",
+        "abc",
+        "argparse",
+        "array",
+        "ast",
+        "asyncio",
+        "atexit",
+        "base64",
+        "binascii",
+        "bisect",
+        "builtins",
+        "calendar",
+        "codecs",
+        "collections",
+        "concurrent",
+        "configparser",
+        "contextlib",
+        "contextvars",
+        "copy",
+        "copyreg",
+        "csv",
+        "ctypes",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "difflib",
+        "email",
+        "enum",
+        "errno",
+        "fractions",
+        "functools",
+        "gc",
+        "getpass",
+        "glob",
+        "gzip",
+        "hashlib",
+        "heapq",
+        "hmac",
+        "html",
+        "http",
+        "importlib",
+        "inspect",
+        "io",
+        "itertools",
+        "json",
+        "logging",
+        "math",
+        "multiprocessing",
+        "numbers",
+        "operator",
+        "os",
+        "pathlib",
+        "pickle",
+        "pkgutil",
+        "platform",
+        "queue",
+        "random",
+        "re",
+        "shutil",
+        "signal",
+        "socket",
+        "ssl",
+        "string",
+        "struct",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "textwrap",
+        "threading",
+        "time",
+        "traceback",
+        "types",
+        "typing",
+        "warnings",
     ];
     let top = path.split('.').next().unwrap_or(path);
     MODULES.binary_search(&top).is_ok()
-        || matches!(top, "typing_extensions" | "unittest" | "urllib" | "uuid" | "weakref" | "zipfile" | "zlib" | "six")
+        || matches!(
+            top,
+            "typing_extensions" | "unittest" | "urllib" | "uuid" | "weakref" | "zipfile" | "zlib" | "six"
+        )
 }

@@ -49,6 +49,31 @@ fn f11_a_missing_credential_is_named_before_any_work() {
 }
 
 #[test]
+fn f7_a_public_index_is_refused_unless_configured() {
+    let mut project = Project::demo();
+    // The host is asked from pip, here as there: it stands nowhere in this repository.
+    let question =
+        "from pip._internal.models.index import PyPI, TestPyPI; print(PyPI.netloc, TestPyPI.netloc)";
+    let answer = project.command("python3", &project.root()).args(["-c", question]).output().unwrap();
+    let hosts = String::from_utf8(answer.stdout).unwrap();
+    for host in hosts.split_whitespace().flat_map(|host| [host.to_owned(), format!("upload.{host}")]) {
+        project.set("SHIPWAY_INDEX", &format!("https://{host}/"));
+        for arguments in
+            [&["status"][..], &["publish"], &["release", "patch"], &["bump", "patch", "--dry-run"]]
+        {
+            let run = project.run(arguments);
+            if arguments[0] == "publish" {
+                run.assert(1, &["nothing is built"]);
+            } else {
+                run.assert(1, &["is a public index", "public = true"]);
+            }
+        }
+    }
+    project.set("SHIPWAY_INDEX", "https://not-public.invalid/");
+    assert!(!project.run(&["status"]).stderr.contains("public index"));
+}
+
+#[test]
 fn f8_no_secret_appears_in_any_output() {
     let mut project = Project::demo();
     project.run(&["build"]).assert(0, &[]);

@@ -107,6 +107,22 @@ fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
 }
 
 #[test]
+fn a23_f4_killed_inside_the_index_while_publishing_it_resumes() {
+    killed_and_resumed(&[
+        "session.committed",
+        "blob.placed",
+        "file.rows",
+        "publish.membership",
+        "publish.committed",
+    ]);
+}
+
+#[test]
+fn a23_g5_killed_inside_the_index_while_promoting_it_resumes() {
+    killed_and_resumed(&["change.journal", "change.rows", "change.committed"]);
+}
+
+#[test]
 fn a18_g4_a_release_that_fails_its_smoke_is_blocked_and_the_next_one_goes_on() {
     let project = Project::demo();
     project.write(
