@@ -155,7 +155,16 @@ impl Comparer<'_> {
     }
 
     fn bases(&mut self, old: DefKey, new: DefKey, item: &Item) {
-        const INVISIBLE: [&str; 8] = ["object", "Generic", "abc.ABC", "Protocol", "NamedTuple", "TypedDict", "enum.Enum", "six.Iterator"];
+        const INVISIBLE: [&str; 8] = [
+            "object",
+            "Generic",
+            "abc.ABC",
+            "Protocol",
+            "NamedTuple",
+            "TypedDict",
+            "enum.Enum",
+            "six.Iterator",
+        ];
         let before = self.visible_bases(Which::Old, old, 0);
         let after = self.visible_bases(Which::New, new, 0);
         let is_known = self.new.mro(new).unresolved.is_empty();
@@ -163,7 +172,9 @@ impl Comparer<'_> {
         let lost: Vec<String> = before
             .iter()
             .filter(|base| match base {
-                Base::External(path) => !INVISIBLE.contains(&&**path) && !path.starts_with("enum.") && !path.starts_with("typing"),
+                Base::External(path) => {
+                    !INVISIBLE.contains(&&**path) && !path.starts_with("enum.") && !path.starts_with("typing")
+                }
                 Base::Own(_) => true,
             })
             .filter(|base| !self.in_new_mro(base, new))
@@ -188,7 +199,9 @@ impl Comparer<'_> {
             let gained: Vec<String> = after
                 .iter()
                 .filter(|base| match base {
-                    Base::External(path) => !INVISIBLE.contains(&&**path) && !self.old.mro(old).has_external(path),
+                    Base::External(path) => {
+                        !INVISIBLE.contains(&&**path) && !self.old.mro(old).has_external(path)
+                    }
                     Base::Own(key) => {
                         let name = self.new.def(*key).name.as_str();
                         !self.old.mro(old).own().any(|owner| self.old.def(owner).name.as_str() == name)
@@ -210,7 +223,14 @@ impl Comparer<'_> {
             .old
             .members(old)
             .iter()
-            .filter(|(name, member)| member.owner != old && !name.starts_with('_') && !after.contains_key(*name))
+            .filter(|(name, member)| {
+                let kept_by_base = || {
+                    self.counterpart(member.owner).is_none_or(|base| {
+                        self.new.class(base).is_none() || self.new.members(base).contains_key(*name)
+                    })
+                };
+                member.owner != old && !name.starts_with('_') && !after.contains_key(*name) && kept_by_base()
+            })
             .map(|(name, _)| *name)
             .collect();
         lost.sort_unstable();
@@ -247,7 +267,9 @@ impl Comparer<'_> {
             !name.starts_with('_')
                 && after.get(name).is_some_and(|other| {
                     let (x, y) = (&self.old.def(member.owner).name, &self.new.def(other.owner).name);
-                    x != y && b.iter().any(|known| known == x.as_str()) && a.iter().any(|known| known == y.as_str())
+                    x != y
+                        && b.iter().any(|known| known == x.as_str())
+                        && a.iter().any(|known| known == y.as_str())
                 })
         });
         let level = elsewhere.then_some(Level::Major);
@@ -284,7 +306,9 @@ impl Comparer<'_> {
                 return Some(class.type_parameters.len());
             }
             class.bases.iter().find_map(|base| match base {
-                Value::Subscript(parts) if matches!(parts.0.last(), Some("Generic" | "Protocol")) => Some(parts.1.len()),
+                Value::Subscript(parts) if matches!(parts.0.last(), Some("Generic" | "Protocol")) => {
+                    Some(parts.1.len())
+                }
                 _ => None,
             })
         };
@@ -292,7 +316,9 @@ impl Comparer<'_> {
             (Some(x), Some(y)) if x != y => {
                 self.report("D28", None, item, format!("took {x} type arguments, takes {y}"), keys);
             }
-            (Some(_), None) if self.new.member(new, "__class_getitem__").is_none() && !self.inherits_generic(new) => {
+            (Some(_), None)
+                if self.new.member(new, "__class_getitem__").is_none() && !self.inherits_generic(new) =>
+            {
                 self.report("D28", None, item, "is no longer generic", keys);
             }
             _ => {}
@@ -311,7 +337,9 @@ impl Comparer<'_> {
     }
 
     fn inherits_generic(&self, new: DefKey) -> bool {
-        self.new.class(new).is_some_and(|class| class.bases.iter().any(|base| matches!(base, Value::Subscript(_))))
+        self.new
+            .class(new)
+            .is_some_and(|class| class.bases.iter().any(|base| matches!(base, Value::Subscript(_))))
     }
 
     fn slots(&mut self, old: DefKey, new: DefKey, item: &Item) {
@@ -325,7 +353,10 @@ impl Comparer<'_> {
                         if !assigned.value.as_ref().and_then(Value::elements).unwrap_or_default().iter().any(|v| v.string() == Some("__dict__")))
                 })
         };
-        if is_closed(&self.new, new) && !is_closed(&self.old, old) && self.new.own_member(new, "__slots__").is_some() {
+        if is_closed(&self.new, new)
+            && !is_closed(&self.old, old)
+            && self.new.own_member(new, "__slots__").is_some()
+        {
             self.report("D24", None, item, "instances have no `__dict__` any more", (Some(old), Some(new)));
         }
     }
@@ -360,7 +391,11 @@ impl Comparer<'_> {
         let members = self.new.members(new);
         let own: Vec<&str> = fresh
             .into_iter()
-            .filter(|name| members.get(name).is_some_and(|m| m.owner == new || !self.has_public_item(Which::New, m.owner)))
+            .filter(|name| {
+                members
+                    .get(name)
+                    .is_some_and(|m| m.owner == new || !self.has_public_item(Which::New, m.owner))
+            })
             .collect();
         let Some(first) = own.first() else { return };
         let is_protocol = self.new.mro(new).has_external("Protocol");
@@ -403,8 +438,12 @@ impl Comparer<'_> {
             }
         }
         match (&a, &b) {
-            (Constructor::Function { key: x, function: f }, Constructor::Function { key: y, function: g }) => {
-                self.functions(*x, f, *y, g, &paths);
+            (
+                Constructor::Function { key: x, function: f },
+                Constructor::Function { key: y, function: g },
+            ) => {
+                let is_owner = self.old.def(*x).parent == Some(old.def) && x.module == old.module;
+                self.functions((*x, f), (*y, g), &paths, is_owner);
             }
             (Constructor::Empty, _) => {
                 let Some(parameters) = b.parameters() else { return };
@@ -436,10 +475,17 @@ impl Comparer<'_> {
                 let was_data = old_fields.is_some() && new_fields.is_none();
                 if !was_data {
                     let side = (Some(constructor_key(&a).unwrap_or(old)), Some(new));
-                    self.report("C01", None, &paths, format!("constructor no longer takes `{}`", names.join("`, `")), side);
+                    self.report(
+                        "C01",
+                        None,
+                        &paths,
+                        format!("constructor no longer takes `{}`", names.join("`, `")),
+                        side,
+                    );
                 }
             }
-            (Constructor::Fields(_), Constructor::Function { .. }) | (Constructor::Function { .. }, Constructor::Fields(_)) => {
+            (Constructor::Fields(_), Constructor::Function { .. })
+            | (Constructor::Function { .. }, Constructor::Fields(_)) => {
                 let (Some(x), Some(y)) = (a.parameters(), b.parameters()) else { return };
                 let sides = (constructor_key(&a).or(Some(old)), constructor_key(&b).or(Some(new)));
                 for change in parameters::compare(&x, &y, &Context::default()) {
@@ -451,20 +497,36 @@ impl Comparer<'_> {
     }
 
     /// Two constructors that are functions; classes that share them share the findings.
-    fn functions(&mut self, old: DefKey, f: &Function, new: DefKey, g: &Function, item: &Item) {
+    fn functions(
+        &mut self,
+        (old, f): (DefKey, &Function),
+        (new, g): (DefKey, &Function),
+        item: &Item,
+        is_owner: bool,
+    ) {
         if let Some(range) = self.compared.get(&(old, new)).cloned() {
             for draft in &mut self.drafts[range] {
+                if is_owner {
+                    draft.item.best = Some(item.symbol().to_owned());
+                }
                 draft.item.add(item);
             }
             return;
         }
+        let settled = item.clone().settled();
+        let item = if is_owner { &settled } else { item };
         let start = self.drafts.len();
         if f.body_digest != g.body_digest || f.head_digest != g.head_digest {
             let (x, y) = (visible(f, Binding::Instance), visible(g, Binding::Instance));
             for change in self.parameter_changes((old, x, f), (new, y, g)) {
                 self.report(change.id, change.level, item, change.detail, (Some(old), Some(new)));
             }
-            let callable = |key, function| crate::resolve::function::Callable { key, function, overloads: Vec::new(), binding: Binding::Instance };
+            let callable = |key, function| crate::resolve::function::Callable {
+                key,
+                function,
+                overloads: Vec::new(),
+                binding: Binding::Instance,
+            };
             self.constructor_types(&callable(old, f), &callable(new, g), item);
         }
         self.compared.insert((old, new), start..self.drafts.len());

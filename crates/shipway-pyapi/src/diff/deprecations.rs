@@ -54,7 +54,12 @@ impl Comparer<'_> {
                 (Some(mark), Some(new)) => {
                     if let Some(promised) = removal(mark).filter(|promised| promised > new) {
                         let detail = format!("was promised to stay until {promised} and is gone in {new}");
-                        extra.push(super::comparer::Draft { id: "F18", level: None, detail, ..draft.clone() });
+                        extra.push(super::comparer::Draft {
+                            id: "F18",
+                            level: None,
+                            detail,
+                            ..draft.clone()
+                        });
                     }
                 }
                 // Only projects that deprecate anything at all are told that they did not.

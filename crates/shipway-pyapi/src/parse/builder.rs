@@ -5,9 +5,7 @@ use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, 
 use ruff_text_size::TextRange;
 
 use super::condition::{self, Condition};
-use super::model::{
-    Assigned, Class, Def, DefKind, Entry, Import, ImportUse, Module, Scope, Star, When,
-};
+use super::model::{Assigned, Class, Def, DefKind, Entry, Import, ImportUse, Module, Scope, Star, When};
 use super::value::{Converter, Value, digest};
 use super::{deprecation, exports, getattr};
 
@@ -179,11 +177,13 @@ impl<'s> Builder<'s> {
         class.deprecation = deprecation::of_class(statement, &class.decorators);
         class.has_docstring = deprecation::docstring(&statement.body).is_some();
         let after_name = TextRange::new(statement.name.range.end(), statement.range.end());
-        let heads = class.decorators.iter().fold(0_u64, |sum, value| {
-            sum.rotate_left(5) ^ digest(value.render().as_bytes())
-        });
+        let heads = class
+            .decorators
+            .iter()
+            .fold(0_u64, |sum, value| sum.rotate_left(5) ^ digest(value.render().as_bytes()));
         class.digest = digest(self.text(after_name).as_bytes()) ^ heads;
-        let index = self.define(names, &statement.name, statement.name.range, DefKind::Class(Box::new(class)), when);
+        let index =
+            self.define(names, &statement.name, statement.name.range, DefKind::Class(Box::new(class)), when);
         let mut inner = Names { parent: Some(index), depth: names.depth, ..Names::default() };
         self.body(&statement.body, When::ALWAYS, &mut inner);
         if let DefKind::Class(class) = &mut self.module.defs[index as usize].kind {
@@ -300,14 +300,14 @@ impl<'s> Builder<'s> {
         for alias in &import.names {
             let name = alias.name.as_str();
             if name == "*" {
-                let after = u32::try_from(self.module.defs.len()).unwrap_or(u32::MAX);
-                self.module.stars.push(Star { module: module.as_str().into(), after, when });
+                self.module.stars.push(Star { module: module.as_str().into() });
                 self.use_import(&module, None, alias.range, when);
                 continue;
             }
             let bound = alias.asname.as_ref().map_or(name, |asname| asname.as_str());
             let is_redundant = alias.asname.as_ref().is_some_and(|asname| asname.as_str() == name);
-            let kind = Import { module: module.as_str().into(), name: Some(alias.name.id.clone()), is_redundant };
+            let kind =
+                Import { module: module.as_str().into(), name: Some(alias.name.id.clone()), is_redundant };
             self.define(names, bound, alias.range, DefKind::Import(Box::new(kind)), when);
             self.use_import(&module, Some(&alias.name.id), alias.range, when);
         }

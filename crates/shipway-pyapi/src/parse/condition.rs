@@ -58,9 +58,21 @@ impl Condition {
 /// Evaluates a condition.
 pub(crate) fn evaluate(test: &Expr) -> Condition {
     match test {
-        Expr::BooleanLiteral(literal) => if literal.value { Condition::Always } else { Condition::Never },
+        Expr::BooleanLiteral(literal) => {
+            if literal.value {
+                Condition::Always
+            } else {
+                Condition::Never
+            }
+        }
         Expr::NumberLiteral(literal) => match &literal.value {
-            Number::Int(int) => if int.as_u8() == Some(0) { Condition::Never } else { Condition::Always },
+            Number::Int(int) => {
+                if int.as_u8() == Some(0) {
+                    Condition::Never
+                } else {
+                    Condition::Always
+                }
+            }
             _ => Condition::Unknown,
         },
         Expr::Name(name) if matches!(name.id.as_str(), "TYPE_CHECKING" | "MYPY") => Condition::TypeChecking,
@@ -88,7 +100,7 @@ pub(crate) fn evaluate(test: &Expr) -> Condition {
 }
 
 fn combine(a: Condition, operator: BoolOp, b: Condition) -> Condition {
-    use Condition::{Always, NotTypeChecking, Never, Platforms, Pythons, TypeChecking, Unknown};
+    use Condition::{Always, Never, NotTypeChecking, Platforms, Pythons, TypeChecking, Unknown};
     match (a, operator, b) {
         (Never, BoolOp::And, _) | (_, BoolOp::And, Never) => Never,
         (Always, BoolOp::Or, _) | (_, BoolOp::Or, Always) => Always,
@@ -116,9 +128,7 @@ fn name_of(expression: &Expr) -> Option<&str> {
 
 fn is_attribute(expression: &Expr, base: &str, attribute: &str) -> bool {
     match expression {
-        Expr::Attribute(found) => {
-            name_of(&found.value) == Some(base) && found.attr.as_str() == attribute
-        }
+        Expr::Attribute(found) => name_of(&found.value) == Some(base) && found.attr.as_str() == attribute,
         _ => false,
     }
 }
@@ -141,7 +151,11 @@ fn comparison(left: &Expr, operator: CmpOp, right: &Expr) -> Condition {
                 },
                 (Expr::Slice(_), Expr::Tuple(tuple)) => {
                     let parts: Vec<i64> = tuple.elts.iter().map_while(integer).collect();
-                    if parts.is_empty() { Condition::Unknown } else { Condition::Pythons(versions(operator, &parts)) }
+                    if parts.is_empty() {
+                        Condition::Unknown
+                    } else {
+                        Condition::Pythons(versions(operator, &parts))
+                    }
                 }
                 _ => Condition::Unknown,
             };

@@ -60,12 +60,6 @@ impl Call {
     pub(crate) fn keyword(&self, name: &str) -> Option<&Value> {
         self.keywords.iter().find(|(key, _)| key.as_deref() == Some(name)).map(|(_, value)| value)
     }
-
-    /// Whether the call holds `*` or `**`, so that its arguments are not all known.
-    pub(crate) fn is_open(&self) -> bool {
-        self.keywords.iter().any(|(key, _)| key.is_none())
-            || self.arguments.iter().any(|argument| matches!(argument, Value::Starred(_)))
-    }
 }
 
 impl Value {
@@ -288,11 +282,8 @@ impl<'s> Converter<'s> {
         let text = &self.source[range.start().to_usize()..range.end().to_usize()];
         let short: String =
             text.chars().take(100).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
-        let short: String = if short.chars().count() > 60 {
-            short.chars().take(59).chain(['…']).collect()
-        } else {
-            short
-        };
+        let short: String =
+            if short.chars().count() > 60 { short.chars().take(59).chain(['…']).collect() } else { short };
         Value::Opaque(short.into_boxed_str(), digest(text.as_bytes()))
     }
 
