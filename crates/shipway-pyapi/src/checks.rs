@@ -2,7 +2,7 @@
 
 use shipway_dist::Finding;
 
-use crate::parse::model::ImportUse;
+use crate::parse::model::{DefKind, ImportUse};
 use crate::resolve::{Resolver, Target};
 use crate::surface::Surface;
 
@@ -47,6 +47,29 @@ pub fn script_targets(surface: &Surface) -> Vec<Finding> {
                     .field("entry_points.txt")
                     .hint("point the entry point at a function that exists"),
             )
+        })
+        .collect()
+}
+
+/// Finds public modules that only one of an sdist and a wheel of the same release holds (A04).
+///
+/// Modules that the build generates are in the wheel alone; those do not count.
+pub fn surface_differences(sdist: &Surface, wheel: &Surface) -> Vec<Finding> {
+    let public = |surface: &Surface| -> std::collections::BTreeSet<String> {
+        crate::show::modules_of(surface)
+            .into_iter()
+            .filter(|module| module.public)
+            .map(|module| module.name)
+            .collect()
+    };
+    public(sdist)
+        .difference(&public(wheel))
+        .map(|module| {
+            Finding::error(
+                "A04-sdist-wheel-surface-differs",
+                format!("`{module}` is in the sdist and not in the wheel"),
+            )
+            .hint("align the build configuration of both files")
         })
         .collect()
 }
@@ -156,10 +179,16 @@ fn missing(resolver: &Resolver<'_>, import: &ImportUse) -> Option<String> {
                 && !resolver.is_open(source)
                 && module.getattr.is_none();
             let path = format!("{}.{name}", import.module);
+            // The import itself binds the name when it stands in the package.
+            let is_itself = |def: u32| match &module.defs[def as usize].kind {
+                DefKind::Import(own) => *own.module == *import.module && own.name.as_ref() == Some(name),
+                _ => false,
+            };
+            let entries = module.scope.get(name);
+            let is_defined = entries.iter().any(|entry| !is_itself(entry.def));
+            let is_found = entries.is_empty() && resolver.name(source, name).is_some();
             let is_bound = is_closed
-                && (name.starts_with("__")
-                    || !module.scope.get(name).is_empty()
-                    || resolver.name(source, name).is_some());
+                && (name.starts_with("__") || is_defined || is_found || surface.module(&path).is_some());
             (is_closed && !is_bound && module.stars.is_empty() && !was_left_out(resolver, &path))
                 .then_some(path)
         }

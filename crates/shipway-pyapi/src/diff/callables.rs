@@ -75,7 +75,9 @@ impl Comparer<'_> {
             self.decorators(old, new, item);
             if self.overloads(old, new, item) {
                 self.signature(old, new, item);
-                self.types(old, new, item);
+                if old.has(&DECISIVE) == new.has(&DECISIVE) {
+                    self.types(old, new, item);
+                }
             }
             self.raises(old, new, item);
         }
@@ -125,7 +127,8 @@ impl Comparer<'_> {
             };
             let managed = old.has(&DECISIVE) || new.has(&DECISIVE);
             if !managed {
-                let level = (iterates(a) && iterates(b)).then_some(Level::Warn);
+                let plain = if a.is_generator { b } else { a };
+                let level = ((iterates(a) && iterates(b)) || plain.returns_calls).then_some(Level::Warn);
                 let detail = if b.is_generator {
                     "is a generator function now"
                 } else {
@@ -150,8 +153,12 @@ impl Comparer<'_> {
         for name in DECISIVE {
             let (was, is) = (a.iter().any(|d| d == name), b.iter().any(|d| d == name));
             if was != is {
+                // A function that returned a context manager and one that is made into one are used alike.
+                let manages = name.ends_with("contextmanager");
+                let changed_body = old.function.is_generator != new.function.is_generator;
+                let level = (manages && changed_body).then_some(Level::Warn);
                 let detail = format!("`@{name}` was {}", if is { "added" } else { "removed" });
-                self.report("C26", None, item, detail, keys);
+                self.report("C26", level, item, detail, keys);
                 return;
             }
         }
@@ -352,7 +359,8 @@ impl Comparer<'_> {
         let guards = ["TypeGuard", "TypeIs"];
         let is_guard = |value: &Value| value.last().is_some_and(|last| guards.contains(&last));
         if is_guard(before) || is_guard(after) {
-            return self.report("F10", None, item, detail, keys);
+            let level = (!is_guard(before)).then_some(Level::Minor);
+            return self.report("F10", level, item, detail, keys);
         }
         let (a, b) = (
             self.annotation_type(Which::Old, old_key, before),

@@ -224,7 +224,12 @@ impl Comparer<'_> {
             .members(old)
             .iter()
             .filter(|(name, member)| {
-                member.owner != old && !name.starts_with('_') && !after.contains_key(*name)
+                let kept_by_base = || {
+                    self.counterpart(member.owner).is_none_or(|base| {
+                        self.new.class(base).is_none() || self.new.members(base).contains_key(*name)
+                    })
+                };
+                member.owner != old && !name.starts_with('_') && !after.contains_key(*name) && kept_by_base()
             })
             .map(|(name, _)| *name)
             .collect();
@@ -437,7 +442,8 @@ impl Comparer<'_> {
                 Constructor::Function { key: x, function: f },
                 Constructor::Function { key: y, function: g },
             ) => {
-                self.functions(*x, f, *y, g, &paths);
+                let is_owner = self.old.def(*x).parent == Some(old.def) && x.module == old.module;
+                self.functions((*x, f), (*y, g), &paths, is_owner);
             }
             (Constructor::Empty, _) => {
                 let Some(parameters) = b.parameters() else { return };
@@ -491,13 +497,24 @@ impl Comparer<'_> {
     }
 
     /// Two constructors that are functions; classes that share them share the findings.
-    fn functions(&mut self, old: DefKey, f: &Function, new: DefKey, g: &Function, item: &Item) {
+    fn functions(
+        &mut self,
+        (old, f): (DefKey, &Function),
+        (new, g): (DefKey, &Function),
+        item: &Item,
+        is_owner: bool,
+    ) {
         if let Some(range) = self.compared.get(&(old, new)).cloned() {
             for draft in &mut self.drafts[range] {
+                if is_owner {
+                    draft.item.best = Some(item.symbol().to_owned());
+                }
                 draft.item.add(item);
             }
             return;
         }
+        let settled = item.clone().settled();
+        let item = if is_owner { &settled } else { item };
         let start = self.drafts.len();
         if f.body_digest != g.body_digest || f.head_digest != g.head_digest {
             let (x, y) = (visible(f, Binding::Instance), visible(g, Binding::Instance));

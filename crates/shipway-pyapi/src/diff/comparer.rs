@@ -23,28 +23,43 @@ pub(crate) enum Which {
 pub(crate) struct Item {
     pub(crate) paths: Vec<String>,
     pub(crate) why: Why,
+    /// The path that names the item best, when that is not the shortest.
+    pub(crate) best: Option<String>,
 }
 
 impl Item {
     pub(crate) fn new(mut paths: Vec<String>, why: Why) -> Self {
         paths.sort_by(|a, b| path_order(a).cmp(&path_order(b)));
         paths.dedup();
-        Self { paths, why }
+        Self { paths, why, best: None }
     }
 
-    /// The path that names the item best: the shortest.
+    /// The path that names the item best: that of the class that defines it, else the shortest.
     pub(crate) fn symbol(&self) -> &str {
-        self.paths.first().map_or("", String::as_str)
+        self.best.as_deref().or(self.paths.first().map(String::as_str)).unwrap_or_default()
     }
 
     /// The item of a member.
     pub(crate) fn member(&self, name: &str) -> Self {
-        Self { paths: self.paths.iter().map(|path| format!("{path}.{name}")).collect(), why: self.why }
+        Self {
+            paths: self.paths.iter().map(|path| format!("{path}.{name}")).collect(),
+            why: self.why,
+            best: self.best.as_ref().map(|path| format!("{path}.{name}")),
+        }
     }
 
+    /// Takes the paths of another item of the same object.
     pub(crate) fn add(&mut self, other: &Self) {
         self.paths.extend(other.paths.iter().cloned());
+        let best = self.best.take().or_else(|| other.best.clone());
         *self = Self::new(std::mem::take(&mut self.paths), self.why.min(other.why));
+        self.best = best;
+    }
+
+    /// The item with its shortest path as the best one, whatever is added later.
+    pub(crate) fn settled(mut self) -> Self {
+        self.best = Some(self.symbol().to_owned());
+        self
     }
 }
 

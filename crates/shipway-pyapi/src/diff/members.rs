@@ -141,17 +141,20 @@ impl<'s> Comparer<'s> {
                     if a.is_some_and(|m| m.owner == old) || (a.is_none() && b.is_some_and(|m| m.owner == new))
                     {
                         pair.classes = (old, new);
+                        pair.item.best = Some(seen.symbol().to_owned());
                     }
                     pair.item.add(&seen);
                 }
                 None => {
                     places.insert(identity, pairs.len());
+                    let is_owner = a.or(b).is_some_and(|m| m.owner == old || (a.is_none() && m.owner == new));
+                    let item = if is_owner { seen.settled() } else { seen };
                     pairs.push(MemberPair {
                         name,
                         old: a.copied(),
                         new: b.copied(),
                         classes: (old, new),
-                        item: seen,
+                        item,
                     });
                 }
             }

@@ -54,8 +54,7 @@ fn push(
 fn dangling(comparer: &mut Comparer<'_>) {
     let found = crate::checks::find_dangling(&comparer.new);
     for import in found {
-        let mut paths = vec![import.module.clone(), import.target.clone()];
-        paths.sort_by_key(String::len);
+        let paths = vec![import.target.clone()];
         let detail =
             format!("`{}` imports `{}`, which the distribution does not hold", import.module, import.target);
         let draft = comparer.draft("A03", &Item::new(paths, Why::Module), detail);
@@ -196,7 +195,11 @@ fn entry_points(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distr
                 );
                 comparer.push(Draft { old: old_side, ..draft });
             }
-            Some(b) if b.target != a.target && b.is_script() => {
+            Some(b)
+                if b.target != a.target
+                    && b.is_script()
+                    && crate::checks::broken_target(&comparer.new, &b.target).is_none() =>
+            {
                 let new_side = side(&format!("{} = {}", b.name, b.target), "entry_points.txt");
                 let detail = format!("command `{}` called `{}`, calls `{}`", a.name, a.target, b.target);
                 let draft = comparer.draft("A14", &item(&a.name), detail);

@@ -16,6 +16,16 @@ struct Fate<'p> {
     names: Vec<&'p PublicName>,
 }
 
+/// An object that is no longer bound under some of its names.
+struct Gone {
+    target: Target,
+    item: Item,
+    /// Every module that lacks it may add names at run time.
+    is_open: bool,
+    /// Only type checkers saw it.
+    is_for_checkers: bool,
+}
+
 impl Comparer<'_> {
     /// Compares everything that has a path.
     pub(crate) fn run(&mut self) {
@@ -30,7 +40,7 @@ impl Comparer<'_> {
             }
         }
         let mut classes = Vec::new();
-        let mut gone: Vec<(Target, Item, bool, Option<u32>)> = Vec::new();
+        let mut gone: Vec<Gone> = Vec::new();
         for fate in fates {
             let item = item_of(&fate.names);
             match &fate.new {
@@ -39,8 +49,11 @@ impl Comparer<'_> {
                         let module = &name.path[..name.module_length];
                         self.new.surface.module(module).is_some_and(|module| self.new.is_open(module))
                     });
-                    let binding = fate.names.first().and_then(|name| name.binding);
-                    gone.push((fate.old, item, is_open, binding));
+                    let is_for_checkers = fate.names.iter().all(|name| {
+                        let entries = self.old.module(name.module).scope.get(&name.name);
+                        !entries.is_empty() && entries.iter().all(|entry| entry.when.is_type_checking)
+                    });
+                    gone.push(Gone { target: fate.old, item, is_open, is_for_checkers });
                 }
                 Some(target) => {
                     self.changed_name(&fate.names, &item);
@@ -48,6 +61,10 @@ impl Comparer<'_> {
                 }
             }
         }
+        gone.retain(|name| match &name.target {
+            Target::Module(module) => !removed_modules.contains(&*self.old.module(*module).name),
+            _ => true,
+        });
         let added = self.added(&old, &new);
         self.gone(gone, added, &new);
         self.dropped_from_all(&old);
@@ -307,7 +324,10 @@ impl Comparer<'_> {
             let module_path = &name.path[..name.module_length];
             let Some(module) = self.old.surface.module(module_path) else { continue };
             let is_bound = self.old.is_opaque(module) || self.old.name(module, &name.name).is_some();
-            if self.old.module(module).file.is_empty() || is_bound || matches!(name.target, Target::Module(_))
+            if name.why.is_weak()
+                || self.old.module(module).file.is_empty()
+                || is_bound
+                || matches!(name.target, Target::Module(_))
             {
                 continue;
             }
@@ -325,26 +345,26 @@ impl Comparer<'_> {
     }
 
     /// Reports what is gone and what is new; one of each that are the same thing is a rename.
-    fn gone(
-        &mut self,
-        gone: Vec<(Target, Item, bool, Option<u32>)>,
-        mut added: Vec<(Target, Item)>,
-        new: &Public,
-    ) {
-        for (target, item, is_open, binding) in gone {
+    fn gone(&mut self, gone: Vec<Gone>, mut added: Vec<(Target, Item)>, new: &Public) {
+        for Gone { target, item, is_open, is_for_checkers } in gone {
             let renamed = self.renamed(&target, &item, &added);
             let mut level = is_open.then_some(Level::Warn);
             if item.paths.iter().all(|path| path.ends_with(".__version__")) {
                 level = Some(Level::Warn);
             }
             let moved = renamed.map(|at| added.remove(at).1.symbol().to_owned());
-            let (rule, mut detail) = self.rule_of_gone(&target, &item, moved.as_deref(), new);
+            let (rule, mut detail) = if is_for_checkers {
+                let name = item.symbol().rsplit('.').next().unwrap_or_default();
+                ("B23", format!("`{name}` was bound for type checkers only and is gone"))
+            } else {
+                self.rule_of_gone(&target, &item, moved.as_deref(), new)
+            };
             if is_open {
                 detail.push_str("; the module may add it at run time");
             }
             let (old, deprecation) = match &target {
                 Target::Def(key) => (Some(self.side(Which::Old, *key)), self.deprecation(Which::Old, *key)),
-                _ => (binding.map(|_| crate::finding::FindingSide::default()).filter(|_| false), None),
+                _ => (None, None),
             };
             self.push(Draft { level, old, deprecation, ..self.draft(rule, &item, detail) });
         }
@@ -446,11 +466,21 @@ impl Comparer<'_> {
             let still = elsewhere.unwrap_or(&path);
             return (rule, format!("`{name}` can no longer be imported from there; it is `{still}`"));
         }
-        if self.old.module(key.module).scope.get(name).iter().all(|entry| entry.when.is_type_checking)
-            && self.old.def(*key).parent.is_none()
-            && !self.old.module(key.module).scope.get(name).is_empty()
-        {
-            return ("B23", format!("`{name}` was bound for type checkers only and is gone"));
+        let is_moved = |n: &&PublicName| match n.target {
+            Target::Def(found) => {
+                n.name.as_str() == name
+                    && !n.why.is_weak()
+                    && std::mem::discriminant(&self.new.def(found).kind)
+                        == std::mem::discriminant(&self.old.def(*key).kind)
+                    && matches!(self.new.def(found).kind, DefKind::Function(_) | DefKind::Class(_))
+            }
+            _ => false,
+        };
+        if let Some(found) = new.names.iter().find(is_moved) {
+            return (
+                self.removed_rule(*key),
+                format!("`{name}` can no longer be imported from there; it is `{}`", found.path),
+            );
         }
         let kind = self.old.shape_of(*key).word();
         (self.removed_rule(*key), format!("{kind} `{name}` is gone"))

@@ -218,7 +218,9 @@ impl Comparison<'_> {
         let name = &old.name;
         match (old.kind, new.kind) {
             (PositionalOrKeyword, KeywordOnly) => {
-                self.report("C14", format!("parameter `{name}` can no longer be passed by position"));
+                let level = self.has_new(ParameterKind::VarPositional).then_some(Level::Warn);
+                let detail = format!("parameter `{name}` can no longer be passed by position");
+                self.changes.push(Change { id: "C14", level, detail });
             }
             (PositionalOrKeyword, PositionalOnly) if takes_keyword(old) => {
                 if !self.has_new(ParameterKind::VarKeyword) {
@@ -308,16 +310,19 @@ impl Comparison<'_> {
                         && is_positional(&self.new[*other])
                         && *other > found
                         && *at < *other
+                        && !self.old[*at].name.starts_with('_')
                 });
             let captures = is_positional(parameter) && old_variadic && new_variadic;
-            if (shifts || captures) && !moved {
+            if shifts && moved {
+                // The order is the finding.
+            } else if shifts || captures {
                 self.report(
                     "C05",
                     format!(
                         "optional parameter `{name}` is inserted before others that are passed by position"
                     ),
                 );
-            } else if !shifts && !was_key {
+            } else if !was_key {
                 self.report("C04", format!("optional parameter `{name}` is new"));
             }
         }

@@ -38,17 +38,22 @@ impl Comparer<'_> {
             }
             (Shape::Value(..) | Shape::Attribute(_), Shape::Property(b)) => self.to_property(old, b, item),
             (Shape::Property(_) | Shape::Attribute(_), Shape::Value(..) | Shape::Attribute(_)) => {}
-            (Shape::Unknown | Shape::External(_), _) | (_, Shape::Unknown | Shape::External(_)) => {}
-            (Shape::Module(_), Shape::Module(_)) => {}
+            (Shape::Value(..), Shape::Attribute(_)) => {}
+            (Shape::Unknown | Shape::External, _) | (_, Shape::Unknown | Shape::External) => {}
+            (Shape::Module, Shape::Module) => {}
             _ => self.kind_changed(old, new, item),
         }
     }
 
     fn kind_changed(&mut self, old: &Shape<'_>, new: &Shape<'_>, item: &Item) {
         let keys = (key_of(old), key_of(new));
-        let detail = format!("was a {}, is a {}", old.word(), new.word());
+        let article = |word: &str| {
+            if word.starts_with(['a', 'e', 'i', 'o']) { format!("an {word}") } else { format!("a {word}") }
+        };
+        let detail = format!("was {}, is {}", article(old.word()), article(new.word()));
         let opaque = |shape: &Shape<'_>| match shape {
             Shape::Value(_, assigned) => !assigned.value.as_ref().is_some_and(Value::is_literal),
+            Shape::Attribute(_) => true,
             _ => false,
         };
         if opaque(old) || opaque(new) {
@@ -67,7 +72,7 @@ impl Comparer<'_> {
             }
             _ => None,
         };
-        let rule = if matches!(old, Shape::Module(_)) { "B06" } else { "B20" };
+        let rule = if matches!(old, Shape::Module) { "B06" } else { "B20" };
         self.report(rule, level, item, detail, keys);
     }
 

@@ -300,8 +300,7 @@ impl<'s> Builder<'s> {
         for alias in &import.names {
             let name = alias.name.as_str();
             if name == "*" {
-                let after = u32::try_from(self.module.defs.len()).unwrap_or(u32::MAX);
-                self.module.stars.push(Star { module: module.as_str().into(), after, when });
+                self.module.stars.push(Star { module: module.as_str().into() });
                 self.use_import(&module, None, alias.range, when);
                 continue;
             }

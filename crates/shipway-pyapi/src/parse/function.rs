@@ -44,6 +44,11 @@ impl Builder<'_> {
                 built.kwargs_keys = finder.keys;
             }
         }
+        built.returns_calls = {
+            let mut seen = (0, 0);
+            count_returns(&function.body, &mut seen, 0);
+            seen.0 > 0 && seen.0 == seen.1
+        };
         built.raises = deprecation::documented_raises(&function.body);
         collect_raises(&function.body, &mut built.raises, 0);
         if is_method {
@@ -209,6 +214,25 @@ fn collect_raises(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
             Stmt::If(_) => {
                 for block in blocks(statement) {
                     collect_raises(block, found, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Counts `return VALUE`, and those whose value is a call or a generator expression.
+fn count_returns(body: &[Stmt], seen: &mut (u32, u32), depth: u32) {
+    for statement in body {
+        match statement {
+            Stmt::Return(returned) => {
+                seen.0 += 1;
+                let is_call = matches!(returned.value.as_deref(), Some(Expr::Call(_) | Expr::Generator(_)));
+                seen.1 += u32::from(is_call);
+            }
+            other if depth < 30 => {
+                for block in blocks(other) {
+                    count_returns(block, seen, depth + 1);
                 }
             }
             _ => {}

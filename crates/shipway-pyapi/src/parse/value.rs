@@ -60,12 +60,6 @@ impl Call {
     pub(crate) fn keyword(&self, name: &str) -> Option<&Value> {
         self.keywords.iter().find(|(key, _)| key.as_deref() == Some(name)).map(|(_, value)| value)
     }
-
-    /// Whether the call holds `*` or `**`, so that its arguments are not all known.
-    pub(crate) fn is_open(&self) -> bool {
-        self.keywords.iter().any(|(key, _)| key.is_none())
-            || self.arguments.iter().any(|argument| matches!(argument, Value::Starred(_)))
-    }
 }
 
 impl Value {

@@ -178,6 +178,19 @@ pub(crate) fn ancestors(path: &str) -> Option<Vec<&'static str>> {
         "collections.OrderedDict" | "collections.defaultdict" | "collections.Counter" => {
             vec!["dict", "object"]
         }
+        "Hashable" | "Sized" | "Container" | "Iterable" | "Awaitable" | "AsyncIterable" | "Callable" => {
+            vec!["object"]
+        }
+        "Iterator" | "Reversible" => vec!["Iterable", "object"],
+        "AsyncIterator" => vec!["AsyncIterable", "object"],
+        "Collection" => vec!["Sized", "Iterable", "Container", "object"],
+        "Sequence" => vec!["Reversible", "Collection", "Sized", "Iterable", "Container", "object"],
+        "MutableSequence" => {
+            vec!["Sequence", "Reversible", "Collection", "Sized", "Iterable", "Container", "object"]
+        }
+        "Mapping" | "Set" => vec!["Collection", "Sized", "Iterable", "Container", "object"],
+        "MutableMapping" => vec!["Mapping", "Collection", "Sized", "Iterable", "Container", "object"],
+        "MutableSet" => vec!["Set", "Collection", "Sized", "Iterable", "Container", "object"],
         "abc.ABCMeta" | "enum.EnumMeta" | "enum.EnumType" => vec!["type", "object"],
         "enum.Enum" => vec!["object"],
         "enum.IntEnum" => vec!["int", "enum.Enum", "object"],
@@ -384,6 +397,32 @@ pub(crate) fn has_member(path: &str, member: &str) -> bool {
             "__invert__",
         ]),
         "TypedDict" => has_member("dict", member),
+        "Iterable" => member == "__iter__",
+        "Sized" => member == "__len__",
+        "Container" => member == "__contains__",
+        "Iterator" => is(&["__iter__", "__next__"]),
+        "Reversible" => member == "__reversed__",
+        "Sequence" => is(&["__getitem__", "index", "count"]),
+        "MutableSequence" => is(&[
+            "__setitem__",
+            "__delitem__",
+            "__iadd__",
+            "append",
+            "clear",
+            "reverse",
+            "extend",
+            "insert",
+            "pop",
+            "remove",
+        ]),
+        "Mapping" => is(&["__getitem__", "keys", "items", "values", "get"]),
+        "MutableMapping" => {
+            is(&["__setitem__", "__delitem__", "pop", "popitem", "clear", "update", "setdefault"])
+        }
+        "Set" => is(&ORDER) || is(&["__and__", "__or__", "__sub__", "__xor__", "isdisjoint"]),
+        "MutableSet" => {
+            is(&["__ior__", "__iand__", "__ixor__", "__isub__", "add", "discard", "clear", "pop", "remove"])
+        }
         other if other == "BaseException" || exception_base(other).is_some() => {
             let group = other.ends_with("ExceptionGroup");
             is(&[

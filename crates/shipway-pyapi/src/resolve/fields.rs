@@ -385,7 +385,10 @@ impl<'s> Resolver<'s> {
                         return self.fields(key).map_or(Constructor::Unknown, Constructor::Fields);
                     }
                     match &**path {
-                        "abc.ABC" | "Generic" | "Protocol" => {}
+                        "abc.ABC" | "Generic" | "Protocol" | "Hashable" | "Sized" | "Container"
+                        | "Iterable" | "Iterator" | "Reversible" | "Collection" | "Sequence"
+                        | "MutableSequence" | "Mapping" | "MutableMapping" | "Set" | "MutableSet"
+                        | "Awaitable" | "AsyncIterable" | "AsyncIterator" | "Callable" => {}
                         _ if super::external::ancestors(path).is_some() => {
                             return pass_through.unwrap_or(Constructor::Anything);
                         }

@@ -199,6 +199,14 @@ impl<'s> Resolver<'s> {
         match &self.def(key).kind {
             DefKind::Import(import) => {
                 let Import { module, name, .. } = &**import;
+                let own = self.module(key.module);
+                if let Some(name) =
+                    name.as_ref().filter(|name| *own.name == **module && self.def(key).name == **name)
+                {
+                    // `from . import name` in a package finds the submodule, not the name it binds.
+                    let child = self.surface.module(&format!("{module}.{name}"));
+                    return child.map_or(Target::Unknown, Target::Module);
+                }
                 self.import(module, name.as_ref().map(Name::as_str))
             }
             DefKind::Value(assigned) if assigned.annotation.is_none() || assigned.is_type_alias => {

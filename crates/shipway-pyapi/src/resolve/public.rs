@@ -3,7 +3,7 @@
 use ruff_python_ast::name::Name;
 use rustc_hash::FxHashSet;
 
-use super::{Resolver, Target, counting, effective};
+use super::{Resolver, Target, effective};
 use crate::contract::Mode;
 use crate::parse::model::{DefKind, Entry};
 
@@ -56,8 +56,6 @@ pub(crate) struct PublicName {
     pub(crate) name: Name,
     pub(crate) target: Target,
     pub(crate) why: Why,
-    /// Where the name is bound, in that module.
-    pub(crate) binding: Option<u32>,
 }
 
 /// Everything public, modules apart from names.
@@ -120,7 +118,7 @@ impl Resolver<'_> {
         let module = self.module(id);
         let exports = self.exports(id);
         let listed = exports.as_ref().filter(|exports| exports.is_complete);
-        let mut add = |name: &Name, target: Target, why: Why, binding: Option<u32>| {
+        let mut add = |name: &Name, target: Target, why: Why| {
             found.push(PublicName {
                 path: format!("{path}.{name}"),
                 module_length: path.len(),
@@ -128,14 +126,12 @@ impl Resolver<'_> {
                 name: name.clone(),
                 target,
                 why,
-                binding,
             });
         };
         if let Some(exports) = &exports {
             for name in &exports.names {
-                let binding = counting(module.scope.get(name)).first().map(|entry| entry.def);
                 if let Some(target) = self.name(id, name) {
-                    add(name, target, Why::Listed, binding);
+                    add(name, target, Why::Listed);
                 }
             }
         }
@@ -157,7 +153,7 @@ impl Resolver<'_> {
                     }
                     (_, why) => why,
                 };
-                add(name, target, why, Some(entry.def));
+                add(name, target, why);
             }
         }
         if listed.is_none() {
@@ -166,7 +162,7 @@ impl Resolver<'_> {
                 for name in self.star_names(source) {
                     if module.scope.get(&name).is_empty() && !is_listed(&name) && !name.starts_with('_') {
                         if let Some(target) = self.name(id, &name) {
-                            add(&name, target, Why::Star, None);
+                            add(&name, target, Why::Star);
                         }
                     }
                 }
@@ -175,7 +171,7 @@ impl Resolver<'_> {
         for (name, ..) in module.getattr.iter().flat_map(|getattr| &getattr.serves) {
             if module.scope.get(name).is_empty() && !is_listed(name) && is_public_name(name) {
                 if let Some(target) = self.name(id, name) {
-                    add(name, target, Why::Served, None);
+                    add(name, target, Why::Served);
                 }
             }
         }

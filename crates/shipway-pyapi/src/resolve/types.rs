@@ -127,7 +127,11 @@ fn external_type(path: &str, arguments: Vec<Type>) -> Type {
         "float" => above.push("complex".to_owned()),
         _ => {}
     }
-    let is_closed = ancestors(name).is_some() || super::public::is_standard(path) || !above.is_empty();
+    // What counts as one of these is a matter of methods, not of bases.
+    let is_structural = name.starts_with("Supports")
+        || matches!(name, "os.PathLike" | "Buffer" | "Hashable" | "Sized" | "Container");
+    let is_closed = !is_structural
+        && (ancestors(name).is_some() || super::public::is_standard(path) || !above.is_empty());
     Type::Named(Named { name: name.to_owned(), arguments, ancestors: above, is_closed })
 }
 

@@ -1,0 +1,6 @@
+//! Integration tests of the crate.
+
+mod bad_input;
+mod documents;
+mod fixtures;
+mod surface;
