@@ -426,7 +426,7 @@ fn baseline(
             .is_some_and(|list| !list.statements.is_empty()),
         crate::ops::target::Target::Foreign(_) => false,
     };
-    let mut not_compared = vec!["public API", "command lines", "defaults"];
+    let mut not_compared = vec!["command lines", "defaults"];
     if !has_evidence {
         not_compared.push("evidence (it was made without shipway)");
     }
