@@ -1,1 +1,22 @@
-//! shipway-testing
+//! What tests need and the product does not: places, projects, servers, clients, small wheels.
+//!
+//! A place is a temporary directory with a HOME of its own and a cleared environment. Nothing here is ever a
+//! normal dependency, and everything here panics when it cannot do its work: a test has no better answer.
+
+mod forwarder;
+mod http;
+mod place;
+mod program;
+mod project;
+mod server;
+mod tools;
+mod wheel;
+
+pub use forwarder::{Exchange, Forwarder};
+pub use http::{Answer, get, post, request};
+pub use place::Place;
+pub use program::{Program, Ran};
+pub use project::Project;
+pub use server::{Running, Server};
+pub use tools::{Tools, target_directory};
+pub use wheel::{FileOfWheel, Wheel, zip_of};

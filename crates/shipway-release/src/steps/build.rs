@@ -177,6 +177,7 @@ fn make(context: &Context<'_>, git: &Git, commit: &str, folder: &Path) -> Result
     let checkout = folder.join("checkout");
     check_out(git, commit, &checkout, epoch)?;
     let source = if prefix.is_empty() { checkout.clone() } else { checkout.join(&prefix) };
+    leave_out_sdist_metadata(context, &source)?;
     task.update("installing the build backend");
     let python = context.python()?;
     let venv = python.create_venv(&folder.join("environment"), &context.environment)?;
@@ -242,6 +243,22 @@ pub(crate) fn check_out(git: &Git, commit: &str, to: &Path, epoch: i64) -> Resul
         }
     }
     Ok(())
+}
+
+/// A repository made from an unpacked sdist holds `PKG-INFO`, which only an sdist has. A backend that finds one
+/// believes it more than the version's own place, and writes it twice into the new sdist.
+fn leave_out_sdist_metadata(context: &Context<'_>, source: &Path) -> Result<()> {
+    let path = source.join("PKG-INFO");
+    match std::fs::remove_file(&path) {
+        Ok(()) => {
+            context.progress.warn(
+                "`PKG-INFO` is a file of an sdist, made anew by every build; it is left out of the checkout",
+            );
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("remove", &path, &error)),
+    }
 }
 
 fn install_backend(context: &Context<'_>, venv: &Venv, source: &Path) -> Result<()> {

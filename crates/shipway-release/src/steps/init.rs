@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::Environment;
 use crate::error::{Error, Result};
-use crate::version::{ReadFile, detect};
+use crate::version::{ReadFile, detect, setup_cfg_value};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -207,8 +207,8 @@ impl Found {
 }
 
 fn setup_cfg_name(directory: &Path) -> Option<String> {
-    let file = ini::Ini::load_from_file_noescape(directory.join("setup.cfg")).ok()?;
-    file.get_from(Some("metadata"), "name").map(str::to_owned)
+    let text = std::fs::read_to_string(directory.join("setup.cfg")).ok()?;
+    setup_cfg_value(&text, "metadata", "name").map(|(name, _)| name.to_owned())
 }
 
 /// The `[tool.shipway]` of a project, with what was found and with what a person may want next.

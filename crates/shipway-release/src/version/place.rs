@@ -258,40 +258,44 @@ fn setup_cfg_place(read: ReadFile<'_>, pyproject: &Value) -> Result<Option<Place
     let path = "setup.cfg";
     let Some(bytes) = read(path)? else { return Ok(None) };
     let text = utf8(path, &bytes)?;
-    let ini = ini::Ini::load_from_str_opt(
-        text,
-        ini::ParseOption { enabled_quote: false, enabled_escape: false, ..ini::ParseOption::default() },
-    )
-    .map_err(|error| no_place(&format!("`{path}`: {error}")))?;
-    let Some(value) = ini.get_from(Some("metadata"), "version") else { return Ok(None) };
+    let Some((value, start)) = setup_cfg_value(text, "metadata", "version") else { return Ok(None) };
     if let Some(attribute) = value.strip_prefix("attr:") {
         return attribute_place(read, attribute.trim(), pyproject).map(Some);
     }
     if let Some(file) = value.strip_prefix("file:") {
         return plain_place(read, file.trim()).map(Some);
     }
-    let mut section = "";
+    Ok(Some(Place {
+        path: path.to_owned(),
+        what: "metadata.version".to_owned(),
+        value: value.to_owned(),
+        range: start..start + value.len(),
+    }))
+}
+
+/// A value of setup.cfg and where it starts, by configparser's rules: an indented line goes on with the value
+/// before, so only lines at the margin are sections and keys.
+pub(crate) fn setup_cfg_value<'a>(text: &'a str, section: &str, key: &str) -> Option<(&'a str, usize)> {
+    let mut current = "";
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let trimmed = line.trim();
-        if trimmed.starts_with('[') {
-            section = trimmed.trim_matches(['[', ']']);
-        } else if section == "metadata"
-            && let Some((key, _)) = line.split_once(['=', ':'])
-            && key.trim() == "version"
-            && let Some(inner) = line.rfind(value)
-        {
-            let range = at + inner..at + inner + value.len();
-            return Ok(Some(Place {
-                path: path.to_owned(),
-                what: "metadata.version".to_owned(),
-                value: value.to_owned(),
-                range,
-            }));
-        }
+        let start = at;
         at += line.len();
+        if line.starts_with([' ', '\t', '#', ';']) {
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix('[') {
+            current = rest.split(']').next().unwrap_or_default();
+        } else if current == section
+            && let Some((found, rest)) = line.split_once(['=', ':'])
+            && found.trim().eq_ignore_ascii_case(key)
+        {
+            let value = rest.trim();
+            let before = line.len() - rest.trim_start().len();
+            return (!value.is_empty()).then_some((value, start + before));
+        }
     }
-    Ok(None)
+    None
 }
 
 fn declared_places(read: ReadFile<'_>, path: &str, current: &str) -> Result<Vec<Place>> {
@@ -425,7 +429,7 @@ mod tests {
 
     #[test]
     fn a13_dynamic_versions_are_found_by_the_backends_rule() {
-        let cases: [(&'static [(&str, &str)], &str, &str); 6] = [
+        let cases: [(&'static [(&str, &str)], &str, &str); 7] = [
             (
                 &[
                     (
@@ -479,6 +483,17 @@ mod tests {
                 &[("setup.cfg", "[options]\nversion = 0\n[metadata]\nname = x\nversion = 6.0.0\n")],
                 "setup.cfg",
                 "6.0.0",
+            ),
+            (
+                &[
+                    (
+                        "setup.cfg",
+                        "[metadata]\nname = x\nlicense_files =\n    LICENSE\n    version = 0\nversion = attr: x.__version__\n\n[flake8]\nexclude = .git\n    build\n",
+                    ),
+                    ("x/__init__.py", "__version__ = '7.0.0'\n"),
+                ],
+                "x/__init__.py",
+                "7.0.0",
             ),
         ];
         for (files, path, value) in cases {
