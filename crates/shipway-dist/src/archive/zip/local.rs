@@ -132,7 +132,7 @@ pub(crate) fn check_local(
             });
         }
     }
-    let taken = local.length() + entry.compressed;
+    let taken = local.length().saturating_add(entry.compressed);
     if taken > entry.span {
         findings.member(
             &rules::ZIP_OVERLAP,
