@@ -2,7 +2,7 @@
 
 mod content;
 mod members;
-mod wheel_file;
+pub(crate) mod wheel_file;
 
 use std::collections::HashMap;
 use std::io;

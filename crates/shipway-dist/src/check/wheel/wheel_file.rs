@@ -12,7 +12,7 @@ const MEMBER: &str = "WHEEL";
 const MOST_TAGS: usize = 10_000;
 
 /// Judges `WHEEL`.
-pub(super) fn judge(bytes: &[u8], parsed: Option<&DistributionFilename>, findings: &mut Findings) {
+pub(crate) fn judge(bytes: &[u8], parsed: Option<&DistributionFilename>, findings: &mut Findings) {
     let reading = match Metadata::read(bytes) {
         Ok(reading) => reading,
         Err(error) => {
