@@ -15,7 +15,7 @@ const ABOUT: &str = "The release system for Python packages: build once, prove i
 The steps, in order: bump, build, check, publish, smoke, promote; `release` runs them all and resumes.
 Without an index in the configuration everything happens on the embedded one.";
 
-const AFTER: &str = "First time:  shipway init && git commit -am \"build: release with shipway\" && git push
+const AFTER: &str = "First time:  shipway init --commit && git push
 A release:   shipway release patch
 See it all:  shipway tour
 

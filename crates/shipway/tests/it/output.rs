@@ -126,3 +126,36 @@ fn check_refuses_and_explains_every_finding_of_a_broken_wheel() {
     project.run(&["check", "nowhere.whl"]).assert(3, &["cannot read `nowhere.whl`"]);
     project.run(&["explain", "nonsense"]).assert(2, &["nonsense"]);
 }
+
+/// The help of every command and subcommand, as one document.
+fn reference(project: &Project) -> String {
+    fn add(project: &Project, path: &[&str], text: &mut String) {
+        let mut arguments = path.to_vec();
+        arguments.push("--help");
+        let help = project.run(&arguments).stdout;
+        let title = [&["shipway"], path].concat().join(" ");
+        text.push_str(&format!("## {title}\n\n```text\n{}\n```\n\n", help.trim_end()));
+        let commands = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+        for line in commands.lines().take_while(|line| line.starts_with("  ")) {
+            let name = line.split_whitespace().next().unwrap();
+            if line.starts_with("  ") && !line.starts_with("   ") {
+                add(project, &[path, &[name]].concat(), text);
+            }
+        }
+    }
+    let mut text = "# Command reference\n\nGenerated from the commands' help; refresh with `SHIPWAY_REFRESH=1 cargo test -p shipway reference`.\n\n".to_owned();
+    add(project, &[], &mut text);
+    text.trim_end().to_owned() + "\n"
+}
+
+#[test]
+fn the_command_reference_is_fresh() {
+    let project = Project::demo();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/commands.md");
+    let text = reference(&project);
+    if std::env::var_os("SHIPWAY_REFRESH").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert!(text.contains("## shipway admin token create"), "subcommands are in it");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text, "SHIPWAY_REFRESH=1 refreshes it");
+}
