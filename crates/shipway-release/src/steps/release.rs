@@ -36,6 +36,8 @@ pub struct ReleaseReport {
     pub version: Option<String>,
     /// The version before.
     pub previous: Option<String>,
+    /// The last channel that it goes to.
+    pub to: ChannelName,
     /// What the bump does, when a new release is begun.
     pub plan: Option<bump::BumpPlan>,
     /// Whether an unfinished release was taken up again.
@@ -90,6 +92,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
         project: context.config.name.to_string(),
         version: None,
         previous: None,
+        to: last.clone(),
         plan: None,
         resumed: false,
         channels: Vec::new(),

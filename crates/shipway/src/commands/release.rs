@@ -4,7 +4,7 @@ use clap::Args;
 use shipway_release::Result;
 use shipway_release::steps::release::{ReleaseRequest, release};
 
-use crate::commands::bump::LevelArguments;
+use crate::commands::bump::{LevelArguments, plan_lines};
 use crate::commands::channel;
 use crate::output::Outcome;
 use crate::session::Session;
