@@ -11,6 +11,8 @@ pub mod digest;
 pub mod evidence;
 pub mod filename;
 pub mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod manifest;
 pub mod metadata;

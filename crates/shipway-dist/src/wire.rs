@@ -61,6 +61,8 @@ pub mod code {
     pub const TOO_LARGE: &str = "too-large";
     /// 507: no space is left.
     pub const STORAGE_FULL: &str = "storage-full";
+    /// 502: the upstream index did not answer, or not what it should.
+    pub const UPSTREAM_FAILED: &str = "upstream-failed";
     /// 500 and 503: the index failed or is going away.
     pub const INTERNAL: &str = "internal";
 }

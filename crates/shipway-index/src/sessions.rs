@@ -61,6 +61,7 @@ impl Index {
             });
         }
         let expires_at = self.session_end();
+        let mut stale = Vec::new();
         if let Some(mut open) = standing.open {
             if open.manifest_digest == digest_of(&request) && open.expires_at > self.clock.text() {
                 store::extend(&mut write, &open.id, &expires_at).await?;
@@ -72,6 +73,7 @@ impl Index {
                 });
             }
             store::cancel(&mut write, &open.id).await?;
+            stale.extend(open.files.iter().map(|file| file.sha256));
         }
         let release = standing.project.as_ref().and_then(|project| project.release(&standing.version));
         let row = SessionRow {
@@ -100,6 +102,9 @@ impl Index {
         self.faults.pass("session.rows");
         write.commit().await?;
         self.faults.pass("session.committed");
+        if !stale.is_empty() {
+            self.discard(&stale).await;
+        }
         let missing: Vec<_> = row.files.iter().filter(|file| !file.received).cloned().collect();
         Ok(Begun { session: answer(row.id, SessionState::Open, names(&missing)), new: true })
     }

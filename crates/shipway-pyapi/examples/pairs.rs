@@ -4,6 +4,8 @@
 //! missing in CACHE (default `target/pairs`) with the ordinary pip, one folder for each release.
 //! `show OLD NEW` prints one diff instead.
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,8 +44,16 @@ mod anyhow_free {
 fn print(diff: &ApiDiff) {
     println!("{}", diff.verdict.line);
     for finding in &diff.findings {
-        let more = if finding.paths.len() > 1 { format!(" (+{})", finding.paths.len() - 1) } else { String::new() };
-        println!("{:6} {} {} {}{more}: {}", finding.level.as_str(), finding.id, finding.name, finding.symbol, finding.detail);
+        let more =
+            if finding.paths.len() > 1 { format!(" (+{})", finding.paths.len() - 1) } else { String::new() };
+        println!(
+            "{:6} {} {} {}{more}: {}",
+            finding.level.as_str(),
+            finding.id,
+            finding.name,
+            finding.symbol,
+            finding.detail
+        );
     }
     for skipped in &diff.not_checked {
         println!("not checked: {} {}: {}", skipped.side, skipped.symbol, skipped.reason);
@@ -53,7 +63,8 @@ fn print(diff: &ApiDiff) {
 fn compare((package, old, new): &(String, String, String), cache: &Path) -> Result<ApiDiff, String> {
     let old = fetch(package, old, cache)?;
     let new = fetch(package, new, cache)?;
-    let (old, new) = extract_pair(&old, &new, &ExtractOptions::default()).map_err(|error| error.to_string())?;
+    let (old, new) =
+        extract_pair(&old, &new, &ExtractOptions::default()).map_err(|error| error.to_string())?;
     Ok(diff(&old, &new, &DiffOptions::default()))
 }
 
@@ -110,7 +121,8 @@ impl Score {
                 return;
             }
         };
-        let matching: Vec<&ApiFinding> = diff.findings.iter().filter(|finding| concerns(finding, symbol)).collect();
+        let matching: Vec<&ApiFinding> =
+            diff.findings.iter().filter(|finding| concerns(finding, symbol)).collect();
         let heavy = |finding: &&ApiFinding| finding.level >= Level::Major;
         if !is_breaking {
             self.compatible += 1;
@@ -118,7 +130,8 @@ impl Score {
             if !raised.is_empty() {
                 self.flagged += 1;
                 for finding in raised {
-                    self.lines.push(format!("FALSE {head}: {} {} {}", finding.id, finding.symbol, finding.detail));
+                    self.lines
+                        .push(format!("FALSE {head}: {} {} {}", finding.id, finding.symbol, finding.detail));
                 }
             }
             return;
@@ -135,12 +148,15 @@ impl Score {
             *hits += 1;
         }
         let expected = Level::parse(level).unwrap_or(Level::Major);
-        let right = matching.iter().any(|f| f.level == expected || (f.level == Level::Error && expected == Level::Major));
+        let right = matching
+            .iter()
+            .any(|f| f.level == expected || (f.level == Level::Error && expected == Level::Major));
         if is_static && right {
             self.level_right += 1;
         }
         if !right {
-            let seen: Vec<String> = matching.iter().map(|f| format!("{} {} {}", f.level.as_str(), f.id, f.detail)).collect();
+            let seen: Vec<String> =
+                matching.iter().map(|f| format!("{} {} {}", f.level.as_str(), f.id, f.detail)).collect();
             let kind = if hit { "LEVEL" } else { "MISS " };
             let what = text("change");
             self.lines.push(format!("{kind} {head} [{what}] static={}: {}", text("static"), seen.join("; ")));
@@ -152,8 +168,18 @@ impl Score {
             println!("{line}");
         }
         let share = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
-        println!("static breaking rows found: {} of {} ({:.1} %)", self.found, self.breaking, share(self.found, self.breaking));
-        println!("right level: {} of {} ({:.1} %)", self.level_right, self.breaking, share(self.level_right, self.breaking));
+        println!(
+            "static breaking rows found: {} of {} ({:.1} %)",
+            self.found,
+            self.breaking,
+            share(self.found, self.breaking)
+        );
+        println!(
+            "right level: {} of {} ({:.1} %)",
+            self.level_right,
+            self.breaking,
+            share(self.level_right, self.breaking)
+        );
         println!("other breaking rows found: {} of {}", self.unclear_found, self.unclear);
         println!("compatible rows flagged at major or error: {} of {}", self.flagged, self.compatible);
     }

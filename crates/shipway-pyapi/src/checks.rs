@@ -2,7 +2,7 @@
 
 use shipway_dist::Finding;
 
-use crate::parse::model::ImportUse;
+use crate::parse::model::{DefKind, ImportUse};
 use crate::resolve::{Resolver, Target};
 use crate::surface::Surface;
 
@@ -21,7 +21,10 @@ pub fn dangling_imports(surface: &Surface) -> Vec<Finding> {
     find_dangling(&resolver)
         .into_iter()
         .map(|import| {
-            let message = format!("`{}` imports `{}`, which the distribution does not hold", import.module, import.target);
+            let message = format!(
+                "`{}` imports `{}`, which the distribution does not hold",
+                import.module, import.target
+            );
             Finding::error("dangling-import", message)
                 .member(format!("{}:{}", import.file, import.line))
                 .hint("add the missing package to the build configuration and build again")
@@ -39,7 +42,34 @@ pub fn script_targets(surface: &Surface) -> Vec<Finding> {
         .filter_map(|entry| {
             let why = broken_target(&resolver, &entry.target)?;
             let message = format!("`{}` of `{}` calls `{}`: {why}", entry.name, entry.group, entry.target);
-            Some(Finding::error("entry-point-target", message).field("entry_points.txt").hint("point the entry point at a function that exists"))
+            Some(
+                Finding::error("entry-point-target", message)
+                    .field("entry_points.txt")
+                    .hint("point the entry point at a function that exists"),
+            )
+        })
+        .collect()
+}
+
+/// Finds public modules that only one of an sdist and a wheel of the same release holds (A04).
+///
+/// Modules that the build generates are in the wheel alone; those do not count.
+pub fn surface_differences(sdist: &Surface, wheel: &Surface) -> Vec<Finding> {
+    let public = |surface: &Surface| -> std::collections::BTreeSet<String> {
+        crate::show::modules_of(surface)
+            .into_iter()
+            .filter(|module| module.public)
+            .map(|module| module.name)
+            .collect()
+    };
+    public(sdist)
+        .difference(&public(wheel))
+        .map(|module| {
+            Finding::error(
+                "A04-sdist-wheel-surface-differs",
+                format!("`{module}` is in the sdist and not in the wheel"),
+            )
+            .hint("align the build configuration of both files")
         })
         .collect()
 }
@@ -68,8 +98,10 @@ pub(crate) fn broken_target(resolver: &Resolver<'_>, target: &str) -> Option<Str
         Some(Target::Def(key)) if resolver.class(key).is_some() => {
             let next = parts.next()?;
             let is_known = resolver.mro(key).opaque().next().is_none() && resolver.metaclass(key).is_none();
-            (is_known && !resolver.members(key).contains_key(next) && resolver.member(key, "__getattr__").is_none())
-                .then(|| format!("`{first}` has no `{next}`"))
+            (is_known
+                && !resolver.members(key).contains_key(next)
+                && resolver.member(key, "__getattr__").is_none())
+            .then(|| format!("`{first}` has no `{next}`"))
         }
         Some(_) => None,
     }
@@ -82,7 +114,10 @@ fn is_own(resolver: &Resolver<'_>, path: &str) -> bool {
     match resolver.surface.module(parent) {
         Some(parent) => {
             let module = resolver.module(parent);
-            !module.file.is_empty() && module.is_package && !resolver.is_opaque(parent) && module.scope.get("__path__").is_empty()
+            !module.file.is_empty()
+                && module.is_package
+                && !resolver.is_opaque(parent)
+                && module.scope.get("__path__").is_empty()
         }
         None => is_own(resolver, parent),
     }
@@ -101,7 +136,12 @@ pub(crate) fn find_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
         }
         for import in &module.imports {
             if let Some(target) = missing(resolver, import) {
-                found.push(Dangling { target, module: module.name.to_string(), file: module.file.to_string(), line: import.line });
+                found.push(Dangling {
+                    target,
+                    module: module.name.to_string(),
+                    file: module.file.to_string(),
+                    line: import.line,
+                });
             }
         }
     }
@@ -112,7 +152,9 @@ pub(crate) fn find_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
 
 fn is_skipped(name: &str, resolver: &Resolver<'_>) -> bool {
     name.split('.').any(|part| {
-        part.starts_with("test_") || matches!(part, "testing" | "templates") || resolver.surface.options.never_public.iter().any(|never| never == part)
+        part.starts_with("test_")
+            || matches!(part, "testing" | "templates")
+            || resolver.surface.options.never_public.iter().any(|never| never == part)
     })
 }
 
@@ -120,19 +162,35 @@ fn missing(resolver: &Resolver<'_>, import: &ImportUse) -> Option<String> {
     let surface = resolver.surface;
     match surface.module(&import.module) {
         None => {
-            let generated = import.module.rsplit('.').next().is_some_and(|last| {
-                last.contains("version") && surface.info.kind == "folder"
-            });
-            (is_own(resolver, &import.module) && !generated && !was_left_out(resolver, &import.module)).then(|| import.module.to_string())
+            let generated = import
+                .module
+                .rsplit('.')
+                .next()
+                .is_some_and(|last| last.contains("version") && surface.info.kind == "folder");
+            (is_own(resolver, &import.module) && !generated && !was_left_out(resolver, &import.module))
+                .then(|| import.module.to_string())
         }
         Some(source) => {
             // `from package import submodule`.
             let name = import.name.as_ref()?;
             let module = resolver.module(source);
-            let is_closed = module.is_package && !module.file.is_empty() && !resolver.is_open(source) && module.getattr.is_none();
+            let is_closed = module.is_package
+                && !module.file.is_empty()
+                && !resolver.is_open(source)
+                && module.getattr.is_none();
             let path = format!("{}.{name}", import.module);
-            let is_bound = is_closed && (name.starts_with("__") || !module.scope.get(name).is_empty() || resolver.name(source, name).is_some());
-            (is_closed && !is_bound && module.stars.is_empty() && !was_left_out(resolver, &path)).then_some(path)
+            // The import itself binds the name when it stands in the package.
+            let is_itself = |def: u32| match &module.defs[def as usize].kind {
+                DefKind::Import(own) => *own.module == *import.module && own.name.as_ref() == Some(name),
+                _ => false,
+            };
+            let entries = module.scope.get(name);
+            let is_defined = entries.iter().any(|entry| !is_itself(entry.def));
+            let is_found = entries.is_empty() && resolver.name(source, name).is_some();
+            let is_bound = is_closed
+                && (name.starts_with("__") || is_defined || is_found || surface.module(&path).is_some());
+            (is_closed && !is_bound && module.stars.is_empty() && !was_left_out(resolver, &path))
+                .then_some(path)
         }
     }
 }

@@ -109,7 +109,8 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
 impl Contract {
     /// Reads the three lists of the configuration.
     pub fn new<S: AsRef<str>>(stable: &[S], provisional: &[S], internal: &[S]) -> Result<Self, PyApiError> {
-        let read = |list: &[S]| list.iter().map(|text| Pattern::new(text.as_ref())).collect::<Result<Vec<_>, _>>();
+        let read =
+            |list: &[S]| list.iter().map(|text| Pattern::new(text.as_ref())).collect::<Result<Vec<_>, _>>();
         Ok(Self { stable: read(stable)?, provisional: read(provisional)?, internal: read(internal)? })
     }
 
@@ -136,7 +137,10 @@ impl Contract {
     /// Where a path stands. The longest literal beginning wins; on a tie, stable does.
     pub fn standing(&self, path: &str) -> Standing {
         let best = |list: &[Pattern]| {
-            list.iter().filter(|pattern| pattern.matches(path)).map(|p| p.specificity().min(p.text.len())).max()
+            list.iter()
+                .filter(|pattern| pattern.matches(path))
+                .map(|p| p.specificity().min(p.text.len()))
+                .max()
         };
         let ranked = [
             (best(&self.stable), Standing::Stable),

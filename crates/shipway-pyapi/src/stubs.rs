@@ -83,7 +83,8 @@ fn compare_names(source: &mut Module, stub: &Module) {
     if stub.stars.is_empty() {
         for group in source.scope.groups() {
             let entry = &group[0];
-            if is_public(&entry.name) && defines(source, entry.def) && stub.scope.get(&entry.name).is_empty() {
+            if is_public(&entry.name) && defines(source, entry.def) && stub.scope.get(&entry.name).is_empty()
+            {
                 differences.push((entry.name.clone(), false));
             }
         }

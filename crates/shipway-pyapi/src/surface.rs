@@ -9,8 +9,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustc_hash::FxHashMap;
 
 use crate::error::PyApiError;
-use crate::parse::{self, guard};
 use crate::parse::model::Module;
+use crate::parse::{self, guard};
 use crate::source::metadata::DistributionInfo;
 use crate::source::{self, Bytes, Contents, FileKind, ModuleFile};
 use crate::stubs;
@@ -25,7 +25,15 @@ pub struct ExtractOptions {
 impl Default for ExtractOptions {
     fn default() -> Self {
         let names = [
-            "tests", "test", "conftest", "_vendor", "vendor", "vendored", "third_party", "migrations", "examples",
+            "tests",
+            "test",
+            "conftest",
+            "_vendor",
+            "vendor",
+            "vendored",
+            "third_party",
+            "migrations",
+            "examples",
             "__main__",
         ];
         Self { never_public: names.map(str::to_owned).to_vec() }
@@ -68,7 +76,8 @@ impl Surface {
 /// The threads that parse; their stacks are large because syntax trees may be deep.
 pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
     static POOL: OnceLock<Result<ThreadPool, String>> = OnceLock::new();
-    let build = || ThreadPoolBuilder::new().stack_size(guard::STACK).build().map_err(|error| error.to_string());
+    let build =
+        || ThreadPoolBuilder::new().stack_size(guard::STACK).build().map_err(|error| error.to_string());
     POOL.get_or_init(build).as_ref().map_err(|why| PyApiError::Threads { why: why.clone() })
 }
 
@@ -94,7 +103,8 @@ pub fn extract_pair(
 /// Whether a module is part of a test suite, so that it need not even be read.
 fn is_test(name: &str, options: &ExtractOptions) -> bool {
     name.split('.').skip(1).any(|part| {
-        matches!(part, "tests" | "test" | "conftest") && options.never_public.iter().any(|never| never == part)
+        matches!(part, "tests" | "test" | "conftest")
+            && options.never_public.iter().any(|never| never == part)
     })
 }
 
@@ -162,7 +172,8 @@ fn assemble(contents: Contents, options: &ExtractOptions) -> Surface {
 
 /// Adds the folders that are packages without an `__init__`.
 fn add_namespaces(modules: &mut Vec<Module>) {
-    let known: std::collections::BTreeSet<Box<str>> = modules.iter().map(|module| module.name.clone()).collect();
+    let known: std::collections::BTreeSet<Box<str>> =
+        modules.iter().map(|module| module.name.clone()).collect();
     let mut missing = std::collections::BTreeSet::new();
     for name in &known {
         for (at, _) in name.match_indices('.') {

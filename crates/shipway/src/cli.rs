@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    build, bump, check, config, explain, gate, init, mark, promote, publish, release, serve, smoke, status,
-    tour,
+    api, build, bump, check, config, explain, gate, init, mark, promote, publish, release, serve, smoke,
+    status, tour,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -15,7 +15,7 @@ const ABOUT: &str = "The release system for Python packages: build once, prove i
 The steps, in order: bump, build, check, publish, smoke, promote; `release` runs them all and resumes.
 Without an index in the configuration everything happens on the embedded one.";
 
-const AFTER: &str = "First time:  shipway init && git commit -am \"build: release with shipway\" && git push
+const AFTER: &str = "First time:  shipway init --commit && git push
 A release:   shipway release patch
 See it all:  shipway tour
 
@@ -104,6 +104,7 @@ commands! {
     Bump "bump" bump::Arguments, bump::run;
     Build "build" build::Arguments, build::run;
     Check "check" check::Arguments, check::run;
+    Api "api" api::Arguments, api::run;
     Gate "gate" gate::Arguments, gate::run;
     Publish "publish" publish::Arguments, publish::run;
     Smoke "smoke" smoke::Arguments, smoke::run;

@@ -34,6 +34,8 @@ impl Embedded for EmbeddedIndex {
         let runtime = runtime()?;
         let mut server_config = shipway_index::Config::new(&config.data_dir);
         server_config.channels = channels(&config.channels);
+        let crash_at = self.environment.get(shipway_release::config::environment::CRASH_AT);
+        server_config.faults.crash_at = crash_at.map(str::to_owned);
         server_config.upstream = discover(&self.environment, config.python.clone());
         let server =
             runtime.block_on(shipway_index::embedded(server_config)).map_err(|error| index_error(&error))?;

@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) stdout: String,
     /// What a person wants to know at the end.
     pub(crate) summary: Vec<String>,
+    /// The document's schema, where the command has several.
+    pub(crate) schema: Option<&'static str>,
     /// The refusal that the document stands for, when it stands for one.
     pub(crate) refusal: Option<Error>,
 }
@@ -39,6 +41,12 @@ impl Outcome {
     /// Sets what the command exists to print.
     pub(crate) fn print(mut self, text: impl Into<String>) -> Self {
         self.stdout = text.into();
+        self
+    }
+
+    /// Names the document's schema.
+    pub(crate) fn schema(mut self, schema: &'static str) -> Self {
+        self.schema = Some(schema);
         self
     }
 
@@ -63,7 +71,8 @@ pub(crate) fn finish(session: &Session, command: &str, result: Result<Outcome, E
         Ok(outcome) => {
             let code = outcome.refusal.as_ref().map_or(0, Error::exit_code);
             if session.global.json {
-                let mut document = with_head(&schema, code == 0, outcome.document);
+                let schema = outcome.schema.unwrap_or(&schema);
+                let mut document = with_head(schema, code == 0, outcome.document);
                 if let (Some(refusal), Value::Object(entries)) = (&outcome.refusal, &mut document) {
                     entries.entry("code").or_insert_with(|| refusal.code().into());
                 }

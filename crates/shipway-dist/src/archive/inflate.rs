@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -59,6 +60,13 @@ impl Inflater {
         Self { state: Decompress::new(false), input: vec![0; INPUT], output: vec![0; OUTPUT] }
     }
 
+    /// Reads the beginning of a member, header and all, as far as it fits into the buffer.
+    pub(crate) fn load(&mut self, source: &dyn ReadAt, at: u64, length: u64) -> io::Result<&[u8]> {
+        let length = length.min(INPUT as u64) as usize;
+        source.read_exact_at(at, &mut self.input[..length])?;
+        Ok(&self.input[..length])
+    }
+
     /// Hands the content of a member to `sink` piece by piece and compares size and CRC.
     ///
     /// Stops as soon as more comes out than the header states.
@@ -66,17 +74,31 @@ impl Inflater {
         &mut self,
         source: &dyn ReadAt,
         packed: &Packed,
+        sink: impl FnMut(&[u8]),
+    ) -> Result<(), InflateError> {
+        self.run_loaded(source, packed, 0..0, sink)
+    }
+
+    /// Like [`Inflater::run`], with the first bytes of the data already in a range of the buffer.
+    pub(crate) fn run_loaded(
+        &mut self,
+        source: &dyn ReadAt,
+        packed: &Packed,
+        loaded: Range<usize>,
         mut sink: impl FnMut(&[u8]),
     ) -> Result<(), InflateError> {
+        let end = loaded.end.min(INPUT);
+        let length = usize::try_from(packed.compressed).unwrap_or(usize::MAX);
+        let loaded = loaded.start.min(end)..end.min(loaded.start.saturating_add(length));
         let mut crc = crc32fast::Hasher::new();
         let mut sink = |bytes: &[u8]| {
             crc.update(bytes);
             sink(bytes);
         };
         if packed.deflated {
-            self.inflate(source, packed, &mut sink)?;
+            self.inflate(source, packed, loaded, &mut sink)?;
         } else {
-            self.copy(source, packed, &mut sink)?;
+            self.copy(source, packed, loaded, &mut sink)?;
         }
         let found = crc.finalize();
         if found == packed.crc {
@@ -93,6 +115,7 @@ impl Inflater {
         &mut self,
         source: &dyn ReadAt,
         packed: &Packed,
+        loaded: Range<usize>,
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<(), InflateError> {
         if packed.size != packed.compressed {
@@ -101,7 +124,8 @@ impl Inflater {
                 packed.compressed, packed.size
             )));
         }
-        let mut done = 0;
+        let mut done = loaded.len() as u64;
+        sink(&self.input[loaded]);
         while done < packed.size {
             let length = (packed.size - done).min(INPUT as u64) as usize;
             let input = &mut self.input[..length];
@@ -116,10 +140,11 @@ impl Inflater {
         &mut self,
         source: &dyn ReadAt,
         packed: &Packed,
+        loaded: Range<usize>,
         sink: &mut impl FnMut(&[u8]),
     ) -> Result<(), InflateError> {
         self.state.reset(false);
-        let (mut read, mut start, mut end) = (0_u64, 0, 0);
+        let (mut read, mut start, mut end) = (loaded.len() as u64, loaded.start, loaded.end);
         loop {
             if start == end && read < packed.compressed {
                 end = (packed.compressed - read).min(INPUT as u64) as usize;

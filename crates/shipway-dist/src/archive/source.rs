@@ -16,15 +16,18 @@ pub(crate) trait ReadAt: Sync {
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
-impl ReadAt for [u8] {
+/// Bytes in memory.
+pub(crate) struct Bytes<'b>(pub(crate) &'b [u8]);
+
+impl ReadAt for Bytes<'_> {
     fn size(&self) -> u64 {
-        self.len() as u64
+        self.0.len() as u64
     }
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let bytes = usize::try_from(offset)
             .ok()
-            .and_then(|start| self.get(start..start.checked_add(buffer.len())?))
+            .and_then(|start| self.0.get(start..start.checked_add(buffer.len())?))
             .ok_or(io::ErrorKind::UnexpectedEof)?;
         buffer.copy_from_slice(bytes);
         Ok(())

@@ -1,19 +1,19 @@
 //! Judges distribution files: every byte is read once, everything that is wrong is said at once.
 
-mod entry_points;
+pub(crate) mod entry_points;
 mod filename;
 pub(crate) mod metadata;
-mod record;
+pub(crate) mod record;
 mod release;
 mod sdist;
 mod stdlib;
-mod wheel;
+pub(crate) mod wheel;
 
 use std::io;
 use std::path::Path;
 
 use crate::archive::Limits;
-use crate::archive::source::{FileSource, ReadAt, read_vec};
+use crate::archive::source::{Bytes, FileSource, ReadAt, read_vec};
 use crate::digest::Sha256;
 use crate::filename::DistributionFilename;
 use crate::finding::{Finding, Findings, Severity};
@@ -52,6 +52,27 @@ pub struct FileReport {
 }
 
 impl FileReport {
+    fn new(filename: &str, size: u64, sha256: Sha256, findings: Vec<Finding>) -> Self {
+        Self {
+            filename: filename.to_owned(),
+            size,
+            sha256,
+            parsed: None,
+            metadata: None,
+            metadata_bytes: None,
+            entry_points: Vec::new(),
+            findings,
+        }
+    }
+
+    /// Gives the findings of one rule another severity, as the project's configuration says.
+    pub fn set_severity(&mut self, id: &str, severity: Severity) {
+        for finding in self.findings.iter_mut().filter(|finding| finding.id == id) {
+            finding.severity = severity;
+        }
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+
     /// Whether nothing refuses the file.
     pub fn ok(&self) -> bool {
         !self.findings.iter().any(|finding| finding.severity == Severity::Error)
@@ -65,28 +86,69 @@ impl FileReport {
 /// with what was read is a finding.
 pub fn check_file(path: &Path, filename: &str, options: &Options) -> io::Result<FileReport> {
     let source = FileSource::open(path)?;
+    let report = check_source(&source, filename, options)?;
+    source.refuse_if_changed()?;
+    Ok(report)
+}
+
+/// Judges bytes in memory as though they were a file called `filename`.
+pub fn check_bytes(bytes: &[u8], filename: &str, options: &Options) -> FileReport {
+    // Reading from memory fails only beyond its end, which the bounds of every reader exclude.
+    check_source(&Bytes(bytes), filename, options).unwrap_or_else(|error| {
+        let mut findings = Findings::default();
+        findings.push(&framing::NOT_A_DISTRIBUTION, format!("cannot be read: {error}"));
+        FileReport::new(filename, bytes.len() as u64, Sha256::of(bytes), findings.finish(options.strict))
+    })
+}
+
+fn check_source(source: &dyn ReadAt, filename: &str, options: &Options) -> io::Result<FileReport> {
     let limits = Limits::default();
     let mut findings = Findings::default();
     let parsed = filename::judge(filename, &mut findings);
     let (digest, judged) = rayon::join(
-        || Sha256::of_source(&source),
-        || judge(&source, filename, parsed.as_ref(), &limits, &mut findings),
+        || Sha256::of_source(source),
+        || judge(source, filename, parsed.as_ref(), &limits, &mut findings),
     );
     let (sha256, judged) = (digest?, judged?);
-    source.refuse_if_changed()?;
     if let (Some(metadata), Some(parsed)) = (&judged.metadata, &parsed) {
         metadata::compare(metadata, parsed, &mut findings);
     }
     Ok(FileReport {
-        filename: filename.to_owned(),
-        size: source.size(),
-        sha256,
         parsed,
         metadata: judged.metadata,
         metadata_bytes: judged.metadata_bytes,
         entry_points: judged.entry_points,
-        findings: findings.finish(options.strict),
+        ..FileReport::new(filename, source.size(), sha256, findings.finish(options.strict))
     })
+}
+
+/// Judges metadata by itself: the bytes of METADATA or PKG-INFO.
+pub fn check_metadata(bytes: &[u8], options: &Options) -> (Option<Metadata>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let metadata = metadata::judge(bytes, "METADATA", &mut findings);
+    (metadata, findings.finish(options.strict))
+}
+
+/// Judges metadata that did not come from a file, such as the form of an upload.
+pub fn check_fields(metadata: &Metadata, options: &Options) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    metadata::judge_fields(metadata, &mut findings);
+    findings.finish(options.strict)
+}
+
+/// Judges a filename by itself.
+pub fn check_filename(filename: &str, options: &Options) -> (Option<DistributionFilename>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let parsed = filename::judge(filename, &mut findings);
+    (parsed, findings.finish(options.strict))
+}
+
+/// Whether a text is a requirement in the form of PEP 508.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_requirement(text: &str) -> Result<(), String> {
+    metadata::requirement::parse(text).map(|_| ())
 }
 
 /// What judging the bytes of a file gave, besides findings.

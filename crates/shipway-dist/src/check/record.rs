@@ -171,7 +171,11 @@ pub(crate) fn read(
             continue;
         };
         if listed.insert(at, number).is_some() {
-            findings.member(&rules::RECORD_ROW, record, format!("`{name}` is listed twice"));
+            findings.member(
+                &rules::RECORD_ROW,
+                record,
+                format!("`{}` is listed twice", crate::finding::shown(name)),
+            );
             continue;
         }
         if is_exempt(record, name) {
@@ -184,10 +188,11 @@ pub(crate) fn read(
             expected.insert(at, row);
         }
     }
-    for (name, at) in files {
-        if !listed.contains_key(at) && !is_exempt(record, name) {
-            findings.member(&rules::RECORD_UNLISTED, name, "the wheel holds it, `RECORD` does not name it");
-        }
+    let unlisted = |(name, at): &(&&str, &u32)| !listed.contains_key(*at) && !is_exempt(record, name);
+    let mut unlisted: Vec<&str> = files.iter().filter(unlisted).map(|(name, _)| *name).collect();
+    unlisted.sort_unstable();
+    for name in unlisted {
+        findings.member(&rules::RECORD_UNLISTED, name, "the wheel holds it, `RECORD` does not name it");
     }
     if files.contains_key(record) && !files.get(record).is_some_and(|at| listed.contains_key(at)) {
         findings.member(&rules::RECORD_ROW, record, "`RECORD` does not list itself");

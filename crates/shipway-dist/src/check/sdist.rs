@@ -14,8 +14,10 @@ use crate::finding::{Findings, shown};
 use crate::metadata::Metadata;
 use crate::rules::{framing, sdist as rules};
 
-/// The largest file that is read into memory.
+/// The largest `PKG-INFO`.
 const MOST_CAPTURED: u64 = 8 << 20;
+/// The largest `pyproject.toml`; a parsed document takes many times its size.
+const MOST_PYPROJECT: u64 = 256 << 10;
 
 /// What was read of an sdist.
 #[derive(Default)]
@@ -135,7 +137,7 @@ fn pass(
         check_name(&header.name, limits, findings);
         check_kind(&header, findings);
         let name = String::from_utf8_lossy(&header.name).into_owned();
-        names_length += name.len() as u64;
+        names_length += (name.len() + header.link.len()) as u64;
         if names_length > limits.directory {
             return Err(tar::Stop::Broken(
                 &framing::BOUND,
@@ -149,7 +151,12 @@ fn pass(
         }
         let wanted =
             name.split_once('/').is_some_and(|(_, rest)| matches!(rest, "PKG-INFO" | "pyproject.toml"));
-        if wanted && header.kind == Kind::File && header.size <= MOST_CAPTURED {
+        // Several top directories are refused anyway, so there is no need to hold all of their files.
+        let wanted = wanted && header.kind == Kind::File && contents.captured.len() < 4;
+        let most = if name.ends_with(".toml") { MOST_PYPROJECT } else { MOST_CAPTURED };
+        if wanted && header.size > most {
+            findings.member(&framing::BOUND, &name, format!("larger than {most} bytes"));
+        } else if wanted {
             let mut bytes = Vec::new();
             reader.data(|piece| bytes.extend_from_slice(piece))?;
             contents.captured.insert(name.clone(), bytes);
@@ -206,7 +213,11 @@ fn check_top(contents: &mut Contents, parsed: Option<&DistributionFilename>, fin
         }
         _ => findings.push(
             &rules::TOP_DIRECTORY,
-            format!("{} members at the top: `{}`", tops.len(), shown(&tops.join("`, `"))),
+            format!(
+                "{} members at the top: `{}`",
+                tops.len(),
+                shown(&tops[..tops.len().min(5)].join("`, `"))
+            ),
         ),
     }
     if contents.top.is_none() {

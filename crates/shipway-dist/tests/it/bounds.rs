@@ -70,35 +70,41 @@ fn an_sdist_that_is_a_bomb_is_refused_while_it_is_inflated() {
     assert_eq!(errors(&judge(&tar.bytes(), SDIST, false)), ["archive-ratio-74"]);
 }
 
-#[test]
-fn a_wheel_of_two_hundred_thousand_members_is_fine() {
+fn wheel_of(members: u32) -> Vec<u8> {
     let mut wheel = Wheel::demo();
-    for number in 0..200_000_u32 {
+    for number in 0..members {
         wheel.add(&format!("demo/generated/module_{number}.py"), format!("N = {number}\n"));
     }
-    let mut zip = Zip { zip64: Some(|_, _| ()), ..wheel.zip() };
-    for member in &mut zip.members {
-        member.gap.clear();
-    }
-    let bytes = zip.bytes();
-    let start = Instant::now();
-    let report = judge(&bytes, WHEEL, true);
-    eprintln!("judged in {:?}", start.elapsed());
+    Zip { zip64: Some(|_, _| ()), ..wheel.zip() }.bytes()
+}
+
+#[test]
+fn a_wheel_of_more_members_than_plain_zip_counts_is_fine() {
+    let report = judge(&wheel_of(66_000), WHEEL, true);
+    assert!(report.ok(), "{:#?}", report.findings);
+}
+
+#[test]
+#[ignore = "long: 200,000 members, half a minute without optimization"]
+fn a_wheel_of_two_hundred_thousand_members_is_fine() {
+    let report = judge(&wheel_of(200_000), WHEEL, true);
     assert!(report.ok(), "{:#?}", report.findings);
 }
 
 #[test]
 fn more_members_than_the_bound_are_refused() {
-    let mut tar = sdist();
-    for number in 0..260_000_u32 {
-        tar.entries.push(Entry::file(&format!("demo-1.0/{number}"), b""));
-    }
-    let bytes = tar.bytes();
-    let start = Instant::now();
-    let report = judge(&bytes, SDIST, false);
-    eprintln!("judged in {:?}", start.elapsed());
-    let ids = errors(&report);
-    assert!(ids.contains(&"archive-bound-73") || ids.contains(&"archive-ratio-74"), "{ids:?}");
+    let mut zip = Wheel::demo().zip();
+    zip.zip64 = Some(|record, _| {
+        for at in [24, 32] {
+            record[at..at + 8].copy_from_slice(&300_000_u64.to_le_bytes());
+        }
+    });
+    zip.end = Some(|end| end[8..12].fill(0xff));
+    assert_eq!(errors(&judge(&zip.bytes(), WHEEL, false)), ["archive-bound-73"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), SDIST, &sdist().bytes());
+    let limits = Limits { members: 5, ..Limits::default() };
+    assert!(list_members(path.as_ref(), SDIST, &limits).is_err());
 }
 
 #[test]

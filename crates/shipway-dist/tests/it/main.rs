@@ -1,5 +1,6 @@
 //! Tests of the judgement of distribution files, from the outside.
 
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
 
 mod bounds;

@@ -193,6 +193,8 @@ const MUTANTS: &[Mutant] = &[
     ("an unknown compression method", "zip-method-88", |zip| {
         zip.member(CLI).both(|header| header.method = 12)
     }),
+    ("a format of the future", "zip-method-88", |zip| zip.member(CLI).central.needed = 63),
+    ("a format of the future in the local header", "zip-method-88", |zip| zip.member(CLI).local.needed = 63),
     ("an encrypted member", "zip-method-88", |zip| zip.member(CLI).both(|header| header.flags |= 1)),
     ("strong encryption", "zip-method-88", |zip| zip.member(CLI).both(|header| header.flags |= 0x40)),
     ("masked headers", "zip-method-88", |zip| zip.member(CLI).both(|header| header.flags |= 0x2000)),

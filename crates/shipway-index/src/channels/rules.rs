@@ -71,13 +71,19 @@ fn promote(
         return Err(IndexError::bad_request("an override needs a reason and an approver"));
     }
     match before {
+        None => {
+            let why = format!(
+                "releases come into `{to}`, the first channel, by upload; `{name}` {version} is not in it"
+            );
+            Err(IndexError::ReleaseConflict { why })
+        }
         Some(before) if !skips && !release.channels.contains_key(&before) => Err(IndexError::NotInChannel {
             project: name,
             version: version.to_string(),
             before: before.to_string(),
             to: to.to_string(),
         }),
-        _ => {
+        Some(_) => {
             release.channels.insert(to.clone(), Membership { serial: i64::MAX, record: String::new() });
             Ok(true)
         }
@@ -207,6 +213,13 @@ mod tests {
         assert!(promote_to(&mut demo, "1.0", "staging", None).unwrap());
         assert!(!promote_to(&mut demo, "1.0", "staging", None).unwrap());
         assert!(promote_to(&mut demo, "1.0", "stable", None).unwrap());
+    }
+
+    #[test]
+    fn nothing_is_promoted_into_the_first_channel() {
+        let mut demo = project(&[("1.0", &[("staging", 1)])]);
+        let error = promote_to(&mut demo, "1.0", "dev", None).unwrap_err();
+        assert!(matches!(error, IndexError::ReleaseConflict { .. }), "{error}");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! small read, no query. After a commit, by this process or another, one query says which projects
 //! changed. A reader therefore always sees what was committed before its request began.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use shipway_dist::channel::ChannelName;
 use tokio::sync::OnceCell;
@@ -16,7 +16,7 @@ use crate::project::{Channel, Project};
 use crate::store::{self, Serials, Stamp, Store, TokenRow};
 
 /// More bytes of pages than this are not kept.
-const BOUND: usize = 64 * 1024 * 1024;
+const BOUND: usize = 32 * 1024 * 1024;
 
 /// A project in memory, and its pages, built when first asked for.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ struct Inner {
     claimed: HashSet<String>,
     lists: HashMap<ChannelName, Arc<Page>>,
     tokens: HashMap<String, Arc<TokenRow>>,
+    /// The pages that were built, oldest first, and the sum of their bytes.
+    built: VecDeque<(Weak<Entry>, ChannelName, usize)>,
     weight: usize,
 }
 
@@ -175,17 +177,18 @@ impl Cache {
         channel: &ChannelName,
     ) -> Result<Option<Arc<Page>>, IndexError> {
         let cell = {
-            let mut pages = entry.pages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut pages = entry.pages.lock().unwrap_or_else(PoisonError::into_inner);
             pages.entry(channel.clone()).or_default().clone()
         };
         let build = || async {
             let (entry, channel) = (entry.clone(), channel.clone());
+            let built = (Arc::downgrade(&entry), channel.clone());
             let build = move || match project_page(&entry.project, &channel) {
                 None => Ok(None),
                 Some(page) => rendered(&page).map(|page| Some(Arc::new(page))),
             };
             let page = tokio::task::spawn_blocking(build).await??;
-            self.account(page.as_ref().map_or(0, |page| page.weight()));
+            self.account(&built.0, &built.1, page.as_ref().map_or(0, |page| page.weight()));
             Ok::<_, IndexError>(page)
         };
         Ok(cell.get_or_try_init(build).await?.clone())
@@ -209,21 +212,28 @@ impl Cache {
         Ok(list)
     }
 
-    /// Keeps the sum of all pages bounded: past the bound everything is built anew when asked for.
-    fn account(&self, weight: usize) {
+    /// Keeps the sum of all pages bounded: the oldest are forgotten and built anew when asked for.
+    fn account(&self, entry: &Weak<Entry>, channel: &ChannelName, weight: usize) {
+        if weight == 0 {
+            return;
+        }
         let mut inner = self.write();
         inner.weight += weight;
-        if inner.weight > BOUND {
-            inner.projects.clear();
-            inner.weight = 0;
+        inner.built.push_back((entry.clone(), channel.clone(), weight));
+        while inner.weight > BOUND {
+            let Some((entry, channel, weight)) = inner.built.pop_front() else { break };
+            inner.weight -= weight;
+            if let Some(entry) = entry.upgrade() {
+                entry.pages.lock().unwrap_or_else(PoisonError::into_inner).remove(&channel);
+            }
         }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

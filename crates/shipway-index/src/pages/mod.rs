@@ -64,7 +64,8 @@ impl Variants {
         let (gzip, zstd) = both.map_err(failed)?;
         let digest = &Sha256::of(&identity).to_hex()[..32];
         let body = |bytes: Vec<u8>, coding: &str| Body {
-            bytes: bytes.into(),
+            // Without the slack that growing left behind: there are many pages.
+            bytes: bytes.into_boxed_slice().into(),
             etag: HeaderValue::try_from(format!("\"{digest}{coding}\""))
                 .unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
         };

@@ -147,9 +147,11 @@ async fn two_sessions_for_one_release_conflict_until_one_is_deleted() {
 async fn an_expired_session_stands_in_nobodys_way() {
     let kit = Kit::with(|config| config.limits.session = std::time::Duration::ZERO).await;
     let (one, two) = (vec![wheel("demo", "1.0", "a")], vec![wheel("demo", "1.0", "b")]);
-    kit.post("/api/v1/sessions", session("demo", "1.0", &one)).await;
+    let (_, first) = kit.post("/api/v1/sessions", session("demo", "1.0", &one)).await;
+    assert_eq!(kit.put(first["id"].as_str().unwrap(), &one[0]).await.0, 200);
     let (status, begun) = kit.post("/api/v1/sessions", session("demo", "1.0", &two)).await;
     assert_eq!(status, 201, "{begun}");
+    assert_eq!(crate::kit::blobs(kit.folder.path()).len(), 0);
 }
 
 #[tokio::test]

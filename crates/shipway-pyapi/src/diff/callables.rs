@@ -5,22 +5,57 @@ use super::parameters::{self, Change, Context};
 use crate::finding::Level;
 use crate::parse::model::{Function, Parameter, ParameterKind};
 use crate::parse::value::Value;
+use crate::resolve::DefKey;
 use crate::resolve::function::{Binding, Callable, visible};
 use crate::resolve::types::{Type, accepts};
-use crate::resolve::DefKey;
 
 /// Decorators that leave the signature alone, or whose effect is handled elsewhere.
 const HARMLESS: [&str; 40] = [
-    "staticmethod", "classmethod", "abstractmethod", "abstractproperty", "abstractclassmethod",
-    "abstractstaticmethod", "property", "cached_property", "overload", "final", "override", "wraps", "lru_cache",
-    "cache", "contextmanager", "asynccontextmanager", "fixture", "singledispatch", "singledispatchmethod",
-    "deprecated", "setter", "getter", "deleter", "no_type_check", "coroutine", "total_ordering", "dataclass",
-    "runtime_checkable", "unique", "register", "doc", "Appender", "Substitution", "set_module", "njit", "jit",
-    "check_figures_equal", "hidden", "export", "public",
+    "staticmethod",
+    "classmethod",
+    "abstractmethod",
+    "abstractproperty",
+    "abstractclassmethod",
+    "abstractstaticmethod",
+    "property",
+    "cached_property",
+    "overload",
+    "final",
+    "override",
+    "wraps",
+    "lru_cache",
+    "cache",
+    "contextmanager",
+    "asynccontextmanager",
+    "fixture",
+    "singledispatch",
+    "singledispatchmethod",
+    "deprecated",
+    "setter",
+    "getter",
+    "deleter",
+    "no_type_check",
+    "coroutine",
+    "total_ordering",
+    "dataclass",
+    "runtime_checkable",
+    "unique",
+    "register",
+    "doc",
+    "Appender",
+    "Substitution",
+    "set_module",
+    "njit",
+    "jit",
+    "check_figures_equal",
+    "hidden",
+    "export",
+    "public",
 ];
 
 /// Decorators that decide how a function is used.
-const DECISIVE: [&str; 5] = ["contextmanager", "asynccontextmanager", "fixture", "singledispatch", "singledispatchmethod"];
+const DECISIVE: [&str; 5] =
+    ["contextmanager", "asynccontextmanager", "fixture", "singledispatch", "singledispatchmethod"];
 
 impl Comparer<'_> {
     /// Compares two functions under an item; a pair that was compared before only gains paths.
@@ -40,7 +75,9 @@ impl Comparer<'_> {
             self.decorators(old, new, item);
             if self.overloads(old, new, item) {
                 self.signature(old, new, item);
-                self.types(old, new, item);
+                if old.has(&DECISIVE) == new.has(&DECISIVE) {
+                    self.types(old, new, item);
+                }
             }
             self.raises(old, new, item);
         }
@@ -55,13 +92,21 @@ impl Comparer<'_> {
         // An `async def` that yields is an asynchronous generator, not a coroutine.
         let (was_coroutine, is_coroutine) = (a.is_async && !a.is_generator, b.is_async && !b.is_generator);
         let returns_awaitable = |function: &Function| {
-            function.returns.as_ref().and_then(Value::last).is_some_and(|last| matches!(last, "Awaitable" | "Coroutine" | "Future"))
+            function
+                .returns
+                .as_ref()
+                .and_then(Value::last)
+                .is_some_and(|last| matches!(last, "Awaitable" | "Coroutine" | "Future"))
         };
         if was_coroutine != is_coroutine && !a.is_lambda && !b.is_lambda {
             if returns_awaitable(a) || returns_awaitable(b) {
                 // Both are awaited.
             } else {
-                let detail = if is_coroutine { "is a coroutine function now" } else { "is no longer a coroutine function" };
+                let detail = if is_coroutine {
+                    "is a coroutine function now"
+                } else {
+                    "is no longer a coroutine function"
+                };
                 self.report("C23", None, item, detail, keys);
             }
         }
@@ -69,17 +114,31 @@ impl Comparer<'_> {
         if a.is_generator != b.is_generator && both_plain && was_coroutine == is_coroutine {
             let iterates = |function: &Function| {
                 function.returns.as_ref().and_then(Value::last).is_some_and(|last| {
-                    matches!(last, "Iterator" | "Iterable" | "Generator" | "AsyncIterator" | "AsyncIterable" | "AsyncGenerator")
+                    matches!(
+                        last,
+                        "Iterator"
+                            | "Iterable"
+                            | "Generator"
+                            | "AsyncIterator"
+                            | "AsyncIterable"
+                            | "AsyncGenerator"
+                    )
                 })
             };
             let managed = old.has(&DECISIVE) || new.has(&DECISIVE);
             if !managed {
-                let level = (iterates(a) && iterates(b)).then_some(Level::Warn);
-                let detail = if b.is_generator { "is a generator function now" } else { "is no longer a generator function" };
+                let plain = if a.is_generator { b } else { a };
+                let level = ((iterates(a) && iterates(b)) || plain.returns_calls).then_some(Level::Warn);
+                let detail = if b.is_generator {
+                    "is a generator function now"
+                } else {
+                    "is no longer a generator function"
+                };
                 self.report("C24", level, item, detail, keys);
             }
         }
-        if old.binding != new.binding && old.binding != Binding::Function && new.binding != Binding::Function {
+        if old.binding != new.binding && old.binding != Binding::Function && new.binding != Binding::Function
+        {
             let detail = format!("was {}, is {}", binding_word(old.binding), binding_word(new.binding));
             self.report("C25", None, item, detail, keys);
         }
@@ -94,8 +153,12 @@ impl Comparer<'_> {
         for name in DECISIVE {
             let (was, is) = (a.iter().any(|d| d == name), b.iter().any(|d| d == name));
             if was != is {
+                // A function that returned a context manager and one that is made into one are used alike.
+                let manages = name.ends_with("contextmanager");
+                let changed_body = old.function.is_generator != new.function.is_generator;
+                let level = (manages && changed_body).then_some(Level::Warn);
                 let detail = format!("`@{name}` was {}", if is { "added" } else { "removed" });
-                self.report("C26", None, item, detail, keys);
+                self.report("C26", level, item, detail, keys);
                 return;
             }
         }
@@ -116,7 +179,8 @@ impl Comparer<'_> {
             let describe = |verb: &str, list: &[String]| {
                 (!list.is_empty()).then(|| format!("`@{}` was {verb}", list.join("`, `@")))
             };
-            let parts: Vec<String> = [describe("removed", &removed), describe("added", &added)].into_iter().flatten().collect();
+            let parts: Vec<String> =
+                [describe("removed", &removed), describe("added", &added)].into_iter().flatten().collect();
             self.report("C28", None, item, parts.join(", "), keys);
         }
         if has(&b, "final") && !has(&a, "final") && old.binding != Binding::Function {
@@ -130,7 +194,8 @@ impl Comparer<'_> {
             return true;
         }
         let render = |function: &&Function| super::signature::of("f", function);
-        let (a, b): (Vec<String>, Vec<String>) = (old.overloads.iter().map(render).collect(), new.overloads.iter().map(render).collect());
+        let (a, b): (Vec<String>, Vec<String>) =
+            (old.overloads.iter().map(render).collect(), new.overloads.iter().map(render).collect());
         if a == b {
             return false;
         }
@@ -138,19 +203,29 @@ impl Comparer<'_> {
         let all_names = |list: &[&Function]| -> Vec<String> {
             let mut names: Vec<String> = Vec::new();
             for parameter in list.iter().flat_map(|function| &function.parameters) {
-                if parameter.kind != ParameterKind::VarPositional && !names.contains(&parameter.name.to_string()) {
+                if parameter.kind != ParameterKind::VarPositional
+                    && !names.contains(&parameter.name.to_string())
+                {
                     names.push(parameter.name.to_string());
                 }
             }
             names
         };
         let kept = all_names(&new.overloads);
-        let swallows = new.overloads.iter().any(|f| f.parameters.iter().any(|p| p.kind == ParameterKind::VarKeyword));
+        let swallows =
+            new.overloads.iter().any(|f| f.parameters.iter().any(|p| p.kind == ParameterKind::VarKeyword));
         let mut removed_name = false;
         for name in all_names(&old.overloads) {
-            if !kept.contains(&name) && !swallows && !name.starts_with('_') && name != "self" && name != "cls" {
+            if !kept.contains(&name) && !swallows && !name.starts_with('_') && name != "self" && name != "cls"
+            {
                 removed_name = true;
-                self.report("C01", None, item, format!("parameter `{name}` is gone from every overload"), keys);
+                self.report(
+                    "C01",
+                    None,
+                    item,
+                    format!("parameter `{name}` is gone from every overload"),
+                    keys,
+                );
             }
         }
         let fits = |function: &&&Function| {
@@ -165,7 +240,13 @@ impl Comparer<'_> {
         };
         let lost = old.overloads.iter().filter(|function| !fits(function)).count();
         if lost > 0 && !removed_name {
-            self.report("C29", None, item, format!("{lost} of {} call shapes are no longer declared", a.len()), keys);
+            self.report(
+                "C29",
+                None,
+                item,
+                format!("{lost} of {} call shapes are no longer declared", a.len()),
+                keys,
+            );
         } else if lost == 0 {
             let mut sorted = (a.clone(), b.clone());
             sorted.0.sort();
@@ -183,7 +264,8 @@ impl Comparer<'_> {
     }
 
     fn signature(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
-        let old_parameters = if old.binding == new.binding { old.parameters() } else { visible(old.function, old.binding) };
+        let old_parameters =
+            if old.binding == new.binding { old.parameters() } else { visible(old.function, old.binding) };
         let changes = self.parameter_changes(
             (old.key, old_parameters, old.function),
             (new.key, new.parameters(), new.function),
@@ -222,7 +304,9 @@ impl Comparer<'_> {
 
     pub(crate) fn parameter_types(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
         for a in old.parameters() {
-            let Some(b) = new.parameters().iter().find(|b| b.name == a.name && b.kind == a.kind) else { continue };
+            let Some(b) = new.parameters().iter().find(|b| b.name == a.name && b.kind == a.kind) else {
+                continue;
+            };
             let (Some(before), Some(after)) = (&a.annotation, &b.annotation) else { continue };
             if before == after {
                 continue;
@@ -238,11 +322,15 @@ impl Comparer<'_> {
             };
             let before_type = optional(self.annotation_type(Which::Old, old.key, before), &a.default);
             let after_type = optional(self.annotation_type(Which::New, new.key, after), &b.default);
-            let detail = |verb: &str| format!("parameter `{}` {verb}: was {}, is {}", a.name, before.render(), after.render());
+            let detail = |verb: &str| {
+                format!("parameter `{}` {verb}: was {}, is {}", a.name, before.render(), after.render())
+            };
             let keys = (Some(old.key), Some(new.key));
             match (accepts(&after_type, &before_type), accepts(&before_type, &after_type)) {
                 (Some(false), _) => self.report("F01", None, item, detail("accepts fewer types"), keys),
-                (Some(true), Some(false)) => self.report("F02", None, item, detail("accepts more types"), keys),
+                (Some(true), Some(false)) => {
+                    self.report("F02", None, item, detail("accepts more types"), keys)
+                }
                 _ => {}
             }
         }
@@ -271,13 +359,20 @@ impl Comparer<'_> {
         let guards = ["TypeGuard", "TypeIs"];
         let is_guard = |value: &Value| value.last().is_some_and(|last| guards.contains(&last));
         if is_guard(before) || is_guard(after) {
-            return self.report("F10", None, item, detail, keys);
+            let level = (!is_guard(before)).then_some(Level::Minor);
+            return self.report("F10", level, item, detail, keys);
         }
-        let (a, b) = (self.annotation_type(Which::Old, old_key, before), self.annotation_type(Which::New, new_key, after));
+        let (a, b) = (
+            self.annotation_type(Which::Old, old_key, before),
+            self.annotation_type(Which::New, new_key, after),
+        );
         let never = |value: &Value| matches!(value.last(), Some("NoReturn" | "Never"));
         let nothing = |value: &Value, kind: &Type| *kind == Type::None || never(value);
         if nothing(after, &b) && !nothing(before, &a) {
-            return if a == Type::Any { () } else { self.report("C32", None, item, detail, keys) };
+            return if a == Type::Any {
+            } else {
+                self.report("C32", None, item, detail, keys)
+            };
         }
         match (accepts(&a, &b), accepts(&b, &a)) {
             (Some(true), Some(true)) | (None, _) => {}

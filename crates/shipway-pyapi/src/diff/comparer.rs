@@ -23,28 +23,43 @@ pub(crate) enum Which {
 pub(crate) struct Item {
     pub(crate) paths: Vec<String>,
     pub(crate) why: Why,
+    /// The path that names the item best, when that is not the shortest.
+    pub(crate) best: Option<String>,
 }
 
 impl Item {
     pub(crate) fn new(mut paths: Vec<String>, why: Why) -> Self {
         paths.sort_by(|a, b| path_order(a).cmp(&path_order(b)));
         paths.dedup();
-        Self { paths, why }
+        Self { paths, why, best: None }
     }
 
-    /// The path that names the item best: the shortest.
+    /// The path that names the item best: that of the class that defines it, else the shortest.
     pub(crate) fn symbol(&self) -> &str {
-        self.paths.first().map_or("", String::as_str)
+        self.best.as_deref().or(self.paths.first().map(String::as_str)).unwrap_or_default()
     }
 
     /// The item of a member.
     pub(crate) fn member(&self, name: &str) -> Self {
-        Self { paths: self.paths.iter().map(|path| format!("{path}.{name}")).collect(), why: self.why }
+        Self {
+            paths: self.paths.iter().map(|path| format!("{path}.{name}")).collect(),
+            why: self.why,
+            best: self.best.as_ref().map(|path| format!("{path}.{name}")),
+        }
     }
 
+    /// Takes the paths of another item of the same object.
     pub(crate) fn add(&mut self, other: &Self) {
         self.paths.extend(other.paths.iter().cloned());
+        let best = self.best.take().or_else(|| other.best.clone());
         *self = Self::new(std::mem::take(&mut self.paths), self.why.min(other.why));
+        self.best = best;
+    }
+
+    /// The item with its shortest path as the best one, whatever is added later.
+    pub(crate) fn settled(mut self) -> Self {
+        self.best = Some(self.symbol().to_owned());
+        self
     }
 }
 
@@ -111,7 +126,15 @@ impl<'s> Comparer<'s> {
 
     /// A finding without sides.
     pub(crate) fn draft(&self, id: &'static str, item: &Item, detail: impl Into<String>) -> Draft {
-        Draft { id, level: None, item: item.clone(), detail: detail.into(), old: None, new: None, deprecation: None }
+        Draft {
+            id,
+            level: None,
+            item: item.clone(),
+            detail: detail.into(),
+            old: None,
+            new: None,
+            deprecation: None,
+        }
     }
 
     pub(crate) fn push(&mut self, draft: Draft) {
@@ -161,10 +184,15 @@ impl<'s> Comparer<'s> {
             DefKind::Function(function) => function_text(name, function),
             DefKind::Class(class) => {
                 let bases: Vec<String> = class.bases.iter().map(crate::parse::value::Value::render).collect();
-                if bases.is_empty() { format!("class {name}") } else { format!("class {name}({})", bases.join(", ")) }
+                if bases.is_empty() {
+                    format!("class {name}")
+                } else {
+                    format!("class {name}({})", bases.join(", "))
+                }
             }
             DefKind::Value(assigned) => {
-                let annotation = assigned.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
+                let annotation =
+                    assigned.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
                 let value = assigned.value.as_ref().map(|v| format!(" = {}", v.render())).unwrap_or_default();
                 format!("{name}{annotation}{value}")
             }
@@ -207,10 +235,18 @@ impl<'s> Comparer<'s> {
             Standing::Stable => {
                 // A promised name is public whatever else says, and so is the value of a promised constant.
                 let promised = draft.item.why.is_weak() || draft.id == "F11";
-                if promised { draft.level.unwrap_or(if draft.id == "F11" { Level::Major } else { rule.level }) } else { level }
+                if promised {
+                    draft.level.unwrap_or(if draft.id == "F11" { Level::Major } else { rule.level })
+                } else {
+                    level
+                }
             }
             Standing::Unlisted if self.mode() == Mode::Contract && self.options.contract.has_stable() => {
-                if self.is_about_names(draft.id) { level.min(Level::Warn) } else { level }
+                if self.is_about_names(draft.id) {
+                    level.min(Level::Warn)
+                } else {
+                    level
+                }
             }
             Standing::Unlisted => level,
         };

@@ -21,17 +21,23 @@ impl Comparer<'_> {
             let key = if which == Which::Old { keys.0 } else { keys.1 };
             Some(field.owner) != key && comparer.has_public_item(which, field.owner)
         };
-        let old_list: Vec<&Field> = old.list.iter().filter(|field| !is_inherited(self, Which::Old, field)).collect();
-        let new_list: Vec<&Field> = new.list.iter().filter(|field| !is_inherited(self, Which::New, field)).collect();
-        let mut removed: Vec<&Field> = old_list.iter().copied().filter(|a| !new.list.iter().any(|b| b.name == a.name)).collect();
-        let mut added: Vec<&Field> = new_list.iter().copied().filter(|b| !old.list.iter().any(|a| a.name == b.name)).collect();
+        let old_list: Vec<&Field> =
+            old.list.iter().filter(|field| !is_inherited(self, Which::Old, field)).collect();
+        let new_list: Vec<&Field> =
+            new.list.iter().filter(|field| !is_inherited(self, Which::New, field)).collect();
+        let mut removed: Vec<&Field> =
+            old_list.iter().copied().filter(|a| !new.list.iter().any(|b| b.name == a.name)).collect();
+        let mut added: Vec<&Field> =
+            new_list.iter().copied().filter(|b| !old.list.iter().any(|a| a.name == b.name)).collect();
         let place = |list: &[Field], field: &Field| {
             list.iter().filter(|f| f.in_constructor && !f.is_keyword_only).position(|f| f.name == field.name)
         };
         // One removed and one added at one place is a rename.
         removed.retain(|a| {
             let at = place(&old.list, a);
-            let Some(index) = added.iter().position(|b| at.is_some() && place(&new.list, b) == at) else { return true };
+            let Some(index) = added.iter().position(|b| at.is_some() && place(&new.list, b) == at) else {
+                return true;
+            };
             let b = added.remove(index);
             if !a.name.starts_with('_') {
                 let detail = format!("field `{}` is now called `{}`", a.name, b.name);
@@ -40,7 +46,8 @@ impl Comparer<'_> {
             false
         });
         for field in removed {
-            let is_class_member = keys.1.is_some_and(|key| self.new.members(key).contains_key(field.name.as_str()));
+            let is_class_member =
+                keys.1.is_some_and(|key| self.new.members(key).contains_key(field.name.as_str()));
             if field.name.starts_with('_') && !is_tuple {
                 continue;
             }
@@ -63,18 +70,26 @@ impl Comparer<'_> {
         let at = new.iter().position(|other| other.name == field.name).unwrap_or(0);
         let shifts = !field.is_keyword_only
             && new[at + 1..].iter().any(|later| {
-                later.in_constructor && !later.is_keyword_only && old.iter().any(|o| o.name == later.name && o.in_constructor && !o.is_keyword_only)
+                later.in_constructor
+                    && !later.is_keyword_only
+                    && old.iter().any(|o| o.name == later.name && o.in_constructor && !o.is_keyword_only)
             });
         let name = &field.name;
         let sides = (None, Some(field));
         if field.is_required {
             self.field("E01", None, item, format!("field `{name}` is new and required"), sides);
         } else if shifts {
-            let detail = format!("field `{name}` with a default is inserted before others that are passed by position");
+            let detail = format!(
+                "field `{name}` with a default is inserted before others that are passed by position"
+            );
             self.field("E02", None, item, detail, sides);
         } else {
             let level = is_tuple.then_some(Level::Major);
-            let detail = if is_tuple { format!("field `{name}` makes the named tuple longer") } else { format!("field `{name}` with a default is new") };
+            let detail = if is_tuple {
+                format!("field `{name}` makes the named tuple longer")
+            } else {
+                format!("field `{name}` with a default is new")
+            };
             self.field("E03", level, item, detail, sides);
         }
     }
@@ -92,13 +107,23 @@ impl Comparer<'_> {
             if !a.is_required && b.is_required && b.in_constructor && a.in_constructor {
                 self.field("C09", None, item, format!("field `{name}` is required now"), sides);
             }
-            if let (Some(x), Some(y)) = (&a.default, &b.default) {
-                if x != y && x.is_literal() && y.is_literal() && !is_tuple {
-                    self.field("C11", None, item, format!("default of `{name}` was {}, is {}", x.render(), y.render()), sides);
-                }
+            if let (Some(x), Some(y)) = (&a.default, &b.default)
+                && x != y
+                && x.is_literal()
+                && y.is_literal()
+                && !is_tuple
+            {
+                self.field(
+                    "C11",
+                    None,
+                    item,
+                    format!("default of `{name}` was {}, is {}", x.render(), y.render()),
+                    sides,
+                );
             }
             if a.parameter != b.parameter && a.in_constructor && b.in_constructor {
-                let detail = format!("field `{name}` was passed as `{}`, is passed as `{}`", a.parameter, b.parameter);
+                let detail =
+                    format!("field `{name}` was passed as `{}`, is passed as `{}`", a.parameter, b.parameter);
                 self.field("E22", None, item, detail, sides);
             }
         }
@@ -106,7 +131,10 @@ impl Comparer<'_> {
 
     fn field_order(&mut self, item: &Item, keys: Keys, old: &[Field], new: &[Field]) {
         let positional = |list: &[Field]| -> Vec<String> {
-            list.iter().filter(|f| f.in_constructor && !f.is_keyword_only).map(|f| f.name.to_string()).collect()
+            list.iter()
+                .filter(|f| f.in_constructor && !f.is_keyword_only)
+                .map(|f| f.name.to_string())
+                .collect()
         };
         let (a, b) = (positional(old), positional(new));
         let left: Vec<&String> = a.iter().filter(|name| b.contains(name)).collect();
@@ -121,9 +149,19 @@ impl Comparer<'_> {
         let _ = keys;
         for a in old {
             match new.iter().find(|b| b.name == a.name) {
-                None => self.field("E15", None, &item.member(&a.name), format!("key `{}` is gone", a.name), (Some(a), None)),
+                None => self.field(
+                    "E15",
+                    None,
+                    &item.member(&a.name),
+                    format!("key `{}` is gone", a.name),
+                    (Some(a), None),
+                ),
                 Some(b) if a.is_required != b.is_required => {
-                    let detail = format!("key `{}` {}", a.name, if b.is_required { "is required now" } else { "may be missing now" });
+                    let detail = format!(
+                        "key `{}` {}",
+                        a.name,
+                        if b.is_required { "is required now" } else { "may be missing now" }
+                    );
                     self.field("E17", None, item, detail, (Some(a), Some(b)));
                 }
                 Some(_) => {}
@@ -140,15 +178,29 @@ impl Comparer<'_> {
     }
 
     /// Compares the fields of two functional named tuples or typed dictionaries.
-    pub(crate) fn functional(&mut self, item: &Item, keys: Keys, (old, new): (&[Field], &[Field]), is_dict: bool) {
+    pub(crate) fn functional(
+        &mut self,
+        item: &Item,
+        keys: Keys,
+        (old, new): (&[Field], &[Field]),
+        is_dict: bool,
+    ) {
         let kind = if is_dict { DataKind::TypedDict } else { DataKind::NamedTuple };
         let fields = |list: &[Field]| Fields { kind, list: list.to_vec(), is_open: false };
         self.fields(item, keys, &fields(old), &fields(new));
     }
 
-    fn field(&mut self, id: &'static str, level: Option<Level>, item: &Item, detail: String, sides: (Option<&Field>, Option<&Field>)) {
+    fn field(
+        &mut self,
+        id: &'static str,
+        level: Option<Level>,
+        item: &Item,
+        detail: String,
+        sides: (Option<&Field>, Option<&Field>),
+    ) {
         let side = |comparer: &Self, which: Which, field: &Field| {
-            let annotation = field.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
+            let annotation =
+                field.annotation.as_ref().map(|a| format!(": {}", a.render())).unwrap_or_default();
             let default = field.default.as_ref().map(|d| format!(" = {}", d.render())).unwrap_or_default();
             FindingSide {
                 signature: format!("{}{annotation}{default}", field.name),
@@ -177,14 +229,18 @@ impl Comparer<'_> {
                 return;
             }
             _ => {
-                let frozen = |class: &crate::parse::model::Class| class.keyword("frozen") == Some(&Value::Bool(true));
+                let frozen =
+                    |class: &crate::parse::model::Class| class.keyword("frozen") == Some(&Value::Bool(true));
                 if self.old.data_kind(old).is_some() && frozen(after) && !frozen(before) {
                     self.report("E07", None, item, "instances can no longer be changed", keys);
                 }
                 return;
             }
         };
-        let option = |decorator: &Value, name: &str, default: bool| match decorator.call().and_then(|call| call.keyword(name)) {
+        let option = |decorator: &Value, name: &str, default: bool| match decorator
+            .call()
+            .and_then(|call| call.keyword(name))
+        {
             Some(Value::Bool(value)) => *value,
             _ => default,
         };
@@ -193,8 +249,16 @@ impl Comparer<'_> {
             self.report("E07", None, item, "instances can no longer be changed", keys);
         }
         let modern = |decorator: &Value| matches!(decorator.last(), Some("define" | "mutable" | "frozen"));
-        for (name, default, lost) in [("eq", true, true), ("order", kind == DataKind::Attrs && !modern(a), true), ("unsafe_hash", false, true), ("slots", false, false)] {
-            let (was, is) = (option(a, name, default || (name == "slots" && modern(a))), option(b, name, default || (name == "slots" && modern(b))));
+        for (name, default, lost) in [
+            ("eq", true, true),
+            ("order", kind == DataKind::Attrs && !modern(a), true),
+            ("unsafe_hash", false, true),
+            ("slots", false, false),
+        ] {
+            let (was, is) = (
+                option(a, name, default || (name == "slots" && modern(a))),
+                option(b, name, default || (name == "slots" && modern(b))),
+            );
             if (lost && was && !is) || (!lost && !was && is) {
                 let detail = format!("`{name}` was turned {}", if is { "on" } else { "off" });
                 self.report("E09", None, item, detail, keys);
@@ -213,23 +277,37 @@ impl Comparer<'_> {
         for (name, value, key) in &before {
             let Some((_, new_value, new_key)) = after.iter().find(|(other, ..)| other == name) else {
                 let is_bound = self.new.members(new).contains_key(name.as_str());
-                let same_value = after.iter().find(|(other, found, _)| found == value && value.is_some() && !before.iter().any(|(n, ..)| n == other));
+                let same_value = after.iter().find(|(other, found, _)| {
+                    found == value && value.is_some() && !before.iter().any(|(n, ..)| n == other)
+                });
                 if !is_bound {
                     let detail = match same_value {
                         Some((other, ..)) => format!("member `{name}` is now called `{other}`"),
                         None => format!("member `{name}` is gone"),
                     };
-                    self.report("E10", None, &item.member(name), detail, (Some(*key), same_value.map(|(_, _, key)| *key)));
+                    self.report(
+                        "E10",
+                        None,
+                        &item.member(name),
+                        detail,
+                        (Some(*key), same_value.map(|(_, _, key)| *key)),
+                    );
                 }
                 continue;
             };
             match (value, new_value) {
-                (Some(EnumValue::Auto(a)), Some(EnumValue::Auto(b))) if a != b => shifted.push((name.clone(), *key, *new_key)),
-                (Some(EnumValue::Is(a)), Some(EnumValue::Is(b))) if a != b && a.is_literal() && b.is_literal() => {
+                (Some(EnumValue::Auto(a)), Some(EnumValue::Auto(b))) if a != b => {
+                    shifted.push((name.clone(), *key, *new_key))
+                }
+                (Some(EnumValue::Is(a)), Some(EnumValue::Is(b)))
+                    if a != b && a.is_literal() && b.is_literal() =>
+                {
                     let detail = format!("value was {}, is {}", a.render(), b.render());
                     self.report("E11", None, &item.member(name), detail, (Some(*key), Some(*new_key)));
                 }
-                (Some(EnumValue::Auto(a)), Some(EnumValue::Is(b))) if *b != Value::Int(a.to_string().into()) && matches!(b, Value::Int(_)) => {
+                (Some(EnumValue::Auto(a)), Some(EnumValue::Is(b)))
+                    if *b != Value::Int(a.to_string().into()) && matches!(b, Value::Int(_)) =>
+                {
                     let detail = format!("value was {a}, is {}", b.render());
                     self.report("E11", None, &item.member(name), detail, (Some(*key), Some(*new_key)));
                 }
@@ -245,17 +323,38 @@ impl Comparer<'_> {
             self.report("E12", None, &shifted_item, detail, (Some(*key), Some(*new_key)));
         }
         for (name, value, key) in &after {
-            let renamed = value.is_some() && before.iter().any(|(other, found, _)| found == value && !after.iter().any(|(n, ..)| n == other));
-            if !before.iter().any(|(other, ..)| other == name) && !renamed && !self.old.members(old).contains_key(name.as_str()) {
-                self.report("E13", None, &item.member(name), format!("member `{name}` is new"), (None, Some(*key)));
+            let renamed = value.is_some()
+                && before
+                    .iter()
+                    .any(|(other, found, _)| found == value && !after.iter().any(|(n, ..)| n == other));
+            if !before.iter().any(|(other, ..)| other == name)
+                && !renamed
+                && !self.old.members(old).contains_key(name.as_str())
+            {
+                self.report(
+                    "E13",
+                    None,
+                    &item.member(name),
+                    format!("member `{name}` is new"),
+                    (None, Some(*key)),
+                );
             }
         }
         let base = |which: Which, key: DefKey| {
-            self.resolver(which).mro(key).external().filter(|path| path.starts_with("enum.")).map(str::to_owned).next()
+            self.resolver(which)
+                .mro(key)
+                .external()
+                .filter(|path| path.starts_with("enum."))
+                .map(str::to_owned)
+                .next()
         };
         let (a, b) = (base(Which::Old, old), base(Which::New, new));
         let mixin = |which: Which, key: DefKey| {
-            self.resolver(which).mro(key).external().find(|path| matches!(*path, "str" | "int")).map(str::to_owned)
+            self.resolver(which)
+                .mro(key)
+                .external()
+                .find(|path| matches!(*path, "str" | "int"))
+                .map(str::to_owned)
         };
         let (x, y) = (mixin(Which::Old, old), mixin(Which::New, new));
         // `class E(str, Enum)` is what StrEnum is to most callers.
@@ -263,7 +362,11 @@ impl Comparer<'_> {
             let detail = format!("was {}, is {}", a.unwrap_or_default(), b.unwrap_or_default());
             self.report("E14", None, item, detail, (Some(old), Some(new)));
         } else if x != y {
-            let detail = format!("was mixed with {}, is with {}", x.unwrap_or("nothing".into()), y.unwrap_or("nothing".into()));
+            let detail = format!(
+                "was mixed with {}, is with {}",
+                x.unwrap_or("nothing".into()),
+                y.unwrap_or("nothing".into())
+            );
             self.report("E14", None, item, detail, (Some(old), Some(new)));
         }
     }

@@ -29,11 +29,12 @@ impl Comparer<'_> {
             }
             (Some(_), None) => self.report("F16", None, item, "is no longer deprecated", keys),
             (Some(before), Some(after)) => {
-                if let (Some(promised), Some(new)) = (removal(&after), self.new_version()) {
-                    if promised <= new && removal(&before).is_some_and(|earlier| earlier <= new) {
-                        let detail = format!("was to be removed in {promised} and is still there");
-                        self.report("F19", None, item, detail, keys);
-                    }
+                if let (Some(promised), Some(new)) = (removal(&after), self.new_version())
+                    && promised <= new
+                    && removal(&before).is_some_and(|earlier| earlier <= new)
+                {
+                    let detail = format!("was to be removed in {promised} and is still there");
+                    self.report("F19", None, item, detail, keys);
                 }
             }
             (None, None) => {}
@@ -54,7 +55,12 @@ impl Comparer<'_> {
                 (Some(mark), Some(new)) => {
                     if let Some(promised) = removal(mark).filter(|promised| promised > new) {
                         let detail = format!("was promised to stay until {promised} and is gone in {new}");
-                        extra.push(super::comparer::Draft { id: "F18", level: None, detail, ..draft.clone() });
+                        extra.push(super::comparer::Draft {
+                            id: "F18",
+                            level: None,
+                            detail,
+                            ..draft.clone()
+                        });
                     }
                 }
                 // Only projects that deprecate anything at all are told that they did not.

@@ -30,16 +30,55 @@ pub(crate) type Places<'s> = FxHashMap<Identity<'s>, usize>;
 /// Special methods that operators, protocols and statements call.
 fn is_operator(name: &str) -> bool {
     const NOT: [&str; 31] = [
-        "__init__", "__new__", "__init_subclass__", "__slots__", "__doc__", "__module__", "__qualname__", "__dict__",
-        "__weakref__", "__repr__", "__str__", "__annotations__", "__match_args__", "__del__", "__slotnames__",
-        "__subclasshook__", "__class__", "__metaclass__", "__unicode__", "__nonzero__", "__cmp__", "__getslice__",
-        "__setslice__", "__delslice__", "__div__", "__rdiv__", "__idiv__", "__long__", "__coerce__", "__reduce__",
+        "__init__",
+        "__new__",
+        "__init_subclass__",
+        "__slots__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__dict__",
+        "__weakref__",
+        "__repr__",
+        "__str__",
+        "__annotations__",
+        "__match_args__",
+        "__del__",
+        "__slotnames__",
+        "__subclasshook__",
+        "__class__",
+        "__metaclass__",
+        "__unicode__",
+        "__nonzero__",
+        "__cmp__",
+        "__getslice__",
+        "__setslice__",
+        "__delslice__",
+        "__div__",
+        "__rdiv__",
+        "__idiv__",
+        "__long__",
+        "__coerce__",
+        "__reduce__",
         "__ne__",
     ];
     const DETAIL: [&str; 16] = [
-        "__getattr__", "__setattr__", "__getattribute__", "__delattr__", "__getstate__", "__setstate__",
-        "__reduce_ex__", "__sizeof__", "__dir__", "__format__", "__getnewargs__", "__set_name__", "__next_in_mro__",
-        "__class_getitem__", "__instancecheck__", "__subclasscheck__",
+        "__getattr__",
+        "__setattr__",
+        "__getattribute__",
+        "__delattr__",
+        "__getstate__",
+        "__setstate__",
+        "__reduce_ex__",
+        "__sizeof__",
+        "__dir__",
+        "__format__",
+        "__getnewargs__",
+        "__set_name__",
+        "__next_in_mro__",
+        "__class_getitem__",
+        "__instancecheck__",
+        "__subclasscheck__",
     ];
     name.starts_with("__")
         && name.ends_with("__")
@@ -70,7 +109,8 @@ impl<'s> Comparer<'s> {
         let fields = |resolver: &Resolver<'s>, key| resolver.fields(key).map(|f| f.list).unwrap_or_default();
         let (old_fields, new_fields) = (fields(&self.old, old), fields(&self.new, new));
         let both_data = !old_fields.is_empty() && self.new.data_kind(new).is_some();
-        let mut names: Vec<&'s str> = before.keys().chain(after.keys()).copied().filter(|name| is_public(name)).collect();
+        let mut names: Vec<&'s str> =
+            before.keys().chain(after.keys()).copied().filter(|name| is_public(name)).collect();
         names.sort_unstable();
         names.dedup();
         for name in names {
@@ -80,7 +120,9 @@ impl<'s> Comparer<'s> {
                 continue;
             }
             let is_value = |resolver: &Resolver<'s>, member: Option<&Member<'s>>| {
-                member.and_then(|m| m.def).is_some_and(|def| matches!(resolver.def(def).kind, DefKind::Value(_)))
+                member
+                    .and_then(|m| m.def)
+                    .is_some_and(|def| matches!(resolver.def(def).kind, DefKind::Value(_)))
             };
             if is_enum && (is_value(&self.old, a) || is_value(&self.new, b)) {
                 continue;
@@ -96,14 +138,24 @@ impl<'s> Comparer<'s> {
             match places.get(&identity) {
                 Some(at) => {
                     let pair = &mut pairs[*at];
-                    if a.is_some_and(|m| m.owner == old) || (a.is_none() && b.is_some_and(|m| m.owner == new)) {
+                    if a.is_some_and(|m| m.owner == old) || (a.is_none() && b.is_some_and(|m| m.owner == new))
+                    {
                         pair.classes = (old, new);
+                        pair.item.best = Some(seen.symbol().to_owned());
                     }
                     pair.item.add(&seen);
                 }
                 None => {
                     places.insert(identity, pairs.len());
-                    pairs.push(MemberPair { name, old: a.copied(), new: b.copied(), classes: (old, new), item: seen });
+                    let is_owner = a.or(b).is_some_and(|m| m.owner == old || (a.is_none() && m.owner == new));
+                    let item = if is_owner { seen.settled() } else { seen };
+                    pairs.push(MemberPair {
+                        name,
+                        old: a.copied(),
+                        new: b.copied(),
+                        classes: (old, new),
+                        item,
+                    });
                 }
             }
         }
@@ -128,17 +180,17 @@ impl<'s> Comparer<'s> {
 
     /// Of fields only the types are left to compare.
     fn field_types(&mut self, old: &Shape<'s>, new: &Shape<'s>, item: &Item) {
-        if let (Shape::Value(a, before), Shape::Value(b, after)) = (old, new) {
-            if let (Some(x), Some(y)) = (&before.annotation, &after.annotation) {
-                let bare = |annotation: &crate::parse::value::Value| crate::parse::model::Assigned {
-                    value: None,
-                    annotation: Some(annotation.clone()),
-                    is_type_alias: false,
-                };
-                let (x, y) = (bare(x), bare(y));
-                let mut ignored = Vec::new();
-                self.shapes(&Shape::Value(*a, &x), &Shape::Value(*b, &y), item, &mut ignored);
-            }
+        if let (Shape::Value(a, before), Shape::Value(b, after)) = (old, new)
+            && let (Some(x), Some(y)) = (&before.annotation, &after.annotation)
+        {
+            let bare = |annotation: &crate::parse::value::Value| crate::parse::model::Assigned {
+                value: None,
+                annotation: Some(annotation.clone()),
+                is_type_alias: false,
+            };
+            let (x, y) = (bare(x), bare(y));
+            let mut ignored = Vec::new();
+            self.shapes(&Shape::Value(*a, &x), &Shape::Value(*b, &y), item, &mut ignored);
         }
     }
 
@@ -162,7 +214,8 @@ impl<'s> Comparer<'s> {
         // Bases that were not read: new ones may hold the member, and operators are often inherited.
         let new_mro = self.new.mro(new);
         let old_opaque: Vec<String> = self.old.mro(old).opaque().map(str::to_owned).collect();
-        let fresh: Vec<&str> = new_mro.opaque().filter(|base| !old_opaque.iter().any(|known| known == base)).collect();
+        let fresh: Vec<&str> =
+            new_mro.opaque().filter(|base| !old_opaque.iter().any(|known| known == base)).collect();
         let keys = (key_of(&shape).or(member.def), Some(new));
         if let Some(base) = fresh.first() {
             let detail = format!("`{name}` may be inherited from `{base}`, which was not read");
@@ -173,7 +226,8 @@ impl<'s> Comparer<'s> {
             return self.report("D12", None, &pair.item, detail, keys);
         }
         // `__getattr__` of the class may serve it.
-        let is_dynamic = self.new.member(new, "__getattr__").is_some() && self.old.member(old, "__getattr__").is_none();
+        let is_dynamic =
+            self.new.member(new, "__getattr__").is_some() && self.old.member(old, "__getattr__").is_none();
         let is_protocol = self.old.mro(old).has_external("Protocol");
         let (rule, level, what) = match &shape {
             Shape::Attribute(attribute) => {
@@ -186,7 +240,8 @@ impl<'s> Comparer<'s> {
             other => ("D10", None, other.word()),
         };
         let level = if is_dynamic { Some(Level::Warn) } else { level };
-        let level = level.or_else(|| (is_operator(name) && !self.is_used_operator(name)).then_some(Level::Warn));
+        let level =
+            level.or_else(|| (is_operator(name) && !self.is_used_operator(name)).then_some(Level::Warn));
         let dynamic = if is_dynamic { "; `__getattr__` may serve it" } else { "" };
         let renamed = self.renamed_member(&member, new, old);
         let detail = match renamed {
@@ -203,11 +258,20 @@ impl<'s> Comparer<'s> {
         };
         let deprecation = keys.0.and_then(|key| self.deprecation(Which::Old, key));
         let new_side = Some(self.side(Which::New, new));
-        self.push(Draft { level, old: old_side, new: new_side, deprecation, ..self.draft(rule, &pair.item, detail) });
+        self.push(Draft {
+            level,
+            old: old_side,
+            new: new_side,
+            deprecation,
+            ..self.draft(rule, &pair.item, detail)
+        });
     }
 
     fn is_used_operator(&self, name: &str) -> bool {
-        !matches!(name, "__copy__" | "__deepcopy__" | "__sizeof__" | "__array_priority__" | "__version__" | "__author__")
+        !matches!(
+            name,
+            "__copy__" | "__deepcopy__" | "__sizeof__" | "__array_priority__" | "__version__" | "__author__"
+        )
     }
 
     /// The name under which the same text stands in the new class.
@@ -218,7 +282,9 @@ impl<'s> Comparer<'s> {
         let mut found: Vec<&str> = after
             .iter()
             .filter(|(name, _)| is_public(name) && !before.contains_key(*name))
-            .filter(|(_, other)| other.def.and_then(|def| self.new.function(def)).is_some_and(|f| f.body_digest == mine))
+            .filter(|(_, other)| {
+                other.def.and_then(|def| self.new.function(def)).is_some_and(|f| f.body_digest == mine)
+            })
             .map(|(name, _)| *name)
             .collect();
         found.sort_unstable();
@@ -236,22 +302,27 @@ impl<'s> Comparer<'s> {
         }
         // Inherited from a base that is new to the class: the base is the finding.
         let base = Base::Own(member.owner);
-        let is_inherited = member.owner != new && self.has_public_item(Which::New, member.owner) && self.new.mro(new).chain.contains(&base);
+        let is_inherited = member.owner != new
+            && self.has_public_item(Which::New, member.owner)
+            && self.new.mro(new).chain.contains(&base);
         if is_inherited {
             return;
         }
         let renamed = key.and_then(|key| self.new.function(key)).map(|f| f.body_digest).is_some_and(|mine| {
             let after = self.new.members(new);
             self.old.members(old).iter().any(|(name, other)| {
-                !after.contains_key(name) && other.def.and_then(|def| self.old.function(def)).is_some_and(|f| f.body_digest == mine)
+                !after.contains_key(name)
+                    && other.def.and_then(|def| self.old.function(def)).is_some_and(|f| f.body_digest == mine)
             })
         });
         if renamed {
             return;
         }
-        let is_protocol = self.new.mro(new).has_external("Protocol") && self.new.class(new).is_some_and(|class| {
-            class.bases.iter().any(|base| base.last() == Some("Protocol"))
-        });
+        let is_protocol = self.new.mro(new).has_external("Protocol")
+            && self
+                .new
+                .class(new)
+                .is_some_and(|class| class.bases.iter().any(|base| base.last() == Some("Protocol")));
         let (rule, detail) = if is_protocol && !matches!(shape, Shape::Attribute(_)) {
             ("E18", format!("protocol member `{}` is new", pair.name))
         } else {
@@ -301,7 +372,13 @@ impl<'s> Comparer<'s> {
                 .drafts
                 .iter()
                 .filter(|draft| matches!(draft.id, "B08" | "B09" | "D02" | "B03"))
-                .filter(|draft| draft.item.paths.iter().all(|path| contract.standing(path) == crate::contract::Standing::Unlisted))
+                .filter(|draft| {
+                    draft
+                        .item
+                        .paths
+                        .iter()
+                        .all(|path| contract.standing(path) == crate::contract::Standing::Unlisted)
+                })
                 .map(|draft| draft.item.clone())
                 .collect();
             for item in fresh {
@@ -328,7 +405,11 @@ impl<'s> Comparer<'s> {
                         crate::resolve::Target::Module(module) => self.new.name(*module, part),
                         crate::resolve::Target::Def(key) if self.new.class(*key).is_some() => {
                             match self.new.members(*key).get(part) {
-                                Some(member) => Some(member.def.map_or(crate::resolve::Target::Unknown, crate::resolve::Target::Def)),
+                                Some(member) => Some(
+                                    member
+                                        .def
+                                        .map_or(crate::resolve::Target::Unknown, crate::resolve::Target::Def),
+                                ),
                                 None if self.new.mro(*key).opaque().next().is_some() => return true,
                                 None => None,
                             }

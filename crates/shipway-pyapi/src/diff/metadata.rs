@@ -38,7 +38,14 @@ fn side(text: &str, file: &str) -> Option<FindingSide> {
     Some(FindingSide { signature: text.to_owned(), file: file.to_owned(), line: 0 })
 }
 
-fn push(comparer: &mut Comparer<'_>, id: &'static str, level: Option<Level>, symbol: &str, detail: String, sides: (Option<&str>, Option<&str>)) {
+fn push(
+    comparer: &mut Comparer<'_>,
+    id: &'static str,
+    level: Option<Level>,
+    symbol: &str,
+    detail: String,
+    sides: (Option<&str>, Option<&str>),
+) {
     let draft = comparer.draft(id, &item(symbol), detail);
     let side = |text: Option<&str>| text.and_then(|text| side(text, "METADATA"));
     comparer.push(Draft { level, old: side(sides.0), new: side(sides.1), ..draft });
@@ -47,11 +54,15 @@ fn push(comparer: &mut Comparer<'_>, id: &'static str, level: Option<Level>, sym
 fn dangling(comparer: &mut Comparer<'_>) {
     let found = crate::checks::find_dangling(&comparer.new);
     for import in found {
-        let mut paths = vec![import.module.clone(), import.target.clone()];
-        paths.sort_by_key(String::len);
-        let detail = format!("`{}` imports `{}`, which the distribution does not hold", import.module, import.target);
+        let paths = vec![import.target.clone()];
+        let detail =
+            format!("`{}` imports `{}`, which the distribution does not hold", import.module, import.target);
         let draft = comparer.draft("A03", &Item::new(paths, Why::Module), detail);
-        let new = Some(FindingSide { signature: format!("import {}", import.target), file: import.file, line: import.line });
+        let new = Some(FindingSide {
+            signature: format!("import {}", import.target),
+            file: import.file,
+            line: import.line,
+        });
         comparer.push(Draft { new, ..draft });
     }
 }
@@ -82,31 +93,55 @@ fn dependencies(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distr
             let moved = b.keys().find(|(other, found)| extra.is_none() && other.is_some() && found == name);
             match (extra, moved) {
                 (None, Some((Some(to), _))) => {
-                    push(comparer, "A10", None, name, format!("`{name}` is only installed with the extra `{to}` now"), (text, None));
+                    push(
+                        comparer,
+                        "A10",
+                        None,
+                        name,
+                        format!("`{name}` is only installed with the extra `{to}` now"),
+                        (text, None),
+                    );
                 }
-                (None, _) => push(comparer, "A09", None, name, format!("`{name}` is no longer required"), (text, None)),
+                (None, _) => {
+                    push(comparer, "A09", None, name, format!("`{name}` is no longer required"), (text, None))
+                }
                 (Some(extra), _) => {
                     let kept = new.extras.iter().any(|known| shipway_dist::name::normalize(known) == *extra);
                     let in_core = b.contains_key(&(None, name.clone()));
                     if kept && !in_core {
-                        push(comparer, "A12", None, extra, format!("extra `{extra}` no longer brings `{name}`"), (text, None));
+                        push(
+                            comparer,
+                            "A12",
+                            None,
+                            extra,
+                            format!("extra `{extra}` no longer brings `{name}`"),
+                            (text, None),
+                        );
                     }
                 }
             }
             continue;
         };
-        if let ([x], [y]) = (&before[..], &after[..]) {
-            if x.specifiers != y.specifiers && is_narrowed(&x.specifiers, &y.specifiers) == Some(true) {
-                let detail = format!("`{name}` was `{}`, is `{}`", x.text, y.text);
-                push(comparer, "A08", None, name, detail, (Some(&x.text), Some(&y.text)));
-            }
+        if let ([x], [y]) = (&before[..], &after[..])
+            && x.specifiers != y.specifiers
+            && is_narrowed(&x.specifiers, &y.specifiers) == Some(true)
+        {
+            let detail = format!("`{name}` was `{}`, is `{}`", x.text, y.text);
+            push(comparer, "A08", None, name, detail, (Some(&x.text), Some(&y.text)));
         }
     }
     for ((extra, name), after) in &b {
         let was_known = a.keys().any(|(_, found)| found == name);
         let conditional = after.iter().all(|requirement| requirement.marker.is_some());
         if extra.is_none() && !was_known && !conditional {
-            push(comparer, "A07", None, name, format!("`{name}` is required now"), (None, Some(&after[0].text)));
+            push(
+                comparer,
+                "A07",
+                None,
+                name,
+                format!("`{name}` is required now"),
+                (None, Some(&after[0].text)),
+            );
         }
     }
 }
@@ -121,10 +156,14 @@ fn extras(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distributio
 }
 
 fn license(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionInfo) {
-    let short = |text: &Option<String>| text.as_ref().map(|text| text.lines().next().unwrap_or_default().chars().take(80).collect::<String>());
+    let short = |text: &Option<String>| {
+        text.as_ref().map(|text| text.lines().next().unwrap_or_default().chars().take(80).collect::<String>())
+    };
     let (a, b) = (short(&old.license), short(&new.license));
     if let (Some(x), Some(y)) = (&a, &b) {
-        let squeeze = |text: &str| text.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>();
+        let squeeze = |text: &str| {
+            text.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>()
+        };
         if squeeze(x) != squeeze(y) {
             push(comparer, "A20", None, "License", format!("license was {x}, is {y}"), (Some(x), Some(y)));
         }
@@ -133,21 +172,35 @@ fn license(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distributi
 
 fn entry_points(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionInfo) {
     // Console and graphical commands are commands alike.
-    let same = |a: &EntryPoint, b: &EntryPoint| a.name == b.name && (a.group == b.group || (a.is_script() && b.is_script()));
+    let same = |a: &EntryPoint, b: &EntryPoint| {
+        a.name == b.name && (a.group == b.group || (a.is_script() && b.is_script()))
+    };
     for a in &old.entry_points {
         let text = format!("{} = {}", a.name, a.target);
         let old_side = side(&text, "entry_points.txt");
         match new.entry_points.iter().find(|b| same(a, b)) {
             None if a.is_script() => {
-                let draft = comparer.draft("A13", &item(&a.name), format!("command `{}` is no longer installed", a.name));
+                let draft = comparer.draft(
+                    "A13",
+                    &item(&a.name),
+                    format!("command `{}` is no longer installed", a.name),
+                );
                 comparer.push(Draft { old: old_side, ..draft });
             }
             None => {
                 let symbol = format!("{}:{}", a.group, a.name);
-                let draft = comparer.draft("A15", &item(&symbol), format!("entry point `{}` of `{}` is gone", a.name, a.group));
+                let draft = comparer.draft(
+                    "A15",
+                    &item(&symbol),
+                    format!("entry point `{}` of `{}` is gone", a.name, a.group),
+                );
                 comparer.push(Draft { old: old_side, ..draft });
             }
-            Some(b) if b.target != a.target && b.is_script() => {
+            Some(b)
+                if b.target != a.target
+                    && b.is_script()
+                    && crate::checks::broken_target(&comparer.new, &b.target).is_none() =>
+            {
                 let new_side = side(&format!("{} = {}", b.name, b.target), "entry_points.txt");
                 let detail = format!("command `{}` called `{}`, calls `{}`", a.name, a.target, b.target);
                 let draft = comparer.draft("A14", &item(&a.name), detail);
@@ -164,7 +217,11 @@ fn entry_points(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distr
             comparer.push(Draft { level: Some(Level::Error), new: new_side, ..draft });
         }
         if !old.entry_points.iter().any(|a| same(a, b)) {
-            let what = if b.is_script() { format!("command `{}` is new", b.name) } else { format!("entry point `{}` of `{}` is new", b.name, b.group) };
+            let what = if b.is_script() {
+                format!("command `{}` is new", b.name)
+            } else {
+                format!("entry point `{}` of `{}` is new", b.name, b.group)
+            };
             let draft = comparer.draft("B08", &item(&b.name), what);
             comparer.push(draft);
         }
@@ -174,7 +231,8 @@ fn entry_points(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distr
 fn typed(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionInfo) {
     for package in &old.typed {
         if !new.typed.contains(package) && new.top_level.contains(package) {
-            let draft = comparer.draft("A17", &item(package), format!("`{package}` is no longer marked as typed"));
+            let draft =
+                comparer.draft("A17", &item(package), format!("`{package}` is no longer marked as typed"));
             comparer.push(draft);
         }
     }
@@ -192,10 +250,15 @@ fn data(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionI
     let mut gone: Vec<&String> = old.data.iter().filter(|path| !kept.contains(path)).collect();
     gone.retain(|path| {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let is_private = comparer.old.is_private_path(&folder.replace('/', ".")) || path.split('/').any(|p| p.starts_with(['_', '.']));
+        let is_private = comparer.old.is_private_path(&folder.replace('/', "."))
+            || path.split('/').any(|p| p.starts_with(['_', '.']));
         // Files of a package that is gone went with it.
-        let package_kept = comparer.new.surface.module(folder.split('/').next().unwrap_or_default()).is_some();
-        !is_private && package_kept && !INTERNAL.iter().any(|end| path.ends_with(end)) && !path.ends_with(".so")
+        let package_kept =
+            comparer.new.surface.module(folder.split('/').next().unwrap_or_default()).is_some();
+        !is_private
+            && package_kept
+            && !INTERNAL.iter().any(|end| path.ends_with(end))
+            && !path.ends_with(".so")
     });
     if gone.is_empty() {
         return;
@@ -231,12 +294,15 @@ fn stubs(comparer: &mut Comparer<'_>) {
         if module.stub_differences.is_empty() || comparer.new.is_private_path(&module.name) {
             continue;
         }
-        let known = comparer.old.surface.module(&module.name).map(|old| &comparer.old.module(old).stub_differences);
+        let known =
+            comparer.old.surface.module(&module.name).map(|old| &comparer.old.module(old).stub_differences);
         let fresh: Vec<String> = module
             .stub_differences
             .iter()
             .filter(|difference| known.is_none_or(|known| !known.contains(difference)))
-            .map(|(name, in_stub)| format!("`{name}` only in the {}", if *in_stub { "stub" } else { "module" }))
+            .map(|(name, in_stub)| {
+                format!("`{name}` only in the {}", if *in_stub { "stub" } else { "module" })
+            })
             .collect();
         if !fresh.is_empty() {
             found.push((module.name.to_string(), fresh.join(", ")));

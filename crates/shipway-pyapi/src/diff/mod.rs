@@ -3,8 +3,10 @@
 mod callables;
 mod classes;
 mod comparer;
+mod constructors;
 mod data;
 mod deprecations;
+mod gone;
 mod members;
 mod metadata;
 mod names;
@@ -116,7 +118,9 @@ pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     let (mut findings, mut not_checked) = comparer.finish();
     let complaints = accept::apply(&mut findings, options);
     findings.extend(complaints);
-    findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| (a.id, &a.symbol, &a.detail).cmp(&(b.id, &b.symbol, &b.detail))));
+    findings.sort_by(|a, b| {
+        b.level.cmp(&a.level).then_with(|| (a.id, &a.symbol, &a.detail).cmp(&(b.id, &b.symbol, &b.detail)))
+    });
     not_checked.sort();
     not_checked.dedup();
     let side = |surface: &Surface, version: Option<&String>| DiffSide {

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::comparer::{Comparer, Draft, Item, Which};
 use crate::finding::Level;
-use crate::parse::model::{DefKind, When};
+use crate::parse::model::When;
 use crate::resolve::function::Shape;
 use crate::resolve::public::{Public, PublicName, Why};
 use crate::resolve::{DefKey, Target, availability};
@@ -14,6 +14,16 @@ struct Fate<'p> {
     old: Target,
     new: Option<Target>,
     names: Vec<&'p PublicName>,
+}
+
+/// An object that is no longer bound under some of its names.
+pub(crate) struct Gone {
+    pub(crate) target: Target,
+    pub(crate) item: Item,
+    /// Every module that lacks it may add names at run time.
+    pub(crate) is_open: bool,
+    /// Only type checkers saw it.
+    pub(crate) is_for_checkers: bool,
 }
 
 impl Comparer<'_> {
@@ -30,7 +40,7 @@ impl Comparer<'_> {
             }
         }
         let mut classes = Vec::new();
-        let mut gone: Vec<(Target, Item, bool, Option<u32>)> = Vec::new();
+        let mut gone: Vec<Gone> = Vec::new();
         for fate in fates {
             let item = item_of(&fate.names);
             match &fate.new {
@@ -39,8 +49,11 @@ impl Comparer<'_> {
                         let module = &name.path[..name.module_length];
                         self.new.surface.module(module).is_some_and(|module| self.new.is_open(module))
                     });
-                    let binding = fate.names.first().and_then(|name| name.binding);
-                    gone.push((fate.old, item, is_open, binding));
+                    let is_for_checkers = fate.names.iter().all(|name| {
+                        let entries = self.old.module(name.module).scope.get(&name.name);
+                        !entries.is_empty() && entries.iter().all(|entry| entry.when.is_type_checking)
+                    });
+                    gone.push(Gone { target: fate.old, item, is_open, is_for_checkers });
                 }
                 Some(target) => {
                     self.changed_name(&fate.names, &item);
@@ -48,6 +61,10 @@ impl Comparer<'_> {
                 }
             }
         }
+        gone.retain(|name| match &name.target {
+            Target::Module(module) => !removed_modules.contains(&*self.old.module(*module).name),
+            _ => true,
+        });
         let added = self.added(&old, &new);
         self.gone(gone, added, &new);
         self.dropped_from_all(&old);
@@ -90,7 +107,9 @@ impl Comparer<'_> {
         let present: FxHashSet<&str> = new.modules.iter().map(|(path, _)| path.as_str()).collect();
         let mut gone: Vec<(&str, u32)> = Vec::new();
         for (path, id) in &old.modules {
-            if !present.contains(path.as_str()) && self.new.surface.module(path).is_none_or(|m| self.new.module(m).file.is_empty()) {
+            if !present.contains(path.as_str())
+                && self.new.surface.module(path).is_none_or(|m| self.new.module(m).file.is_empty())
+            {
                 gone.push((path, *id));
             }
         }
@@ -103,7 +122,10 @@ impl Comparer<'_> {
                 continue;
             }
             let below = format!("{path}.");
-            let paths = gone.iter().map(|(path, _)| (*path).to_owned()).filter(|p| p == path || p.starts_with(&below));
+            let paths = gone
+                .iter()
+                .map(|(path, _)| (*path).to_owned())
+                .filter(|p| p == path || p.starts_with(&below));
             let item = Item::new(paths.collect(), Why::Module);
             self.module_gone(path, *id, &item);
         }
@@ -111,19 +133,27 @@ impl Comparer<'_> {
         let mut fresh: Vec<(&str, u32)> = new
             .modules
             .iter()
-            .filter(|(path, _)| !known.contains(path.as_str()) && self.old.surface.module(path).is_none_or(|m| self.old.module(m).file.is_empty()))
+            .filter(|(path, _)| {
+                !known.contains(path.as_str())
+                    && self.old.surface.module(path).is_none_or(|m| self.old.module(m).file.is_empty())
+            })
             .map(|(path, id)| (path.as_str(), *id))
             .collect();
         fresh.sort_unstable();
         for (path, id) in &fresh {
-            if fresh.iter().any(|(other, _)| path.len() > other.len() && path.starts_with(&format!("{other}."))) {
+            if fresh
+                .iter()
+                .any(|(other, _)| path.len() > other.len() && path.starts_with(&format!("{other}.")))
+            {
                 continue;
             }
             let below = format!("{path}.");
-            let paths = fresh.iter().map(|(p, _)| (*p).to_owned()).filter(|p| p == path || p.starts_with(&below));
+            let paths =
+                fresh.iter().map(|(p, _)| (*p).to_owned()).filter(|p| p == path || p.starts_with(&below));
             let item = Item::new(paths.collect(), Why::Module);
             let top = path.split('.').next().unwrap_or(path);
-            let is_top = !path.contains('.') && !self.old.surface.info.top_level.iter().any(|known| known == top);
+            let is_top =
+                !path.contains('.') && !self.old.surface.info.top_level.iter().any(|known| known == top);
             let (rule, detail) = if is_top && !self.old.surface.info.top_level.is_empty() {
                 ("A02", format!("import package `{path}` is new"))
             } else {
@@ -189,7 +219,11 @@ impl Comparer<'_> {
                 Target::Def(_) | Target::Module(_) => name.target.clone(),
                 other => {
                     let key = (other.clone(), target.clone());
-                    if index.contains_key(&key) && matches!(other, Target::External(_)) { other.clone() } else { Target::External(name.path.as_str().into()) }
+                    if index.contains_key(&key) && matches!(other, Target::External(_)) {
+                        other.clone()
+                    } else {
+                        Target::External(name.path.as_str().into())
+                    }
                 }
             };
             let at = *index.entry((identity, target.clone())).or_insert_with(|| {
@@ -199,10 +233,10 @@ impl Comparer<'_> {
             fates[at].names.push(name);
         }
         for fate in &mut fates {
-            if fate.new.is_none() {
-                if let Some(more) = with_module.get(&fate.old).filter(|_| matches!(fate.old, Target::Def(_))) {
-                    fate.names.extend(more);
-                }
+            if fate.new.is_none()
+                && let Some(more) = with_module.get(&fate.old).filter(|_| matches!(fate.old, Target::Def(_)))
+            {
+                fate.names.extend(more);
             }
         }
         fates
@@ -219,7 +253,13 @@ impl Comparer<'_> {
     }
 
     /// The object is bound on both sides.
-    fn present(&mut self, old: &Target, new: &Target, item: &Item, classes: &mut Vec<(DefKey, DefKey, Item)>) {
+    fn present(
+        &mut self,
+        old: &Target,
+        new: &Target,
+        item: &Item,
+        classes: &mut Vec<(DefKey, DefKey, Item)>,
+    ) {
         match (old, new) {
             (Target::Served { .. }, _) | (Target::Unknown, _) | (_, Target::Unknown) => {}
             (_, Target::Served { module, deprecated, .. }) => {
@@ -283,7 +323,11 @@ impl Comparer<'_> {
             let module_path = &name.path[..name.module_length];
             let Some(module) = self.old.surface.module(module_path) else { continue };
             let is_bound = self.old.is_opaque(module) || self.old.name(module, &name.name).is_some();
-            if self.old.module(module).file.is_empty() || is_bound || matches!(name.target, Target::Module(_)) {
+            if name.why.is_weak()
+                || self.old.module(module).file.is_empty()
+                || is_bound
+                || matches!(name.target, Target::Module(_))
+            {
                 continue;
             }
             let key = match &name.target {
@@ -299,147 +343,14 @@ impl Comparer<'_> {
         groups.into_iter().map(|(target, names)| (target, item_of(&names))).collect()
     }
 
-    /// Reports what is gone and what is new; one of each that are the same thing is a rename.
-    fn gone(&mut self, gone: Vec<(Target, Item, bool, Option<u32>)>, mut added: Vec<(Target, Item)>, new: &Public) {
-        for (target, item, is_open, binding) in gone {
-            let renamed = self.renamed(&target, &item, &added);
-            let mut level = is_open.then_some(Level::Warn);
-            if item.paths.iter().all(|path| path.ends_with(".__version__")) {
-                level = Some(Level::Warn);
-            }
-            let moved = renamed.map(|at| added.remove(at).1.symbol().to_owned());
-            let (rule, mut detail) = self.rule_of_gone(&target, &item, moved.as_deref(), new);
-            if is_open {
-                detail.push_str("; the module may add it at run time");
-            }
-            let (old, deprecation) = match &target {
-                Target::Def(key) => (Some(self.side(Which::Old, *key)), self.deprecation(Which::Old, *key)),
-                _ => (binding.map(|_| crate::finding::FindingSide::default()).filter(|_| false), None),
-            };
-            self.push(Draft { level, old, deprecation, ..self.draft(rule, &item, detail) });
-        }
-        for (target, item) in added {
-            let shape = self.new.shape(&target);
-            let is_alias = match &target {
-                Target::Def(key) => self.counterparts.values().any(|known| known == key),
-                _ => false,
-            };
-            let (rule, detail) = match shape {
-                _ if is_alias => ("B09", "has another public name".to_owned()),
-                Shape::Class(_) => ("D02", "class is new".to_owned()),
-                other => ("B08", format!("{} is new", other.word())),
-            };
-            let new = match &target {
-                Target::Def(key) => Some(self.side(Which::New, *key)),
-                _ => None,
-            };
-            self.push(Draft { new, ..self.draft(rule, &item, detail) });
-        }
-    }
-
-    /// The index of the addition that is the removed thing under another name.
-    fn renamed(&self, target: &Target, item: &Item, added: &[(Target, Item)]) -> Option<usize> {
-        let Target::Def(key) = target else { return None };
-        let name = self.old.def(*key).name.as_str();
-        let parent_of = |item: &Item| item.symbol().rsplit_once('.').map(|(parent, _)| parent.to_owned());
-        let digest = |which, key: DefKey| match &self.resolver(which).def(key).kind {
-            DefKind::Function(function) => Some(function.body_digest),
-            DefKind::Class(class) => Some(class.digest),
-            _ => None,
-        };
-        let mine = digest(Which::Old, *key);
-        let candidates = added.iter().enumerate().filter_map(|(at, (target, other))| match target {
-            Target::Def(other_key) => Some((at, *other_key, other)),
-            _ => None,
-        });
-        let mut same_text = None;
-        for (at, other_key, other) in candidates {
-            let same_name = self.new.def(other_key).name.as_str() == name;
-            let same_kind = std::mem::discriminant(&self.old.def(*key).kind) == std::mem::discriminant(&self.new.def(other_key).kind);
-            if same_name && same_kind && mine.is_some() {
-                return Some(at);
-            }
-            if mine.is_some() && digest(Which::New, other_key) == mine && parent_of(item) == parent_of(other) {
-                same_text.get_or_insert(at);
-            }
-        }
-        same_text
-    }
-
-    fn rule_of_gone(&self, target: &Target, item: &Item, moved: Option<&str>, new: &Public) -> (&'static str, String) {
-        let symbol = item.symbol();
-        let name = symbol.rsplit('.').next().unwrap_or(symbol);
-        let module_path = symbol.rsplit_once('.').map_or("", |(module, _)| module);
-        let refuses = self.new.surface.module(module_path).is_some_and(|module| {
-            let getattr = self.new.module(module).getattr.as_ref();
-            getattr.is_some_and(|getattr| getattr.refuses.iter().any(|refused| refused.as_str() == name))
-        });
-        if refuses {
-            return ("B18", format!("`{name}` is refused by the module's `__getattr__`"));
-        }
-        let Target::Def(key) = target else {
-            return match target {
-                Target::Served { .. } => ("B19", format!("`{name}` is no longer served")),
-                Target::External(path) => ("B14", format!("`{path}` is no longer re-exported")),
-                Target::Module(_) => ("B07", format!("`{name}` is gone")),
-                _ => ("B07", format!("`{name}` is gone")),
-            };
-        };
-        if let Some(moved) = moved {
-            let what = if moved.rsplit('.').next() == Some(name) { "is now" } else { "is now called" };
-            return (self.removed_rule(*key), format!("`{name}` {what} `{moved}`"));
-        }
-        // Is the object still there, under another path?
-        let path = self.old.definition_path(*key);
-        let survivor = self.new_definition(&path).filter(|survivor| {
-            std::mem::discriminant(&self.new.def(*survivor).kind) == std::mem::discriminant(&self.old.def(*key).kind)
-        });
-        if let Some(survivor) = survivor.filter(|_| !item.paths.contains(&path)) {
-            let elsewhere = new.names.iter().find(|n| n.target == Target::Def(survivor)).map(|n| n.path.as_str());
-            let rule = match item.why {
-                Why::Listed => "B10",
-                Why::Redundant => "B11",
-                Why::Star => "B13",
-                Why::InitReexport => "B12",
-                _ => self.removed_rule(*key),
-            };
-            let still = elsewhere.unwrap_or(&path);
-            return (rule, format!("`{name}` can no longer be imported from there; it is `{still}`"));
-        }
-        if self.old.module(key.module).scope.get(name).iter().all(|entry| entry.when.is_type_checking)
-            && self.old.def(*key).parent.is_none()
-            && !self.old.module(key.module).scope.get(name).is_empty()
-        {
-            return ("B23", format!("`{name}` was bound for type checkers only and is gone"));
-        }
-        let kind = self.old.shape_of(*key).word();
-        (self.removed_rule(*key), format!("{kind} `{name}` is gone"))
-    }
-
-    fn removed_rule(&self, key: DefKey) -> &'static str {
-        match self.old.def(key).kind {
-            DefKind::Class(_) if self.old.mro(key).is_exception() => "F13",
-            DefKind::Class(_) => "D01",
-            _ => "B07",
-        }
-    }
-
-    /// The definition at a dotted path of the new side.
-    pub(crate) fn new_definition(&self, path: &str) -> Option<DefKey> {
-        let (module_path, name) = path.rsplit_once('.')?;
-        let module = self.new.surface.module(module_path)?;
-        match self.new.name(module, name)? {
-            Target::Def(key) => Some(key),
-            _ => None,
-        }
-    }
-
     /// Names that `__all__` no longer lists, or leaves out when it appears.
     fn dropped_from_all(&mut self, old: &Public) {
         let mut introduced: FxHashMap<u32, Vec<String>> = FxHashMap::default();
         for name in &old.names {
             let Some(module) = self.new.surface.module(&name.path[..name.module_length]) else { continue };
-            let Some(exports) = self.new.exports(module).filter(|exports| exports.is_complete) else { continue };
+            let Some(exports) = self.new.exports(module).filter(|exports| exports.is_complete) else {
+                continue;
+            };
             let is_bound = self.new.name(module, &name.name).is_some();
             if !is_bound || exports.names.binary_search(&name.name).is_ok() {
                 continue;
@@ -483,13 +394,15 @@ fn lost(old: When, new: When, supported: u32) -> Option<String> {
     }
     let pythons = old.pythons & !new.pythons & supported;
     if pythons != 0 {
-        let list: Vec<String> = (0..32).filter(|n| pythons & (1 << n) != 0).map(|n| format!("3.{n}")).collect();
+        let list: Vec<String> =
+            (0..32).filter(|n| pythons & (1 << n) != 0).map(|n| format!("3.{n}")).collect();
         return Some(format!("on Python {}", list.join(", ")));
     }
     let platforms = old.platforms & !new.platforms;
     if platforms != 0 {
         let names = [(1, "Linux"), (2, "Windows"), (4, "macOS"), (8, "others")];
-        let list: Vec<&str> = names.iter().filter(|(bit, _)| platforms & bit != 0).map(|(_, name)| *name).collect();
+        let list: Vec<&str> =
+            names.iter().filter(|(bit, _)| platforms & bit != 0).map(|(_, name)| *name).collect();
         return Some(format!("on {}", list.join(", ")));
     }
     (!old.is_partial && new.is_partial).then(|| "in every branch".to_owned())

@@ -14,13 +14,16 @@ pub(crate) struct Change {
     pub(crate) detail: String,
 }
 
+/// Tells whether two values are the same when names are resolved.
+pub(crate) type SameValue<'a> = dyn Fn(&Value, &Value) -> bool + 'a;
+
 /// What is known of each side beyond the list.
 #[derive(Default)]
 pub(crate) struct Context<'a> {
     pub(crate) old_keys: &'a [Name],
     pub(crate) new_keys: &'a [Name],
     /// Whether two defaults that differ in text are the same value.
-    pub(crate) same_default: Option<&'a dyn Fn(&Value, &Value) -> bool>,
+    pub(crate) same_default: Option<&'a SameValue<'a>>,
 }
 
 struct Comparison<'a> {
@@ -145,7 +148,9 @@ impl Comparison<'_> {
                 .count();
             let same_place = (at < self.new.len() && is_positional(&self.new[at])).then_some(at);
             same_place.filter(|found| is_free(self, *found)).or_else(|| {
-                (rank < self.new.len() && is_positional(&self.new[rank])).then_some(rank).filter(|found| is_free(self, *found))
+                (rank < self.new.len() && is_positional(&self.new[rank]))
+                    .then_some(rank)
+                    .filter(|found| is_free(self, *found))
             })
         } else {
             let similar = |new: &Parameter| {
@@ -153,7 +158,8 @@ impl Comparison<'_> {
                     && new.default == parameter.default
                     && (new.annotation == parameter.annotation && parameter.annotation.is_some())
             };
-            let mut all = (0..self.new.len()).filter(|found| is_free(self, *found) && similar(&self.new[*found]));
+            let mut all =
+                (0..self.new.len()).filter(|found| is_free(self, *found) && similar(&self.new[*found]));
             match (all.next(), all.next()) {
                 (Some(found), None) => Some(found),
                 _ => None,
@@ -166,14 +172,12 @@ impl Comparison<'_> {
             return false;
         }
         self.taken.push(found);
-        if !is_positional_only(parameter) && !(parameter.name.starts_with('_') && new.name == parameter.name[1..]) {
+        if !is_positional_only(parameter) {
             let swallowed = takes_keyword(parameter) && self.has_new(ParameterKind::VarKeyword);
+            let is_private = parameter.name.starts_with('_');
             let detail = format!("parameter `{}` is now called `{}`", parameter.name, new.name);
-            let level = (swallowed || parameter.name.starts_with('_')).then_some(Level::Warn);
+            let level = (swallowed || is_private).then_some(Level::Warn);
             self.changes.push(Change { id: "C06", level, detail });
-        } else if !is_positional_only(parameter) {
-            let detail = format!("parameter `{}` is now called `{}`", parameter.name, new.name);
-            self.report_at("C06", Level::Warn, detail);
         }
         pairs.push((at, found));
         pairs.sort_unstable();
@@ -192,10 +196,13 @@ impl Comparison<'_> {
             return;
         }
         if place_kept && name_kept {
-            let detail = format!("parameter `{name}` is gone; what is passed for it lands in `*args` or `**kwargs`");
+            let detail =
+                format!("parameter `{name}` is gone; what is passed for it lands in `*args` or `**kwargs`");
             self.report("C02", detail);
         } else if name_kept && by_name {
-            let detail = format!("parameter `{name}` is gone; by keyword it lands in `**kwargs`, by position it fails");
+            let detail = format!(
+                "parameter `{name}` is gone; by keyword it lands in `**kwargs`, by position it fails"
+            );
             self.report_at("C02", Level::Major, detail);
         } else if name.starts_with('_') {
             self.report_at("C01", Level::Warn, format!("parameter `{name}` is gone"));
@@ -210,12 +217,14 @@ impl Comparison<'_> {
         let name = &old.name;
         match (old.kind, new.kind) {
             (PositionalOrKeyword, KeywordOnly) => {
-                self.report("C14", format!("parameter `{name}` can no longer be passed by position"));
+                let level = self.has_new(ParameterKind::VarPositional).then_some(Level::Warn);
+                let detail = format!("parameter `{name}` can no longer be passed by position");
+                self.changes.push(Change { id: "C14", level, detail });
             }
-            (PositionalOrKeyword, PositionalOnly) if takes_keyword(old) => {
-                if !self.has_new(ParameterKind::VarKeyword) {
-                    self.report("C15", format!("parameter `{name}` can no longer be passed by keyword"));
-                }
+            (PositionalOrKeyword, PositionalOnly)
+                if takes_keyword(old) && !self.has_new(ParameterKind::VarKeyword) =>
+            {
+                self.report("C15", format!("parameter `{name}` can no longer be passed by keyword"));
             }
             (PositionalOnly, KeywordOnly) | (KeywordOnly, PositionalOnly) => {
                 self.report("C17", format!("parameter `{name}` is passed in another way"));
@@ -240,7 +249,9 @@ impl Comparison<'_> {
         let detail = format!("default of `{name}` was {}, is {}", old.render(), new.render());
         let is_sentinel = |value: &Value| match value {
             Value::None => true,
-            Value::Name(path) => !path.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_lowercase)),
+            Value::Name(path) => {
+                !path.rsplit('.').next().is_some_and(|last| last.starts_with(char::is_lowercase))
+            }
             Value::Call(call) => call.arguments.is_empty() && call.keywords.is_empty(),
             _ => false,
         };
@@ -278,14 +289,16 @@ impl Comparison<'_> {
         let new_variadic = self.has_new(ParameterKind::VarPositional);
         for found in 0..self.new.len() {
             let parameter = &self.new[found];
-            let is_variadic = matches!(parameter.kind, ParameterKind::VarPositional | ParameterKind::VarKeyword);
+            let is_variadic =
+                matches!(parameter.kind, ParameterKind::VarPositional | ParameterKind::VarKeyword);
             if is_variadic || self.taken.contains(&found) {
                 continue;
             }
             let name = parameter.name.clone();
             let was_key = self.context.old_keys.contains(&name);
             if parameter.default.is_none() {
-                if !variadic_gone && !(was_key && parameter.kind == ParameterKind::KeywordOnly) {
+                let was_accepted = variadic_gone || (was_key && parameter.kind == ParameterKind::KeywordOnly);
+                if !was_accepted {
                     self.report("C03", format!("parameter `{name}` is new and required"));
                 }
                 continue;
@@ -293,12 +306,23 @@ impl Comparison<'_> {
             // A positional that now stands where an old one stood takes its argument.
             let shifts = is_positional(parameter)
                 && pairs.iter().any(|(at, other)| {
-                    is_positional(&self.old[*at]) && is_positional(&self.new[*other]) && *other > found && *at < *other
+                    is_positional(&self.old[*at])
+                        && is_positional(&self.new[*other])
+                        && *other > found
+                        && *at < *other
+                        && !self.old[*at].name.starts_with('_')
                 });
             let captures = is_positional(parameter) && old_variadic && new_variadic;
-            if (shifts || captures) && !moved {
-                self.report("C05", format!("optional parameter `{name}` is inserted before others that are passed by position"));
-            } else if !shifts && !was_key {
+            if shifts && moved {
+                // The order is the finding.
+            } else if shifts || captures {
+                self.report(
+                    "C05",
+                    format!(
+                        "optional parameter `{name}` is inserted before others that are passed by position"
+                    ),
+                );
+            } else if !was_key {
                 self.report("C04", format!("optional parameter `{name}` is new"));
             }
         }
@@ -306,9 +330,15 @@ impl Comparison<'_> {
 
     /// `*args` and `**kwargs` gone or new. Says whether named parameters took the place of one.
     fn variadics(&mut self) -> bool {
-        let named = |list: &[Parameter]| list.iter().filter(|p| p.kind != ParameterKind::VarPositional && p.kind != ParameterKind::VarKeyword).count();
-        let (old_args, new_args) = (find(self.old, ParameterKind::VarPositional), find(self.new, ParameterKind::VarPositional));
-        let (old_kwargs, new_kwargs) = (find(self.old, ParameterKind::VarKeyword), find(self.new, ParameterKind::VarKeyword));
+        let named = |list: &[Parameter]| {
+            list.iter()
+                .filter(|p| p.kind != ParameterKind::VarPositional && p.kind != ParameterKind::VarKeyword)
+                .count()
+        };
+        let (old_args, new_args) =
+            (find(self.old, ParameterKind::VarPositional), find(self.new, ParameterKind::VarPositional));
+        let (old_kwargs, new_kwargs) =
+            (find(self.old, ParameterKind::VarKeyword), find(self.new, ParameterKind::VarKeyword));
         let was_pass_through = named(self.old) == 0 && old_args.is_some() && old_kwargs.is_some();
         if was_pass_through && named(self.new) > 0 && (new_args.is_none() || new_kwargs.is_none()) {
             self.report_at("C19", Level::Warn, "`*args, **kwargs` became an explicit signature".to_owned());
@@ -330,13 +360,18 @@ impl Comparison<'_> {
                 .map(|new| &new.name)
                 .collect();
             let keys = self.context.old_keys;
-            let all_named = !keys.is_empty() && keys.iter().all(|key| self.new.iter().any(|new| new.name == *key));
+            let all_named =
+                !keys.is_empty() && keys.iter().all(|key| self.new.iter().any(|new| new.name == *key));
             if all_named {
                 // Replaced by the names that it took.
             } else if fresh.is_empty() {
                 self.report("C19", format!("`**{}` is gone", self.old[at].name));
             } else {
-                self.report_at("C19", Level::Warn, format!("`**{}` became named parameters", self.old[at].name));
+                self.report_at(
+                    "C19",
+                    Level::Warn,
+                    format!("`**{}` became named parameters", self.old[at].name),
+                );
             }
             return gone || !fresh.is_empty();
         }

@@ -36,7 +36,9 @@ pub(crate) fn read(text: &str) -> Option<Requirement> {
         Some((left, marker)) => (left.trim(), marker.trim()),
         None => (text.trim(), ""),
     };
-    let end = left.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))).unwrap_or(left.len());
+    let end = left
+        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .unwrap_or(left.len());
     let name = shipway_dist::name::normalize(&left[..end]);
     if name.is_empty() {
         return None;
@@ -50,7 +52,11 @@ pub(crate) fn read(text: &str) -> Option<Requirement> {
         let quote = after.chars().next()?;
         after[1..].split(quote).next().map(shipway_dist::name::normalize)
     });
-    let others: Vec<&str> = marker.split(" and ").map(str::trim).filter(|part| !part.contains("extra") && !part.is_empty()).collect();
+    let others: Vec<&str> = marker
+        .split(" and ")
+        .map(str::trim)
+        .filter(|part| !part.contains("extra") && !part.is_empty())
+        .collect();
     Some(Requirement {
         name,
         specifiers: specifiers.to_owned(),

@@ -4,7 +4,12 @@ use crate::parse::model::{Function, Parameter, ParameterKind};
 use crate::parse::value::Value;
 
 /// `name(a, /, b=1, *, c) -> int`.
-pub(crate) fn render(name: &str, parameters: &[Parameter], returns: Option<&Value>, is_async: bool) -> String {
+pub(crate) fn render(
+    name: &str,
+    parameters: &[Parameter],
+    returns: Option<&Value>,
+    is_async: bool,
+) -> String {
     let mut text = String::new();
     if is_async {
         text.push_str("async ");
@@ -16,7 +21,8 @@ pub(crate) fn render(name: &str, parameters: &[Parameter], returns: Option<&Valu
         if at > 0 {
             text.push_str(", ");
         }
-        if previous == Some(ParameterKind::PositionalOnly) && parameter.kind != ParameterKind::PositionalOnly {
+        if previous == Some(ParameterKind::PositionalOnly) && parameter.kind != ParameterKind::PositionalOnly
+        {
             text.push_str("/, ");
         }
         let after_star = matches!(previous, Some(ParameterKind::VarPositional | ParameterKind::KeywordOnly));

@@ -15,32 +15,47 @@ const MAX_FOLD: u32 = 8;
 
 impl Comparer<'_> {
     /// Compares two things that one path means, whatever they are.
-    pub(crate) fn shapes(&mut self, old: &Shape<'_>, new: &Shape<'_>, item: &Item, classes: &mut Vec<(DefKey, DefKey, Item)>) {
+    pub(crate) fn shapes(
+        &mut self,
+        old: &Shape<'_>,
+        new: &Shape<'_>,
+        item: &Item,
+        classes: &mut Vec<(DefKey, DefKey, Item)>,
+    ) {
         match (old, new) {
             (Shape::Callable(a), Shape::Callable(b)) => self.callables(a, b, item),
             (Shape::Class(a), Shape::Class(b)) => classes.push((*a, *b, item.clone())),
             (Shape::Property(a), Shape::Property(b)) => self.properties(a, b, item),
             (Shape::Value(a, before), Shape::Value(b, after)) => self.values((*a, before), (*b, after), item),
-            (Shape::Value(a, before), Shape::Class(b)) if is_factory(before) => self.factory(*a, before, *b, item),
+            (Shape::Value(a, before), Shape::Class(b)) if is_factory(before) => {
+                self.factory(*a, before, *b, item)
+            }
             (Shape::Callable(a), Shape::Property(b)) if a.binding != Binding::Function => {
                 self.report("D13", None, item, "method is a property now", (Some(a.key), Some(b.key)));
             }
             (Shape::Property(a), Shape::Callable(b)) => {
                 self.report("D13", None, item, "property is a method now", (Some(a.key), Some(b.key)));
             }
-            (Shape::Value(..) | Shape::Attribute(_), Shape::Property(b)) => self.to_property(old, b, item),
+            (Shape::Value(..) | Shape::Attribute(_), Shape::Property(b)) => {
+                self.became_property(old, b, item)
+            }
             (Shape::Property(_) | Shape::Attribute(_), Shape::Value(..) | Shape::Attribute(_)) => {}
-            (Shape::Unknown | Shape::External(_), _) | (_, Shape::Unknown | Shape::External(_)) => {}
-            (Shape::Module(_), Shape::Module(_)) => {}
+            (Shape::Value(..), Shape::Attribute(_)) => {}
+            (Shape::Unknown | Shape::External, _) | (_, Shape::Unknown | Shape::External) => {}
+            (Shape::Module, Shape::Module) => {}
             _ => self.kind_changed(old, new, item),
         }
     }
 
     fn kind_changed(&mut self, old: &Shape<'_>, new: &Shape<'_>, item: &Item) {
         let keys = (key_of(old), key_of(new));
-        let detail = format!("was a {}, is a {}", old.word(), new.word());
+        let article = |word: &str| {
+            if word.starts_with(['a', 'e', 'i', 'o']) { format!("an {word}") } else { format!("a {word}") }
+        };
+        let detail = format!("was {}, is {}", article(old.word()), article(new.word()));
         let opaque = |shape: &Shape<'_>| match shape {
             Shape::Value(_, assigned) => !assigned.value.as_ref().is_some_and(Value::is_literal),
+            Shape::Attribute(_) => true,
             _ => false,
         };
         if opaque(old) || opaque(new) {
@@ -59,7 +74,7 @@ impl Comparer<'_> {
             }
             _ => None,
         };
-        let rule = if matches!(old, Shape::Module(_)) { "B06" } else { "B20" };
+        let rule = if matches!(old, Shape::Module) { "B06" } else { "B20" };
         self.report(rule, level, item, detail, keys);
     }
 
@@ -72,7 +87,9 @@ impl Comparer<'_> {
         }
         let start = self.drafts.len();
         let keys = (Some(old.key), Some(new.key));
-        for (was, is, what) in [(old.has_setter, new.has_setter, "set"), (old.has_deleter, new.has_deleter, "deleted")] {
+        for (was, is, what) in
+            [(old.has_setter, new.has_setter, "set"), (old.has_deleter, new.has_deleter, "deleted")]
+        {
             if was && !is && (what == "set" || !old.is_cached) {
                 self.report("D15", None, item, format!("can no longer be {what}"), keys);
             }
@@ -84,7 +101,7 @@ impl Comparer<'_> {
         self.compared.insert((old.key, new.key), start..self.drafts.len());
     }
 
-    fn to_property(&mut self, old: &Shape<'_>, new: &Property<'_>, item: &Item) {
+    fn became_property(&mut self, old: &Shape<'_>, new: &Property<'_>, item: &Item) {
         let is_fixed = match old {
             Shape::Value(_, assigned) => {
                 assigned.annotation.as_ref().is_some_and(|a| matches!(a.last(), Some("Final")))
@@ -92,7 +109,11 @@ impl Comparer<'_> {
             _ => false,
         };
         let level = (new.has_setter || is_fixed).then_some(Level::Patch);
-        let detail = if new.has_setter { "attribute is a property now" } else { "attribute is a property without setter now" };
+        let detail = if new.has_setter {
+            "attribute is a property now"
+        } else {
+            "attribute is a property without setter now"
+        };
         let old_key = key_of(old);
         let old_side = match old {
             Shape::Attribute(attribute) => Some(crate::finding::FindingSide {
@@ -109,27 +130,42 @@ impl Comparer<'_> {
         self.push(draft);
     }
 
-    fn values(&mut self, (old_key, old): (DefKey, &Assigned), (new_key, new): (DefKey, &Assigned), item: &Item) {
+    fn values(
+        &mut self,
+        (old_key, old): (DefKey, &Assigned),
+        (new_key, new): (DefKey, &Assigned),
+        item: &Item,
+    ) {
         let keys = (Some(old_key), Some(new_key));
         if let (Some(Value::Call(a)), Some(Value::Call(b))) = (&old.value, &new.value) {
-            let is_tuple = |call: &crate::parse::value::Call| matches!(call.function.last(), Some("namedtuple" | "NamedTuple" | "TypedDict"));
+            let is_tuple = |call: &crate::parse::value::Call| {
+                matches!(call.function.last(), Some("namedtuple" | "NamedTuple" | "TypedDict"))
+            };
             if is_tuple(a) && is_tuple(b) {
                 let before = self.old.functional_fields(old_key, a);
                 let after = self.new.functional_fields(new_key, b);
-                return self.functional(item, keys, (&before, &after), a.function.last() == Some("TypedDict"));
+                return self.functional(
+                    item,
+                    keys,
+                    (&before, &after),
+                    a.function.last() == Some("TypedDict"),
+                );
             }
         }
-        if let (Some(a), Some(b)) = (&old.annotation, &new.annotation) {
-            if a != b && !old.is_type_alias {
-                self.attribute_type(old_key, a, new_key, b, item);
-            }
+        if let (Some(a), Some(b)) = (&old.annotation, &new.annotation)
+            && a != b
+            && !old.is_type_alias
+        {
+            self.attribute_type(old_key, a, new_key, b, item);
         }
         let (Some(before), Some(after)) = (&old.value, &new.value) else { return };
         if before == after {
             return;
         }
         let is_variable = |value: &Value| {
-            value.call().is_some_and(|call| matches!(call.function.last(), Some("TypeVar" | "ParamSpec" | "TypeVarTuple")))
+            value.call().is_some_and(|call| {
+                matches!(call.function.last(), Some("TypeVar" | "ParamSpec" | "TypeVarTuple"))
+            })
         };
         let detail = || format!("was {}, is {}", before.render(), after.render());
         if is_variable(before) && is_variable(after) {
@@ -210,8 +246,12 @@ impl Comparer<'_> {
                     _ => value.clone(),
                 }
             }
-            Value::Tuple(items) => Value::Tuple(items.iter().map(|v| self.fold(which, key, v, depth + 1)).collect()),
-            Value::List(items) => Value::List(items.iter().map(|v| self.fold(which, key, v, depth + 1)).collect()),
+            Value::Tuple(items) => {
+                Value::Tuple(items.iter().map(|v| self.fold(which, key, v, depth + 1)).collect())
+            }
+            Value::List(items) => {
+                Value::List(items.iter().map(|v| self.fold(which, key, v, depth + 1)).collect())
+            }
             other => other.clone(),
         }
     }
@@ -228,9 +268,11 @@ pub(crate) fn key_of(shape: &Shape<'_>) -> Option<DefKey> {
 }
 
 fn is_factory(assigned: &Assigned) -> bool {
-    assigned.value.as_ref().and_then(Value::call).is_some_and(|call| {
-        matches!(call.function.last(), Some("namedtuple" | "NamedTuple" | "TypedDict"))
-    })
+    assigned
+        .value
+        .as_ref()
+        .and_then(Value::call)
+        .is_some_and(|call| matches!(call.function.last(), Some("namedtuple" | "NamedTuple" | "TypedDict")))
 }
 
 /// Version and build stamps change with every release.
@@ -238,7 +280,18 @@ fn is_stamp(path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
     let lower = name.trim_matches('_').to_ascii_lowercase();
     (name.starts_with("__") && name.ends_with("__"))
-        || ["version", "build", "revision", "release", "commit", "date", "copyright", "git_", "author", "user_agent"]
-            .iter()
-            .any(|word| lower.contains(word))
+        || [
+            "version",
+            "build",
+            "revision",
+            "release",
+            "commit",
+            "date",
+            "copyright",
+            "git_",
+            "author",
+            "user_agent",
+        ]
+        .iter()
+        .any(|word| lower.contains(word))
 }

@@ -43,8 +43,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(old: &DiffSide, new: &DiffSide, findings: &[ApiFinding], options: &DiffOptions) -> Self {
-        let counted: Vec<&ApiFinding> = findings.iter().filter(|finding| finding.accepted.is_none()).collect();
+    pub(crate) fn new(
+        old: &DiffSide,
+        new: &DiffSide,
+        findings: &[ApiFinding],
+        options: &DiffOptions,
+    ) -> Self {
+        let counted: Vec<&ApiFinding> =
+            findings.iter().filter(|finding| finding.accepted.is_none()).collect();
         let count = |level: Level| counted.iter().filter(|finding| finding.level == level).count();
         let (errors, breaking, features) = (count(Level::Error), count(Level::Major), count(Level::Minor));
         let heaviest = counted.iter().map(|f| f.level).filter(|level| *level <= Level::Major).max();
@@ -107,8 +113,14 @@ impl Verdict {
             1 => Some(format!("1 {word}")),
             many => Some(format!("{many} {word}{}", if word == "breaking" { "" } else { "s" })),
         };
-        let parts: Vec<String> =
-            [plural(self.errors, "error"), plural(self.breaking, "breaking"), plural(self.features, "feature")].into_iter().flatten().collect();
+        let parts: Vec<String> = [
+            plural(self.errors, "error"),
+            plural(self.breaking, "breaking"),
+            plural(self.features, "feature"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let counts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
         let required = match self.required {
             "none" => "needs no bump".to_owned(),

@@ -5,9 +5,7 @@ use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, 
 use ruff_text_size::TextRange;
 
 use super::condition::{self, Condition};
-use super::model::{
-    Assigned, Class, Def, DefKind, Entry, Import, ImportUse, Module, Scope, Star, When,
-};
+use super::model::{Assigned, Class, Def, DefKind, Entry, Import, ImportUse, Module, Scope, Star, When};
 use super::value::{Converter, Value, digest};
 use super::{deprecation, exports, getattr};
 
@@ -94,10 +92,8 @@ impl<'s> Builder<'s> {
                 let (value, annotation) = (assign.value.as_deref(), &assign.annotation);
                 self.assign(&assign.target, value, Some(annotation), when, names);
             }
-            Stmt::AugAssign(assign) => {
-                if names.parent.is_none() && is_name(&assign.target, "__all__") {
-                    exports::extend(&mut self.module, &mut self.converter, &assign.value);
-                }
+            Stmt::AugAssign(assign) if names.parent.is_none() && is_name(&assign.target, "__all__") => {
+                exports::extend(&mut self.module, &mut self.converter, &assign.value);
             }
             Stmt::TypeAlias(alias) => {
                 if let Expr::Name(name) = &*alias.name {
@@ -148,12 +144,12 @@ impl<'s> Builder<'s> {
         if parent.is_none() && function.name.as_str() == "__getattr__" {
             self.module.getattr = Some(getattr::analyse(function, &mut self.converter));
         }
-        if let Some(class) = parent {
-            if let DefKind::Class(class) = &mut self.module.defs[class as usize].kind {
-                for attribute in &built.attributes {
-                    if !class.attributes.iter().any(|known| known.name == attribute.name) {
-                        class.attributes.push(attribute.clone());
-                    }
+        if let Some(class) = parent
+            && let DefKind::Class(class) = &mut self.module.defs[class as usize].kind
+        {
+            for attribute in &built.attributes {
+                if !class.attributes.iter().any(|known| known.name == attribute.name) {
+                    class.attributes.push(attribute.clone());
                 }
             }
         }
@@ -179,11 +175,13 @@ impl<'s> Builder<'s> {
         class.deprecation = deprecation::of_class(statement, &class.decorators);
         class.has_docstring = deprecation::docstring(&statement.body).is_some();
         let after_name = TextRange::new(statement.name.range.end(), statement.range.end());
-        let heads = class.decorators.iter().fold(0_u64, |sum, value| {
-            sum.rotate_left(5) ^ digest(value.render().as_bytes())
-        });
+        let heads = class
+            .decorators
+            .iter()
+            .fold(0_u64, |sum, value| sum.rotate_left(5) ^ digest(value.render().as_bytes()));
         class.digest = digest(self.text(after_name).as_bytes()) ^ heads;
-        let index = self.define(names, &statement.name, statement.name.range, DefKind::Class(Box::new(class)), when);
+        let index =
+            self.define(names, &statement.name, statement.name.range, DefKind::Class(Box::new(class)), when);
         let mut inner = Names { parent: Some(index), depth: names.depth, ..Names::default() };
         self.body(&statement.body, When::ALWAYS, &mut inner);
         if let DefKind::Class(class) = &mut self.module.defs[index as usize].kind {
@@ -201,17 +199,18 @@ impl<'s> Builder<'s> {
     ) {
         match target {
             Expr::Name(name) => {
-                if names.parent.is_none() && name.id == "__all__" {
-                    if let Some(value) = value {
-                        exports::set(&mut self.module, &mut self.converter, value, when);
-                    }
+                if names.parent.is_none()
+                    && name.id == "__all__"
+                    && let Some(value) = value
+                {
+                    exports::set(&mut self.module, &mut self.converter, value, when);
                 }
                 let converted = value.map(|value| self.converter.value(value));
                 let annotation = annotation.map(|annotation| self.converter.annotation(annotation));
-                if let Some(decorator) = redecoration(&converted, &name.id) {
-                    if self.redecorate(names, &name.id, decorator) {
-                        return;
-                    }
+                if let Some(decorator) = redecoration(&converted, &name.id)
+                    && self.redecorate(names, &name.id, decorator)
+                {
+                    return;
                 }
                 let kind = match value {
                     Some(Expr::Lambda(lambda)) => DefKind::Function(Box::new(self.lambda(lambda))),
@@ -234,10 +233,11 @@ impl<'s> Builder<'s> {
                     _ => None,
                 };
                 // `__getattr__, __dir__, __all__ = attach(...)` is how lazy loaders are installed.
-                if let Some(Expr::Call(call)) = value {
-                    if names.parent.is_none() && elts.iter().any(|e| is_name(e, "__getattr__")) {
-                        self.module.getattr = Some(getattr::attached(call, &mut self.converter));
-                    }
+                if let Some(Expr::Call(call)) = value
+                    && names.parent.is_none()
+                    && elts.iter().any(|e| is_name(e, "__getattr__"))
+                {
+                    self.module.getattr = Some(getattr::attached(call, &mut self.converter));
                 }
                 for (at, element) in elts.iter().enumerate() {
                     let element = if let Expr::Starred(starred) = element { &starred.value } else { element };
@@ -248,10 +248,10 @@ impl<'s> Builder<'s> {
                     self.assign(element, part, None, when, names);
                 }
             }
-            Expr::Subscript(subscript) if names.parent.is_none() => {
-                if is_namespace(&subscript.value) || is_this_module(target) {
-                    self.module.is_dynamic = true;
-                }
+            Expr::Subscript(subscript)
+                if names.parent.is_none() && (is_namespace(&subscript.value) || is_this_module(target)) =>
+            {
+                self.module.is_dynamic = true;
             }
             _ => {}
         }
@@ -300,14 +300,14 @@ impl<'s> Builder<'s> {
         for alias in &import.names {
             let name = alias.name.as_str();
             if name == "*" {
-                let after = u32::try_from(self.module.defs.len()).unwrap_or(u32::MAX);
-                self.module.stars.push(Star { module: module.as_str().into(), after, when });
+                self.module.stars.push(Star { module: module.as_str().into() });
                 self.use_import(&module, None, alias.range, when);
                 continue;
             }
             let bound = alias.asname.as_ref().map_or(name, |asname| asname.as_str());
             let is_redundant = alias.asname.as_ref().is_some_and(|asname| asname.as_str() == name);
-            let kind = Import { module: module.as_str().into(), name: Some(alias.name.id.clone()), is_redundant };
+            let kind =
+                Import { module: module.as_str().into(), name: Some(alias.name.id.clone()), is_redundant };
             self.define(names, bound, alias.range, DefKind::Import(Box::new(kind)), when);
             self.use_import(&module, Some(&alias.name.id), alias.range, when);
         }

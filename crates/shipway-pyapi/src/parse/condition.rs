@@ -58,9 +58,21 @@ impl Condition {
 /// Evaluates a condition.
 pub(crate) fn evaluate(test: &Expr) -> Condition {
     match test {
-        Expr::BooleanLiteral(literal) => if literal.value { Condition::Always } else { Condition::Never },
+        Expr::BooleanLiteral(literal) => {
+            if literal.value {
+                Condition::Always
+            } else {
+                Condition::Never
+            }
+        }
         Expr::NumberLiteral(literal) => match &literal.value {
-            Number::Int(int) => if int.as_u8() == Some(0) { Condition::Never } else { Condition::Always },
+            Number::Int(int) => {
+                if int.as_u8() == Some(0) {
+                    Condition::Never
+                } else {
+                    Condition::Always
+                }
+            }
             _ => Condition::Unknown,
         },
         Expr::Name(name) if matches!(name.id.as_str(), "TYPE_CHECKING" | "MYPY") => Condition::TypeChecking,
@@ -88,7 +100,7 @@ pub(crate) fn evaluate(test: &Expr) -> Condition {
 }
 
 fn combine(a: Condition, operator: BoolOp, b: Condition) -> Condition {
-    use Condition::{Always, NotTypeChecking, Never, Platforms, Pythons, TypeChecking, Unknown};
+    use Condition::{Always, Never, NotTypeChecking, Platforms, Pythons, TypeChecking, Unknown};
     match (a, operator, b) {
         (Never, BoolOp::And, _) | (_, BoolOp::And, Never) => Never,
         (Always, BoolOp::Or, _) | (_, BoolOp::Or, Always) => Always,
@@ -116,9 +128,7 @@ fn name_of(expression: &Expr) -> Option<&str> {
 
 fn is_attribute(expression: &Expr, base: &str, attribute: &str) -> bool {
     match expression {
-        Expr::Attribute(found) => {
-            name_of(&found.value) == Some(base) && found.attr.as_str() == attribute
-        }
+        Expr::Attribute(found) => name_of(&found.value) == Some(base) && found.attr.as_str() == attribute,
         _ => false,
     }
 }
@@ -132,31 +142,33 @@ fn comparison(left: &Expr, operator: CmpOp, right: &Expr) -> Condition {
         }
         return Condition::Pythons(versions(operator, &parts));
     }
-    if let Expr::Subscript(subscript) = left {
-        if is_attribute(&subscript.value, "sys", "version_info") {
-            return match (&*subscript.slice, right) {
-                (index, value) if integer(index) == Some(0) => match integer(value) {
-                    Some(major) => Condition::Pythons(versions(operator, &[major])),
-                    None => Condition::Unknown,
-                },
-                (Expr::Slice(_), Expr::Tuple(tuple)) => {
-                    let parts: Vec<i64> = tuple.elts.iter().map_while(integer).collect();
-                    if parts.is_empty() { Condition::Unknown } else { Condition::Pythons(versions(operator, &parts)) }
+    if let Expr::Subscript(subscript) = left
+        && is_attribute(&subscript.value, "sys", "version_info")
+    {
+        return match (&*subscript.slice, right) {
+            (index, value) if integer(index) == Some(0) => match integer(value) {
+                Some(major) => Condition::Pythons(versions(operator, &[major])),
+                None => Condition::Unknown,
+            },
+            (Expr::Slice(_), Expr::Tuple(tuple)) => {
+                let parts: Vec<i64> = tuple.elts.iter().map_while(integer).collect();
+                if parts.is_empty() {
+                    Condition::Unknown
+                } else {
+                    Condition::Pythons(versions(operator, &parts))
                 }
-                _ => Condition::Unknown,
-            };
-        }
+            }
+            _ => Condition::Unknown,
+        };
     }
     let platform = is_attribute(left, "sys", "platform") || is_attribute(left, "os", "name");
-    if platform {
-        if let Expr::StringLiteral(text) = right {
-            let mask = platform_mask(text.value.to_str());
-            return match operator {
-                CmpOp::Eq => Condition::Platforms(mask),
-                CmpOp::NotEq => Condition::Platforms(!mask & 0xf),
-                _ => Condition::Unknown,
-            };
-        }
+    if platform && let Expr::StringLiteral(text) = right {
+        let mask = platform_mask(text.value.to_str());
+        return match operator {
+            CmpOp::Eq => Condition::Platforms(mask),
+            CmpOp::NotEq => Condition::Platforms(!mask & 0xf),
+            _ => Condition::Unknown,
+        };
     }
     Condition::Unknown
 }

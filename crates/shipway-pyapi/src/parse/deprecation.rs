@@ -36,10 +36,10 @@ pub(crate) fn of_class(class: &StmtClassDef, decorators: &[Value]) -> Option<Dep
 pub(crate) fn of_body(body: &[Stmt], converter: &mut Converter<'_>) -> Option<Deprecation> {
     let relevant = body.iter().filter(|s| !matches!(s, Stmt::Import(_) | Stmt::ImportFrom(_)));
     for statement in relevant.take(12) {
-        if let Stmt::Expr(expression) = statement {
-            if let Some(mark) = warn_call(&expression.value, converter) {
-                return Some(mark);
-            }
+        if let Stmt::Expr(expression) = statement
+            && let Some(mark) = warn_call(&expression.value, converter)
+        {
+            return Some(mark);
         }
     }
     None
@@ -47,13 +47,12 @@ pub(crate) fn of_body(body: &[Stmt], converter: &mut Converter<'_>) -> Option<De
 
 /// The mark that decorators carry (PEP 702 and its many cousins).
 pub(crate) fn of_decorators(decorators: &[Value]) -> Option<Deprecation> {
-    let decorator = decorators
-        .iter()
-        .find(|decorator| {
-            let last = decorator.last().unwrap_or("").to_ascii_lowercase();
-            // `deprecated_argument("x")` and the like are about a parameter.
-            last.contains("deprecat") && !["arg", "kwarg", "param", "position", "keyword"].iter().any(|w| last.contains(w))
-        })?;
+    let decorator = decorators.iter().find(|decorator| {
+        let last = decorator.last().unwrap_or("").to_ascii_lowercase();
+        // `deprecated_argument("x")` and the like are about a parameter.
+        last.contains("deprecat")
+            && !["arg", "kwarg", "param", "position", "keyword"].iter().any(|w| last.contains(w))
+    })?;
     let mut mark = decorator.call().map_or_else(Deprecation::default, of_call);
     if let Some(call) = decorator.call() {
         for key in ["removed_in", "removal", "remove_in", "removal_version", "remove_by"] {
@@ -113,7 +112,9 @@ pub(crate) fn warn_call(expression: &Expr, converter: &mut Converter<'_>) -> Opt
     let Value::Call(call) = converter.value(expression) else { return None };
     let names_category = |value: &Value| {
         value.last().is_some_and(|last| {
-            last.contains("DeprecationWarning") || last.contains("FutureWarning") || last.starts_with("RemovedIn")
+            last.contains("DeprecationWarning")
+                || last.contains("FutureWarning")
+                || last.starts_with("RemovedIn")
         })
     };
     let marked = name.contains("deprecat")
@@ -165,7 +166,8 @@ pub(crate) fn documented_raises(body: &[Stmt]) -> Vec<Box<str>> {
     for (at, field) in text.match_indices(":rais") {
         let rest = &text[at + field.len()..];
         let Some(rest) = rest.strip_prefix("es ").or_else(|| rest.strip_prefix("e ")) else { continue };
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+        let name: String =
+            rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
         let name = name.rsplit('.').next().unwrap_or_default();
         if name.starts_with(char::is_uppercase) && !found.iter().any(|known| **known == *name) {
             found.push(name.into());

@@ -10,8 +10,10 @@ use super::value::{Converter, Value};
 pub(crate) fn set(module: &mut Module, converter: &mut Converter<'_>, value: &Expr, when: When) {
     let items = items(value, converter);
     // In alternatives the union counts.
-    let extends = when.is_branch || when.pythons != u32::MAX || when.platforms != 0xf || when.is_type_checking;
-    let refers_to_itself = items.iter().any(|item| matches!(item, ExportItem::AllOf(name) if name.is_empty()));
+    let extends =
+        when.is_branch || when.pythons != u32::MAX || when.platforms != 0xf || when.is_type_checking;
+    let refers_to_itself =
+        items.iter().any(|item| matches!(item, ExportItem::AllOf(name) if name.is_empty()));
     let step = if (extends && !module.exports.is_empty()) || refers_to_itself {
         ExportStep::Extend(
             items.into_iter().filter(|i| !matches!(i, ExportItem::AllOf(name) if name.is_empty())).collect(),

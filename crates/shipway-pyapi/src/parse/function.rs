@@ -26,8 +26,7 @@ impl Builder<'_> {
             built.type_parameters.extend(parameters.iter().map(|p| p.name().id.clone()));
         }
         built.deprecation = deprecation::of_function(function, &built.decorators, &mut self.converter);
-        let body_start =
-            function.body.first().map_or(function.range.end(), |first| first.range().start());
+        let body_start = function.body.first().map_or(function.range.end(), |first| first.range().start());
         let head = self.text(TextRange::new(function.range.start(), body_start));
         built.head_digest = digest(head.as_bytes());
         let all = self.text(TextRange::new(function.parameters.range.start(), function.range.end()));
@@ -38,18 +37,24 @@ impl Builder<'_> {
             finder.visit_body(&function.body);
             built.is_generator = finder.0;
         }
-        if let Some(kwargs) = &function.parameters.kwarg {
-            if memchr::memmem::find(body.as_bytes(), kwargs.name.as_bytes()).is_some() {
-                let mut finder = KeyFinder { kwargs: &kwargs.name, keys: Vec::new() };
-                finder.visit_body(&function.body);
-                built.kwargs_keys = finder.keys;
-            }
+        if let Some(kwargs) = &function.parameters.kwarg
+            && memchr::memmem::find(body.as_bytes(), kwargs.name.as_bytes()).is_some()
+        {
+            let mut finder = KeyFinder { kwargs: &kwargs.name, keys: Vec::new() };
+            finder.visit_body(&function.body);
+            built.kwargs_keys = finder.keys;
         }
+        built.returns_calls = {
+            let mut seen = (0, 0);
+            count_returns(&function.body, &mut seen, 0);
+            seen.0 > 0 && seen.0 == seen.1
+        };
         built.raises = deprecation::documented_raises(&function.body);
         collect_raises(&function.body, &mut built.raises, 0);
         if is_method {
             let first = built.parameters.first().map(|parameter| parameter.name.clone());
-            let is_static = built.decorators.iter().any(|d| matches!(d.last(), Some("staticmethod" | "classmethod")));
+            let is_static =
+                built.decorators.iter().any(|d| matches!(d.last(), Some("staticmethod" | "classmethod")));
             if let (Some(first), false) = (first, is_static) {
                 self.attributes(&function.body, &first, &mut built.attributes, 0);
             }
@@ -209,6 +214,25 @@ fn collect_raises(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
             Stmt::If(_) => {
                 for block in blocks(statement) {
                     collect_raises(block, found, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Counts `return VALUE`, and those whose value is a call or a generator expression.
+fn count_returns(body: &[Stmt], seen: &mut (u32, u32), depth: u32) {
+    for statement in body {
+        match statement {
+            Stmt::Return(returned) => {
+                seen.0 += 1;
+                let is_call = matches!(returned.value.as_deref(), Some(Expr::Call(_) | Expr::Generator(_)));
+                seen.1 += u32::from(is_call);
+            }
+            other if depth < 30 => {
+                for block in blocks(other) {
+                    count_returns(block, seen, depth + 1);
                 }
             }
             _ => {}

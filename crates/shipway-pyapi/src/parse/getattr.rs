@@ -32,9 +32,10 @@ pub(crate) fn attached(call: &ExprCall, converter: &mut Converter<'_>) -> Getatt
             Value::Dict(items) => {
                 for (module, names) in items {
                     for name in names.elements().unwrap_or_default().iter().filter_map(Value::string) {
-                        let target = module.as_ref().and_then(Value::string).map(|module| {
-                            Value::Name(format!(".{module}.{name}").into_boxed_str())
-                        });
+                        let target = module
+                            .as_ref()
+                            .and_then(Value::string)
+                            .map(|module| Value::Name(format!(".{module}.{name}").into_boxed_str()));
                         found.serves.push((Name::new(name), target, false));
                     }
                 }
@@ -59,7 +60,7 @@ pub(crate) fn complete(module: &mut Module) {
             continue;
         };
         let keys = keys_of(module, container);
-        if keys.is_empty() && !(container == "__all__") {
+        if keys.is_empty() && (container != "__all__") {
             getattr.is_open = true;
         }
         serves.extend(keys.into_iter().map(|(key, target)| (key, target, deprecated)));
@@ -201,9 +202,13 @@ impl Reader<'_, '_> {
                         .iter()
                         .filter_map(|(key, _)| key.as_ref().and_then(Value::string).map(Name::new))
                         .collect(),
-                    (CmpOp::In, value) => {
-                        value.elements().unwrap_or_default().iter().filter_map(Value::string).map(Name::new).collect()
-                    }
+                    (CmpOp::In, value) => value
+                        .elements()
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(Value::string)
+                        .map(Name::new)
+                        .collect(),
                     _ => Vec::new(),
                 }
             }

@@ -63,11 +63,6 @@ impl Scope {
     pub(crate) fn groups(&self) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunk_by(|a, b| a.name == b.name)
     }
-
-    pub(crate) fn push(&mut self, entry: Entry) {
-        let at = self.entries.partition_point(|e| e.name.as_str() <= entry.name.as_str());
-        self.entries.insert(at, entry);
-    }
 }
 
 /// One binding of a name.
@@ -95,8 +90,13 @@ pub(crate) struct When {
 }
 
 impl When {
-    pub(crate) const ALWAYS: Self =
-        Self { pythons: u32::MAX, platforms: 0xf, is_branch: false, is_partial: false, is_type_checking: false };
+    pub(crate) const ALWAYS: Self = Self {
+        pythons: u32::MAX,
+        platforms: 0xf,
+        is_branch: false,
+        is_partial: false,
+        is_type_checking: false,
+    };
 }
 
 /// A definition.
@@ -132,6 +132,8 @@ pub(crate) struct Function {
     /// The body holds nothing but `...`, `pass`, a docstring or `raise NotImplementedError`.
     pub(crate) is_trivial: bool,
     pub(crate) is_lambda: bool,
+    /// It returns something, and always the result of a call or a generator expression.
+    pub(crate) returns_calls: bool,
     pub(crate) deprecation: Option<Deprecation>,
     /// Keys read from `**kwargs` by name.
     pub(crate) kwargs_keys: Vec<Name>,
@@ -220,9 +222,6 @@ pub(crate) struct Import {
 #[derive(Debug)]
 pub(crate) struct Star {
     pub(crate) module: Box<str>,
-    /// Number of definitions made before it, for the order.
-    pub(crate) after: u32,
-    pub(crate) when: When,
 }
 
 /// One operation on `__all__`.

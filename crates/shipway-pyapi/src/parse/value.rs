@@ -60,12 +60,6 @@ impl Call {
     pub(crate) fn keyword(&self, name: &str) -> Option<&Value> {
         self.keywords.iter().find(|(key, _)| key.as_deref() == Some(name)).map(|(_, value)| value)
     }
-
-    /// Whether the call holds `*` or `**`, so that its arguments are not all known.
-    pub(crate) fn is_open(&self) -> bool {
-        self.keywords.iter().any(|(key, _)| key.is_none())
-            || self.arguments.iter().any(|argument| matches!(argument, Value::Starred(_)))
-    }
 }
 
 impl Value {
@@ -288,11 +282,8 @@ impl<'s> Converter<'s> {
         let text = &self.source[range.start().to_usize()..range.end().to_usize()];
         let short: String =
             text.chars().take(100).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
-        let short: String = if short.chars().count() > 60 {
-            short.chars().take(59).chain(['…']).collect()
-        } else {
-            short
-        };
+        let short: String =
+            if short.chars().count() > 60 { short.chars().take(59).chain(['…']).collect() } else { short };
         Value::Opaque(short.into_boxed_str(), digest(text.as_bytes()))
     }
 
@@ -323,13 +314,14 @@ impl<'s> Converter<'s> {
             },
             Expr::StringLiteral(literal) => {
                 let text = literal.value.to_str();
-                if annotation && text.len() < MAX_STRING {
-                    if let Ok(parsed) = ruff_python_parser::parse_expression(text.trim()) {
-                        let mut inner = Converter { source: text.trim(), nodes: self.nodes };
-                        let value = inner.convert(parsed.expr(), depth + 1, true);
-                        self.nodes = inner.nodes;
-                        return value;
-                    }
+                if annotation
+                    && text.len() < MAX_STRING
+                    && let Ok(parsed) = ruff_python_parser::parse_expression(text.trim())
+                {
+                    let mut inner = Converter { source: text.trim(), nodes: self.nodes };
+                    let value = inner.convert(parsed.expr(), depth + 1, true);
+                    self.nodes = inner.nodes;
+                    return value;
                 }
                 if text.len() > MAX_STRING { self.opaque(expression) } else { Value::Str(text.into()) }
             }
@@ -425,12 +417,11 @@ fn fold_unary(operator: UnaryOp, value: Value) -> Value {
 }
 
 fn fold_binary(left: Value, operator: Operator, right: Value) -> Value {
-    if let (Value::Int(a), Value::Int(b)) = (&left, &right) {
-        if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
-            if let Some(folded) = fold_integers(a, operator, b) {
-                return Value::Int(folded.to_string().into_boxed_str());
-            }
-        }
+    if let (Value::Int(a), Value::Int(b)) = (&left, &right)
+        && let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>())
+        && let Some(folded) = fold_integers(a, operator, b)
+    {
+        return Value::Int(folded.to_string().into_boxed_str());
     }
     match (left, operator, right) {
         (Value::Str(a), Operator::Add, Value::Str(b)) if a.len() + b.len() <= MAX_STRING => {

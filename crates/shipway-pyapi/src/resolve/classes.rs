@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::external;
 use super::{DefKey, Resolver, Target, effective};
-use crate::parse::model::{Class, DefKind, Entry, InstanceAttribute};
+use crate::parse::model::{Class, DefKind, InstanceAttribute};
 use crate::parse::value::Value;
 
 /// A class in a method resolution order.
@@ -68,8 +68,6 @@ pub(crate) struct Member<'s> {
     pub(crate) owner: DefKey,
     /// The definition; `None` for an attribute that only methods set.
     pub(crate) def: Option<DefKey>,
-    /// All bindings in that class body.
-    pub(crate) entries: &'s [Entry],
     pub(crate) attribute: Option<&'s InstanceAttribute>,
 }
 
@@ -193,13 +191,13 @@ impl<'s> Resolver<'s> {
                     continue;
                 }
                 let name: &'s str = group[0].name.as_str();
-                members.entry(name).or_insert(Member { owner, def: Some(def), entries: group, attribute: None });
+                members.entry(name).or_insert(Member { owner, def: Some(def), attribute: None });
             }
         }
         for owner in self.mro(key).own() {
             let Some(class) = self.class(owner) else { continue };
             for attribute in &class.attributes {
-                let member = Member { owner, def: None, entries: &[], attribute: Some(attribute) };
+                let member = Member { owner, def: None, attribute: Some(attribute) };
                 members.entry(attribute.name.as_str()).or_insert(member);
             }
         }
@@ -246,7 +244,12 @@ impl<'s> Resolver<'s> {
             function.decorators.iter().any(|decorator| {
                 matches!(
                     decorator.last(),
-                    Some("abstractmethod" | "abstractproperty" | "abstractclassmethod" | "abstractstaticmethod")
+                    Some(
+                        "abstractmethod"
+                            | "abstractproperty"
+                            | "abstractclassmethod"
+                            | "abstractstaticmethod"
+                    )
                 )
             })
         })

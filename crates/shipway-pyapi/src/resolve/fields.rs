@@ -61,7 +61,10 @@ pub(crate) struct Fields {
 #[derive(Debug, Clone)]
 pub(crate) enum Constructor<'s> {
     /// `__init__`, `__new__` or a metaclass's `__call__`.
-    Function { key: DefKey, function: &'s Function },
+    Function {
+        key: DefKey,
+        function: &'s Function,
+    },
     Fields(Fields),
     /// Nothing.
     Empty,
@@ -90,8 +93,16 @@ impl Fields {
     pub(crate) fn parameters(&self) -> Vec<Parameter> {
         let parameter = |field: &Field| Parameter {
             name: field.parameter.clone(),
-            kind: if field.is_keyword_only { ParameterKind::KeywordOnly } else { ParameterKind::PositionalOrKeyword },
-            default: if field.is_required { None } else { Some(field.default.clone().unwrap_or(Value::Ellipsis)) },
+            kind: if field.is_keyword_only {
+                ParameterKind::KeywordOnly
+            } else {
+                ParameterKind::PositionalOrKeyword
+            },
+            default: if field.is_required {
+                None
+            } else {
+                Some(field.default.clone().unwrap_or(Value::Ellipsis))
+            },
             annotation: field.annotation.clone(),
         };
         let taken = self.list.iter().filter(|field| field.in_constructor);
@@ -131,16 +142,20 @@ impl<'s> Resolver<'s> {
             let kind = match path {
                 "NamedTuple" => DataKind::NamedTuple,
                 "TypedDict" => DataKind::TypedDict,
-                "pydantic.BaseModel" | "pydantic.main.BaseModel" | "pydantic.BaseSettings"
-                | "pydantic_settings.BaseSettings" | "sqlmodel.SQLModel" | "pydantic.v1.BaseModel" => {
-                    DataKind::Pydantic
-                }
+                "pydantic.BaseModel"
+                | "pydantic.main.BaseModel"
+                | "pydantic.BaseSettings"
+                | "pydantic_settings.BaseSettings"
+                | "sqlmodel.SQLModel"
+                | "pydantic.v1.BaseModel" => DataKind::Pydantic,
                 "msgspec.Struct" => DataKind::Msgspec,
                 _ => continue,
             };
             return Some(kind);
         }
-        mro.own().skip(1).find_map(|owner| data_decorator(&self.class(owner)?.decorators).map(|(kind, _)| kind))
+        mro.own()
+            .skip(1)
+            .find_map(|owner| data_decorator(&self.class(owner)?.decorators).map(|(kind, _)| kind))
     }
 
     /// The fields of a class, in constructor order.
@@ -150,7 +165,9 @@ impl<'s> Resolver<'s> {
         let is_open = !mro.unresolved.is_empty()
             || (!matches!(kind, DataKind::NamedTuple | DataKind::TypedDict)
                 && mro.opaque().any(|path| {
-                    !path.starts_with("pydantic") && !path.starts_with("msgspec") && path != "sqlmodel.SQLModel"
+                    !path.starts_with("pydantic")
+                        && !path.starts_with("msgspec")
+                        && path != "sqlmodel.SQLModel"
                 }));
         let mut list: Vec<Field> = Vec::new();
         for owner in mro.own().collect::<Vec<_>>().into_iter().rev() {
@@ -179,12 +196,11 @@ impl<'s> Resolver<'s> {
         // The bases of a named tuple may be assigned: `Base = namedtuple(...)`.
         if kind == DataKind::NamedTuple && list.is_empty() {
             for base in self.class(key)?.bases.iter().filter_map(Value::name) {
-                if let Some(Target::Def(found)) = self.dotted(key.module, None, base) {
-                    if let DefKind::Value(assigned) = &self.def(found).kind {
-                        if let Some(Value::Call(call)) = &assigned.value {
-                            list.extend(self.functional_fields(found, call));
-                        }
-                    }
+                if let Some(Target::Def(found)) = self.dotted(key.module, None, base)
+                    && let DefKind::Value(assigned) = &self.def(found).kind
+                    && let Some(Value::Call(call)) = &assigned.value
+                {
+                    list.extend(self.functional_fields(found, call));
                 }
             }
         }
@@ -206,7 +222,8 @@ impl<'s> Resolver<'s> {
         for entry in entries {
             let def = &module.defs[entry.def as usize];
             let DefKind::Value(assigned) = &def.kind else { continue };
-            let marker = assigned.value.as_ref().and_then(Value::call).filter(|call| is_field_call(kind, call));
+            let marker =
+                assigned.value.as_ref().and_then(Value::call).filter(|call| is_field_call(kind, call));
             let head = assigned.annotation.as_ref().and_then(Value::last);
             if head == Some("KW_ONLY") {
                 keyword_only = true;
@@ -215,7 +232,11 @@ impl<'s> Resolver<'s> {
             if matches!(head, Some("ClassVar")) || (assigned.annotation.is_none() && marker.is_none()) {
                 continue;
             }
-            if assigned.annotation.is_some() && kind == DataKind::Attrs && marker.is_none() && is_old_attrs(decorator) {
+            if assigned.annotation.is_some()
+                && kind == DataKind::Attrs
+                && marker.is_none()
+                && is_old_attrs(decorator)
+            {
                 continue;
             }
             if kind == DataKind::Pydantic && (def.name.starts_with('_') || def.name == "model_config") {
@@ -232,9 +253,7 @@ impl<'s> Resolver<'s> {
                     Some("NotRequired") => false,
                     _ => is_total,
                 },
-                DataKind::Pydantic => {
-                    default.is_none() || default == Some(Value::Ellipsis)
-                }
+                DataKind::Pydantic => default.is_none() || default == Some(Value::Ellipsis),
                 _ => default.is_none(),
             };
             let alias = keyword("alias").and_then(Value::string).map(Name::new);
@@ -283,7 +302,9 @@ impl<'s> Resolver<'s> {
                 .filter_map(|item| match item {
                     Value::Str(name) => Some((name.to_string(), None)),
                     pair => match pair.elements()? {
-                        [Value::Str(name), annotation, ..] => Some((name.to_string(), Some(annotation.clone()))),
+                        [Value::Str(name), annotation, ..] => {
+                            Some((name.to_string(), Some(annotation.clone())))
+                        }
                         _ => None,
                     },
                 })
@@ -313,12 +334,11 @@ impl<'s> Resolver<'s> {
 
     /// What calling a class takes.
     pub(crate) fn constructor(&self, key: DefKey) -> Constructor<'s> {
-        if let Some(Target::Def(meta)) = self.metaclass(key) {
-            if let Some(Shape::Callable(call)) = self.member(meta, "__call__").map(|call| self.shape_of(call)) {
-                if !is_pass_through(call.parameters()) {
-                    return Constructor::Function { key: call.key, function: call.function };
-                }
-            }
+        if let Some(Target::Def(meta)) = self.metaclass(key)
+            && let Some(Shape::Callable(call)) = self.member(meta, "__call__").map(|call| self.shape_of(call))
+            && !is_pass_through(call.parameters())
+        {
+            return Constructor::Function { key: call.key, function: call.function };
         }
         let mro = self.mro(key);
         let mut pass_through = None;
@@ -327,8 +347,11 @@ impl<'s> Resolver<'s> {
                 Base::Own(owner) => {
                     for name in ["__init__", "__new__"] {
                         let Some(found) = self.own_member(*owner, name) else { continue };
-                        let Shape::Callable(callable) = self.shape_of(found) else { return Constructor::Unknown };
-                        let constructor = Constructor::Function { key: callable.key, function: callable.function };
+                        let Shape::Callable(callable) = self.shape_of(found) else {
+                            return Constructor::Unknown;
+                        };
+                        let constructor =
+                            Constructor::Function { key: callable.key, function: callable.function };
                         if !is_pass_through(callable.parameters()) {
                             return constructor;
                         }
@@ -337,7 +360,8 @@ impl<'s> Resolver<'s> {
                     let Some(class) = self.class(*owner) else { continue };
                     let synthesizes = match data_decorator(&class.decorators) {
                         Some((_, decorator)) => {
-                            decorator.call().and_then(|call| call.keyword("init")) != Some(&Value::Bool(false))
+                            decorator.call().and_then(|call| call.keyword("init"))
+                                != Some(&Value::Bool(false))
                         }
                         None => false,
                     };
@@ -348,13 +372,20 @@ impl<'s> Resolver<'s> {
                 Base::External(path) => {
                     let by_base = match &**path {
                         "NamedTuple" | "TypedDict" => true,
-                        other => other.starts_with("pydantic") || other == "msgspec.Struct" || other == "sqlmodel.SQLModel",
+                        other => {
+                            other.starts_with("pydantic")
+                                || other == "msgspec.Struct"
+                                || other == "sqlmodel.SQLModel"
+                        }
                     };
                     if by_base {
                         return self.fields(key).map_or(Constructor::Unknown, Constructor::Fields);
                     }
                     match &**path {
-                        "abc.ABC" | "Generic" | "Protocol" => {}
+                        "abc.ABC" | "Generic" | "Protocol" | "Hashable" | "Sized" | "Container"
+                        | "Iterable" | "Iterator" | "Reversible" | "Collection" | "Sequence"
+                        | "MutableSequence" | "Mapping" | "MutableMapping" | "Set" | "MutableSet"
+                        | "Awaitable" | "AsyncIterable" | "AsyncIterator" | "Callable" => {}
                         _ if super::external::ancestors(path).is_some() => {
                             return pass_through.unwrap_or(Constructor::Anything);
                         }
@@ -388,14 +419,19 @@ fn is_field_call(kind: DataKind, call: &Call) -> bool {
 }
 
 fn field_default(kind: DataKind, call: &Call) -> Option<Value> {
-    let keyword = ["default", "default_factory", "factory", "converter_default"].iter().find_map(|k| call.keyword(k));
+    let keyword =
+        ["default", "default_factory", "factory", "converter_default"].iter().find_map(|k| call.keyword(k));
     let positional = match kind {
         DataKind::Attrs | DataKind::Pydantic => call.arguments.first(),
         _ => None,
     };
     let default = keyword.or(positional).cloned();
     match default {
-        Some(Value::Name(name)) if name.rsplit('.').next().is_some_and(|n| matches!(n, "NOTHING" | "MISSING")) => None,
+        Some(Value::Name(name))
+            if name.rsplit('.').next().is_some_and(|n| matches!(n, "NOTHING" | "MISSING")) =>
+        {
+            None
+        }
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! What kind of thing a definition is to those who use it.
 
-use super::{DefKey, Resolver, Target, counting, effective};
+use super::{DefKey, Resolver, Target, effective};
 use crate::parse::model::{Assigned, DefKind, Entry, Function, InstanceAttribute, Parameter, ParameterKind};
 use crate::parse::value::Value;
 
@@ -42,8 +42,8 @@ pub(crate) enum Shape<'s> {
     Value(DefKey, &'s Assigned),
     /// Set on `self` in methods.
     Attribute(&'s InstanceAttribute),
-    Module(u32),
-    External(Box<str>),
+    Module,
+    External,
     Unknown,
 }
 
@@ -56,8 +56,8 @@ impl Shape<'_> {
             Shape::Property(_) => "property",
             Shape::Class(_) => "class",
             Shape::Value(..) | Shape::Attribute(_) => "attribute",
-            Shape::Module(_) => "module",
-            Shape::External(_) | Shape::Unknown => "object",
+            Shape::Module => "module",
+            Shape::External | Shape::Unknown => "object",
         }
     }
 }
@@ -78,7 +78,9 @@ impl<'s> Callable<'s> {
 pub(crate) fn visible(function: &Function, binding: Binding) -> &[Parameter] {
     let parameters = &function.parameters[..];
     match (binding, parameters.first()) {
-        (Binding::Instance | Binding::Class, Some(first)) if first.kind <= ParameterKind::PositionalOrKeyword => {
+        (Binding::Instance | Binding::Class, Some(first))
+            if first.kind <= ParameterKind::PositionalOrKeyword =>
+        {
             &parameters[1..]
         }
         _ => parameters,
@@ -117,8 +119,8 @@ impl<'s> Resolver<'s> {
     pub(crate) fn shape(&self, target: &Target) -> Shape<'s> {
         match target {
             Target::Def(key) => self.shape_of(*key),
-            Target::Module(module) => Shape::Module(*module),
-            Target::External(path) => Shape::External(path.clone()),
+            Target::Module(_) => Shape::Module,
+            Target::External(_) => Shape::External,
             Target::Served { .. } | Target::Unknown => Shape::Unknown,
         }
     }
@@ -132,8 +134,8 @@ impl<'s> Resolver<'s> {
             DefKind::Value(assigned) => self.value_shape(key, assigned),
             DefKind::Import(_) => match self.follow(key) {
                 Target::Def(other) if other != key => self.shape_of(other),
-                Target::Module(module) => Shape::Module(module),
-                Target::External(path) => Shape::External(path),
+                Target::Module(_) => Shape::Module,
+                Target::External(_) => Shape::External,
                 _ => Shape::Unknown,
             },
             DefKind::Deleted => Shape::Unknown,
@@ -193,7 +195,8 @@ impl<'s> Resolver<'s> {
             if is_member && call.function.last() == Some("property") {
                 let owner = self.def(key).parent.map(|def| DefKey { module: key.module, def });
                 let getter = call.arguments.first().or(call.keyword("fget")).and_then(Value::name);
-                let getter = getter.and_then(|name| self.own_member(owner?, name)).and_then(|key| self.function(key));
+                let getter =
+                    getter.and_then(|name| self.own_member(owner?, name)).and_then(|key| self.function(key));
                 return Shape::Property(Property {
                     key,
                     getter,
@@ -206,31 +209,19 @@ impl<'s> Resolver<'s> {
         // `name = other_name` inside a class body.
         if let (Some(Value::Name(path)), Some(parent)) = (&assigned.value, self.def(key).parent) {
             let owner = DefKey { module: key.module, def: parent };
-            if let Some(other) = self.own_member(owner, path).filter(|other| *other != key) {
-                if !matches!(self.def(other).kind, DefKind::Value(_) | DefKind::Import(_)) {
-                    return self.shape_of(other);
-                }
+            if let Some(other) = self.own_member(owner, path).filter(|other| *other != key)
+                && !matches!(self.def(other).kind, DefKind::Value(_) | DefKind::Import(_))
+            {
+                return self.shape_of(other);
             }
         }
         match self.follow(key) {
             Target::Def(other) if other != key => self.shape_of(other),
             Target::Def(_) | Target::Served { .. } | Target::Unknown => Shape::Value(key, assigned),
-            Target::Module(module) => Shape::Module(module),
+            Target::Module(_) => Shape::Module,
             // An alias of something external is still this distribution's own name.
-            Target::External(path) => Shape::External(path),
+            Target::External(_) => Shape::External,
         }
-    }
-
-    /// The bindings of a name that count, as functions.
-    pub(crate) fn counting_functions(&self, key: DefKey) -> Vec<&'s Function> {
-        let module = self.module(key.module);
-        counting(self.group(key))
-            .iter()
-            .filter_map(|entry| match &module.defs[entry.def as usize].kind {
-                DefKind::Function(function) => Some(&**function),
-                _ => None,
-            })
-            .collect()
     }
 
     /// The definition that stands for a name in a group of bindings.

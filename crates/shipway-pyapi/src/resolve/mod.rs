@@ -16,7 +16,9 @@ use std::rc::Rc;
 use ruff_python_ast::name::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::parse::model::{Class, Def, DefKind, Entry, ExportItem, ExportStep, Function, Import, Module, When};
+use crate::parse::model::{
+    Class, Def, DefKind, Entry, ExportItem, ExportStep, Function, Import, Module, When,
+};
 use crate::parse::value::Value;
 use crate::surface::Surface;
 
@@ -146,16 +148,16 @@ impl<'s> Resolver<'s> {
         }
         for star in module.stars.iter().rev() {
             let Some(source) = self.surface.module(&star.module) else { continue };
-            if self.star_names(source).iter().any(|exported| exported.as_str() == name) {
-                if let Some(target) = self.name(source, name) {
-                    return Some(target);
-                }
+            if self.star_names(source).iter().any(|exported| exported.as_str() == name)
+                && let Some(target) = self.name(source, name)
+            {
+                return Some(target);
             }
         }
-        if module.is_package {
-            if let Some(child) = self.surface.module(&format!("{}.{name}", module.name)) {
-                return Some(Target::Module(child));
-            }
+        if module.is_package
+            && let Some(child) = self.surface.module(&format!("{}.{name}", module.name))
+        {
+            return Some(Target::Module(child));
         }
         self.served(module_id, name)
     }
@@ -197,6 +199,14 @@ impl<'s> Resolver<'s> {
         match &self.def(key).kind {
             DefKind::Import(import) => {
                 let Import { module, name, .. } = &**import;
+                let own = self.module(key.module);
+                if let Some(name) =
+                    name.as_ref().filter(|name| *own.name == **module && self.def(key).name == **name)
+                {
+                    // `from . import name` in a package finds the submodule, not the name it binds.
+                    let child = self.surface.module(&format!("{module}.{name}"));
+                    return child.map_or(Target::Unknown, Target::Module);
+                }
                 self.import(module, name.as_ref().map(Name::as_str))
             }
             DefKind::Value(assigned) if assigned.annotation.is_none() || assigned.is_type_alias => {
@@ -265,7 +275,9 @@ impl<'s> Resolver<'s> {
             .and_then(|class| self.own_member(class, first))
             .map(|key| self.follow(key))
             .or_else(|| self.name(module, first))
-            .or_else(|| external::is_builtin(first).then(|| Target::External(format!("builtins.{first}").into())))?;
+            .or_else(|| {
+                external::is_builtin(first).then(|| Target::External(format!("builtins.{first}").into()))
+            })?;
         for part in parts {
             target = match target {
                 Target::Module(module) => self.name(module, part).unwrap_or(Target::Unknown),
@@ -383,7 +395,11 @@ pub(crate) fn counting(entries: &[Entry]) -> &[Entry] {
 }
 
 fn is_settled(when: When) -> bool {
-    !when.is_branch && !when.is_partial && !when.is_type_checking && when.pythons == u32::MAX && when.platforms == 0xf
+    !when.is_branch
+        && !when.is_partial
+        && !when.is_type_checking
+        && when.pythons == u32::MAX
+        && when.platforms == 0xf
 }
 
 /// The binding that best stands for a name.
@@ -412,7 +428,8 @@ pub(crate) fn effective<'e>(module: &Module, entries: &'e [Entry]) -> Option<&'e
 /// Under which circumstances a name is bound at run time.
 pub(crate) fn availability(entries: &[Entry]) -> When {
     let entries = counting(entries);
-    let mut union = When { pythons: 0, platforms: 0, is_branch: true, is_partial: true, is_type_checking: true };
+    let mut union =
+        When { pythons: 0, platforms: 0, is_branch: true, is_partial: true, is_type_checking: true };
     for entry in entries {
         let when = entry.when;
         union.is_type_checking &= when.is_type_checking;

@@ -3,7 +3,7 @@
 use ruff_python_ast::name::Name;
 use rustc_hash::FxHashSet;
 
-use super::{Resolver, Target, counting, effective};
+use super::{Resolver, Target, effective};
 use crate::contract::Mode;
 use crate::parse::model::{DefKind, Entry};
 
@@ -30,7 +30,9 @@ impl Why {
             Self::Redundant => "re-exported as `X as X`",
             Self::Star => "re-exported by a star import",
             Self::Definition => "defined in a public module under a name without underscore",
-            Self::InitReexport => "imported from its own distribution in a package `__init__` without `__all__`",
+            Self::InitReexport => {
+                "imported from its own distribution in a package `__init__` without `__all__`"
+            }
             Self::Served => "served by the module's `__getattr__`",
             Self::ForeignReexport => "imported from another distribution in a package `__init__`",
             Self::OutsideAll => "defined in a public module, though outside its `__all__`",
@@ -54,8 +56,6 @@ pub(crate) struct PublicName {
     pub(crate) name: Name,
     pub(crate) target: Target,
     pub(crate) why: Why,
-    /// Where the name is bound, in that module.
-    pub(crate) binding: Option<u32>,
 }
 
 /// Everything public, modules apart from names.
@@ -71,8 +71,7 @@ impl Resolver<'_> {
     pub(crate) fn is_private_path(&self, path: &str) -> bool {
         path.split('.').enumerate().any(|(at, part)| {
             let is_dunder = part.starts_with("__") && part.ends_with("__") && part != "__main__";
-            (part.starts_with('_') && !is_dunder)
-                || self.is_never_public(at, part)
+            (part.starts_with('_') && !is_dunder) || self.is_never_public(at, part)
         })
     }
 
@@ -119,7 +118,7 @@ impl Resolver<'_> {
         let module = self.module(id);
         let exports = self.exports(id);
         let listed = exports.as_ref().filter(|exports| exports.is_complete);
-        let mut add = |name: &Name, target: Target, why: Why, binding: Option<u32>| {
+        let mut add = |name: &Name, target: Target, why: Why| {
             found.push(PublicName {
                 path: format!("{path}.{name}"),
                 module_length: path.len(),
@@ -127,14 +126,12 @@ impl Resolver<'_> {
                 name: name.clone(),
                 target,
                 why,
-                binding,
             });
         };
         if let Some(exports) = &exports {
             for name in &exports.names {
-                let binding = counting(module.scope.get(name)).first().map(|entry| entry.def);
                 if let Some(target) = self.name(id, name) {
-                    add(name, target, Why::Listed, binding);
+                    add(name, target, Why::Listed);
                 }
             }
         }
@@ -151,29 +148,35 @@ impl Resolver<'_> {
                     (Target::External(path), Why::InitReexport) if is_standard(path) => continue,
                     (Target::External(_), Why::InitReexport) => Why::ForeignReexport,
                     // `from . import submodule`: the submodule is an item of its own.
-                    (Target::Module(inner), _) if *self.module(*inner).name == *format!("{path}.{name}") => continue,
+                    (Target::Module(inner), _) if *self.module(*inner).name == *format!("{path}.{name}") => {
+                        continue;
+                    }
                     (_, why) => why,
                 };
-                add(name, target, why, Some(entry.def));
+                add(name, target, why);
             }
         }
         if listed.is_none() {
             for star in &module.stars {
                 let Some(source) = self.surface.module(&star.module) else { continue };
                 for name in self.star_names(source) {
-                    if module.scope.get(&name).is_empty() && !is_listed(&name) && !name.starts_with('_') {
-                        if let Some(target) = self.name(id, &name) {
-                            add(&name, target, Why::Star, None);
-                        }
+                    if module.scope.get(&name).is_empty()
+                        && !is_listed(&name)
+                        && !name.starts_with('_')
+                        && let Some(target) = self.name(id, &name)
+                    {
+                        add(&name, target, Why::Star);
                     }
                 }
             }
         }
         for (name, ..) in module.getattr.iter().flat_map(|getattr| &getattr.serves) {
-            if module.scope.get(name).is_empty() && !is_listed(name) && is_public_name(name) {
-                if let Some(target) = self.name(id, name) {
-                    add(name, target, Why::Served, None);
-                }
+            if module.scope.get(name).is_empty()
+                && !is_listed(name)
+                && is_public_name(name)
+                && let Some(target) = self.name(id, name)
+            {
+                add(name, target, Why::Served);
             }
         }
     }
@@ -212,16 +215,85 @@ fn is_public_name(name: &Name) -> bool {
 /// their own use.
 pub(crate) fn is_standard(path: &str) -> bool {
     const MODULES: [&str; 74] = [
-        "__future__", "abc", "argparse", "array", "ast", "asyncio", "atexit", "base64", "binascii", "bisect",
-        "builtins", "calendar", "codecs", "collections", "concurrent", "configparser", "contextlib", "contextvars",
-        "copy", "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "email", "enum",
-        "errno", "fractions", "functools", "gc", "getpass", "glob", "gzip", "hashlib", "heapq", "hmac", "html",
-        "http", "importlib", "inspect", "io", "itertools", "json", "logging", "math", "multiprocessing",
-        "numbers", "operator", "os", "pathlib", "pickle", "pkgutil", "platform", "queue", "random", "re",
-        "shutil", "signal", "socket", "ssl", "string", "struct", "subprocess", "sys", "tempfile", "textwrap",
-        "threading", "time", "traceback", "types", "typing", "warnings",
+        "__future__",
+        "abc",
+        "argparse",
+        "array",
+        "ast",
+        "asyncio",
+        "atexit",
+        "base64",
+        "binascii",
+        "bisect",
+        "builtins",
+        "calendar",
+        "codecs",
+        "collections",
+        "concurrent",
+        "configparser",
+        "contextlib",
+        "contextvars",
+        "copy",
+        "copyreg",
+        "csv",
+        "ctypes",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "difflib",
+        "email",
+        "enum",
+        "errno",
+        "fractions",
+        "functools",
+        "gc",
+        "getpass",
+        "glob",
+        "gzip",
+        "hashlib",
+        "heapq",
+        "hmac",
+        "html",
+        "http",
+        "importlib",
+        "inspect",
+        "io",
+        "itertools",
+        "json",
+        "logging",
+        "math",
+        "multiprocessing",
+        "numbers",
+        "operator",
+        "os",
+        "pathlib",
+        "pickle",
+        "pkgutil",
+        "platform",
+        "queue",
+        "random",
+        "re",
+        "shutil",
+        "signal",
+        "socket",
+        "ssl",
+        "string",
+        "struct",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "textwrap",
+        "threading",
+        "time",
+        "traceback",
+        "types",
+        "typing",
+        "warnings",
     ];
     let top = path.split('.').next().unwrap_or(path);
     MODULES.binary_search(&top).is_ok()
-        || matches!(top, "typing_extensions" | "unittest" | "urllib" | "uuid" | "weakref" | "zipfile" | "zlib" | "six")
+        || matches!(
+            top,
+            "typing_extensions" | "unittest" | "urllib" | "uuid" | "weakref" | "zipfile" | "zlib" | "six"
+        )
 }

@@ -59,9 +59,8 @@ impl Resolver<'_> {
                 match path.rsplit('.').next().unwrap_or(path) {
                     "Optional" => union(arguments.iter().map(inner).chain([Type::None])),
                     "Union" => union(arguments.iter().map(inner)),
-                    "Annotated" | "Required" | "NotRequired" | "ReadOnly" | "Final" | "ClassVar" | "InitVar" => {
-                        arguments.first().map_or(Type::Unknown, inner)
-                    }
+                    "Annotated" | "Required" | "NotRequired" | "ReadOnly" | "Final" | "ClassVar"
+                    | "InitVar" => arguments.first().map_or(Type::Unknown, inner),
                     "Literal" => Type::Literal(arguments.clone()),
                     _ => self.named(module, class, path, arguments.iter().map(inner).collect(), depth),
                 }
@@ -70,7 +69,14 @@ impl Resolver<'_> {
         }
     }
 
-    fn named(&self, module: u32, class: Option<DefKey>, path: &str, arguments: Vec<Type>, depth: u32) -> Type {
+    fn named(
+        &self,
+        module: u32,
+        class: Option<DefKey>,
+        path: &str,
+        arguments: Vec<Type>,
+        depth: u32,
+    ) -> Type {
         match self.dotted(module, class, path) {
             Some(Target::External(path)) => external_type(&path, arguments),
             Some(Target::Def(key)) => match &self.def(key).kind {
@@ -88,7 +94,8 @@ impl Resolver<'_> {
                 }
                 DefKind::Value(assigned) => match &assigned.value {
                     Some(value @ (Value::Name(_) | Value::Subscript(_) | Value::Binary(_)))
-                        if arguments.is_empty() && !matches!(value, Value::Name(other) if **other == *path) =>
+                        if arguments.is_empty()
+                            && !matches!(value, Value::Name(other) if **other == *path) =>
                     {
                         self.read_type(key.module, None, value, depth + 1)
                     }
@@ -120,16 +127,26 @@ fn external_type(path: &str, arguments: Vec<Type>) -> Type {
         "float" => above.push("complex".to_owned()),
         _ => {}
     }
-    let is_closed = ancestors(name).is_some() || super::public::is_standard(path) || !above.is_empty();
+    // What counts as one of these is a matter of methods, not of bases.
+    let is_structural = name.starts_with("Supports")
+        || matches!(name, "os.PathLike" | "Buffer" | "Hashable" | "Sized" | "Container");
+    let is_closed = !is_structural
+        && (ancestors(name).is_some() || super::public::is_standard(path) || !above.is_empty());
     Type::Named(Named { name: name.to_owned(), arguments, ancestors: above, is_closed })
 }
 
 /// The abstract classes that a builtin implements.
 fn protocols(name: &str) -> &'static [&'static str] {
     match name {
-        "list" => &["MutableSequence", "Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container"],
-        "tuple" | "range" => &["Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container", "Hashable"],
-        "str" | "bytes" => &["Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container", "Hashable", "Buffer"],
+        "list" => {
+            &["MutableSequence", "Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container"]
+        }
+        "tuple" | "range" => {
+            &["Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container", "Hashable"]
+        }
+        "str" | "bytes" => {
+            &["Sequence", "Collection", "Reversible", "Iterable", "Sized", "Container", "Hashable", "Buffer"]
+        }
         "dict" => &["MutableMapping", "Mapping", "Collection", "Iterable", "Sized", "Container"],
         "set" => &["MutableSet", "Set", "Collection", "Iterable", "Sized", "Container"],
         "frozenset" => &["Set", "Collection", "Iterable", "Sized", "Container", "Hashable"],
@@ -224,8 +241,19 @@ fn named_accepts(wide: &Named, narrow: &Named) -> Option<bool> {
 fn is_covariant(name: &str) -> bool {
     matches!(
         name,
-        "Iterable" | "Iterator" | "Sequence" | "Collection" | "tuple" | "frozenset" | "Set" | "Awaitable" | "type"
-            | "AsyncIterable" | "AsyncIterator" | "Reversible" | "Container"
+        "Iterable"
+            | "Iterator"
+            | "Sequence"
+            | "Collection"
+            | "tuple"
+            | "frozenset"
+            | "Set"
+            | "Awaitable"
+            | "type"
+            | "AsyncIterable"
+            | "AsyncIterator"
+            | "Reversible"
+            | "Container"
     )
 }
 

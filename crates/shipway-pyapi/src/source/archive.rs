@@ -23,7 +23,8 @@ impl Wheel {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let archive = ZipArchive::new(Window { file: Arc::new(file), at: 0, length }).map_err(io::Error::other)?;
+        let archive =
+            ZipArchive::new(Window { file: Arc::new(file), at: 0, length }).map_err(io::Error::other)?;
         if archive.len() > MAX_MEMBERS {
             return Err(io::Error::other(format!("{} members, the limit is {MAX_MEMBERS}", archive.len())));
         }
@@ -120,7 +121,8 @@ impl Seek for Window {
             SeekFrom::End(delta) => self.length.checked_add_signed(delta),
             SeekFrom::Current(delta) => self.at.checked_add_signed(delta),
         };
-        self.at = target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        self.at =
+            target.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
         Ok(self.at)
     }
 }

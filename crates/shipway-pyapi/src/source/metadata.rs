@@ -74,7 +74,8 @@ impl DistributionInfo {
             let line = line.trim();
             if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section.trim().clone_into(&mut group);
-            } else if let (Some((name, target)), false) = (line.split_once('='), line.starts_with(['#', ';'])) {
+            } else if let (Some((name, target)), false) = (line.split_once('='), line.starts_with(['#', ';']))
+            {
                 self.add_entry_point(&group, name.trim(), target);
             }
         }

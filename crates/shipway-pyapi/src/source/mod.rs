@@ -106,12 +106,12 @@ fn take_dist_info(file: &str, bytes: &[u8], info: &mut DistributionInfo) {
 /// Files a member of a wheel under modules, data or neither.
 fn sort_member(member: &str, bytes: Bytes, info: &mut DistributionInfo, modules: &mut Vec<ModuleFile>) {
     let mut path = member;
-    if let Some((folder, rest)) = member.split_once('/') {
-        if folder.ends_with(".data") {
-            match rest.split_once('/') {
-                Some(("purelib" | "platlib", inner)) => path = inner,
-                _ => return,
-            }
+    if let Some((folder, rest)) = member.split_once('/')
+        && folder.ends_with(".data")
+    {
+        match rest.split_once('/') {
+            Some(("purelib" | "platlib", inner)) => path = inner,
+            _ => return,
         }
     }
     if path.contains("/__pycache__/") || path.ends_with(".pyc") {
@@ -203,13 +203,14 @@ fn open_sdist(path: &Path) -> io::Result<Contents> {
 
 fn open_folder(root: &Path) -> io::Result<Contents> {
     let mut files = Vec::new();
-    let walk = walkdir::WalkDir::new(root).sort_by_file_name().max_depth(40).into_iter().filter_entry(|entry| {
-        let name = entry.file_name().to_string_lossy();
-        let skipped = name.starts_with('.')
-            || matches!(&*name, "__pycache__" | "node_modules")
-            || (entry.depth() == 1 && matches!(&*name, "build" | "dist" | "venv" | "target"));
-        entry.depth() == 0 || !(entry.file_type().is_dir() && skipped)
-    });
+    let walk =
+        walkdir::WalkDir::new(root).sort_by_file_name().max_depth(40).into_iter().filter_entry(|entry| {
+            let name = entry.file_name().to_string_lossy();
+            let skipped = name.starts_with('.')
+                || matches!(&*name, "__pycache__" | "node_modules")
+                || (entry.depth() == 1 && matches!(&*name, "build" | "dist" | "venv" | "target"));
+            entry.depth() == 0 || !(entry.file_type().is_dir() && skipped)
+        });
     for entry in walk {
         let entry = entry.map_err(io::Error::other)?;
         if !entry.file_type().is_file() {
@@ -219,9 +220,7 @@ fn open_folder(root: &Path) -> io::Result<Contents> {
         let relative = relative.to_string_lossy().replace('\\', "/");
         files.push((relative, Some(Bytes::File(entry.path().to_owned()))));
     }
-    let unpacked = files.iter().any(|(path, _)| {
-        dist_info_file(path).is_some_and(|file| file == "METADATA")
-    });
+    let unpacked = files.iter().any(|(path, _)| dist_info_file(path).is_some_and(|file| file == "METADATA"));
     if !unpacked {
         return Ok(sources("folder", files));
     }
@@ -273,7 +272,9 @@ fn sources(kind: &'static str, files: Vec<(String, Option<Bytes>)>) -> Contents 
         });
         let Some(root) = inside.max_by_key(|root| root.len()) else { continue };
         let importable = path[root.len()..].trim_start_matches('/').to_owned();
-        let Some(bytes) = bytes.or_else(|| (!is_wanted(&path)).then(|| Bytes::Read(Vec::new()))) else { continue };
+        let Some(bytes) = bytes.or_else(|| (!is_wanted(&path)).then(|| Bytes::Read(Vec::new()))) else {
+            continue;
+        };
         let before = modules.len();
         sort_member(&importable, bytes, &mut info, &mut modules);
         if modules.len() > before {
@@ -286,8 +287,20 @@ fn sources(kind: &'static str, files: Vec<(String, Option<Bytes>)>) -> Contents 
 
 /// Folders whose name says that they are not installed.
 const NOT_INSTALLED: [&str; 14] = [
-    "tests", "test", "docs", "doc", "examples", "example", "benchmarks", "benchmark", "scripts", "tools", "ci",
-    "requirements", "testing", "samples",
+    "tests",
+    "test",
+    "docs",
+    "doc",
+    "examples",
+    "example",
+    "benchmarks",
+    "benchmark",
+    "scripts",
+    "tools",
+    "ci",
+    "requirements",
+    "testing",
+    "samples",
 ];
 
 /// Pairs of (path of a package or module, source root that it is imported from).
@@ -299,7 +312,12 @@ fn prefixes(files: &[(String, Option<Bytes>)], layout: &Layout, named: &[String]
     };
     for package in &layout.packages {
         let package = package.trim_matches('/');
-        for candidate in [package.to_owned(), format!("src/{package}"), format!("{package}.py"), format!("src/{package}.py")] {
+        for candidate in [
+            package.to_owned(),
+            format!("src/{package}"),
+            format!("{package}.py"),
+            format!("src/{package}.py"),
+        ] {
             if exists(&candidate) {
                 let root = candidate.rsplit_once('/').map_or("", |(root, _)| root).to_owned();
                 found.push((candidate, root));
@@ -349,21 +367,23 @@ fn guess(files: &[(String, Option<Bytes>)], root: &str) -> Vec<(String, String)>
         let candidate = match relative.split_once('/') {
             // Below `src` a folder without `__init__` is a namespace package; beside `setup.py` it is not.
             Some((top, rest)) if is_module(rest) && !NOT_INSTALLED.contains(&top) => {
-                let is_package = matches!(rest, "__init__.py" | "__init__.pyi") || (root == "src" && !top.contains('.'));
+                let is_package =
+                    matches!(rest, "__init__.py" | "__init__.pyi") || (root == "src" && !top.contains('.'));
                 is_package.then(|| full(top))
             }
             None if is_module(relative) => {
                 let stem = relative.split('.').next().unwrap_or_default();
-                let is_tool = matches!(stem, "setup" | "conftest" | "noxfile" | "tasks" | "fabfile" | "manage")
-                    || stem.starts_with("test_");
+                let is_tool =
+                    matches!(stem, "setup" | "conftest" | "noxfile" | "tasks" | "fabfile" | "manage")
+                        || stem.starts_with("test_");
                 (!is_tool).then(|| full(relative))
             }
             _ => None,
         };
-        if let Some(candidate) = candidate {
-            if !found.iter().any(|(known, _)| *known == candidate) {
-                found.push((candidate, root.to_owned()));
-            }
+        if let Some(candidate) = candidate
+            && !found.iter().any(|(known, _)| *known == candidate)
+        {
+            found.push((candidate, root.to_owned()));
         }
     }
     // Loose modules beside a package are scripts of the repository, not part of the distribution.

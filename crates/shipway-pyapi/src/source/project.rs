@@ -27,7 +27,9 @@ pub(crate) fn take_pyproject(text: &str, info: &mut DistributionInfo, layout: &m
         layout.roots.extend(strings(find.get("where")));
     }
     if let Some(folders) = table(root, &["tool", "setuptools", "package-dir"]) {
-        layout.roots.extend(folders.iter().filter(|(key, _)| key.is_empty()).filter_map(|(_, item)| text_of(item)));
+        layout
+            .roots
+            .extend(folders.iter().filter(|(key, _)| key.is_empty()).filter_map(|(_, item)| text_of(item)));
     }
     if let Some(setuptools) = table(root, &["tool", "setuptools"]) {
         layout.packages.extend(strings(setuptools.get("py-modules")).into_iter().map(|m| format!("{m}.py")));
@@ -152,7 +154,9 @@ pub(crate) fn take_setup_cfg(text: &str, info: &mut DistributionInfo, layout: &m
             ("options", "python_requires") if info.requires_python.is_none() => {
                 info.requires_python = Some(value.to_owned());
             }
-            ("options", "package_dir") => layout.roots.extend(value.strip_prefix('=').map(|v| v.trim().to_owned())),
+            ("options", "package_dir") => {
+                layout.roots.extend(value.strip_prefix('=').map(|v| v.trim().to_owned()))
+            }
             ("options.packages.find", "where") => layout.roots.push(value.to_owned()),
             ("options.entry_points", group) if is_continued => {
                 if let Some((name, target)) = value.split_once('=') {

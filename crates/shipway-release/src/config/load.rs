@@ -207,6 +207,15 @@ impl Merge {
             ],
         );
         let contract = raw.contract.unwrap_or_default();
+        let mode = match self.string("contract.mode", "compat", contract.mode.as_ref(), None).as_str() {
+            "contract" => shipway_pyapi::Mode::Contract,
+            "compat" => shipway_pyapi::Mode::Compat,
+            "strict" => shipway_pyapi::Mode::Strict,
+            other => {
+                self.errors.push(self.one_of("contract.mode", other, "`contract`, `compat` or `strict`"));
+                shipway_pyapi::Mode::Compat
+            }
+        };
         let gates = raw
             .gate
             .unwrap_or_default()
@@ -240,6 +249,7 @@ impl Merge {
             extras: smoke.extras.unwrap_or_default(),
             gates,
             contract: Contract {
+                mode,
                 stable: contract.stable.unwrap_or_default(),
                 provisional: contract.provisional.unwrap_or_default(),
                 internal: contract.internal.unwrap_or_default(),
@@ -247,6 +257,7 @@ impl Merge {
                 data: contract.data.unwrap_or_default(),
             },
             probes,
+            accepted: self.accepted(raw.accept.unwrap_or_default()),
             data_dir: self.data_dir(env)?,
             origins: Vec::new(),
         })
@@ -481,6 +492,31 @@ impl Merge {
             });
         }
         probes
+    }
+
+    fn accepted(&mut self, raw: Vec<super::raw::RawAccept>) -> Vec<shipway_pyapi::Acceptance> {
+        let mut accepted = Vec::new();
+        for (at, entry) in raw.into_iter().enumerate() {
+            match (
+                entry.id,
+                entry.symbol,
+                entry.reason.filter(|reason| !reason.trim().is_empty()),
+                entry.expires,
+            ) {
+                (Some(id), Some(symbol), Some(reason), Some(expires))
+                    if expires.parse::<jiff::civil::Date>().is_ok() =>
+                {
+                    accepted.push(shipway_pyapi::Acceptance { id, symbol, reason, expires: Some(expires) });
+                }
+                _ => self.errors.push(Error::usage(
+                    "config-value",
+                    format!(
+                        "`accept[{at}]` needs `id`, `symbol`, `reason` and `expires` (a day, `YYYY-MM-DD`)"
+                    ),
+                )),
+            }
+        }
+        accepted
     }
 
     fn data_dir(&mut self, env: &Environment) -> Option<PathBuf> {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use shipway_dist::{ChannelName, GateId, ProjectName};
+use shipway_pyapi::{Acceptance, Mode};
 use url::Url;
 
 pub use environment::Environment;
@@ -62,6 +63,8 @@ pub struct Config {
     pub contract: Contract,
     /// Commands run in a fresh install.
     pub probes: Vec<Probe>,
+    /// Breaks of the API that were accepted.
+    pub accepted: Vec<Acceptance>,
     /// Where the embedded index and keys live.
     pub data_dir: PathBuf,
     /// Every value that is not nested in a table of its own, with its origin.
@@ -122,6 +125,8 @@ pub struct CommandGate {
 /// What the project promises to its users.
 #[derive(Debug, Clone, Default)]
 pub struct Contract {
+    /// What counts as public.
+    pub mode: Mode,
     /// Dotted paths that stay.
     pub stable: Vec<String>,
     /// Dotted paths that may change, with a note.

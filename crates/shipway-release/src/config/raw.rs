@@ -40,6 +40,23 @@ pub struct RawConfig {
     pub contract: Option<RawContract>,
     /// Commands run in a fresh install.
     pub probe: Option<Vec<RawProbe>>,
+    /// Breaks of the API that were accepted.
+    pub accept: Option<Vec<RawAccept>>,
+}
+
+/// A break of the API that was accepted.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct RawAccept {
+    /// The rule, such as `C05`, or `*` for any.
+    pub id: Option<String>,
+    /// The symbol; `*` stands for any part of it.
+    pub symbol: Option<String>,
+    /// Why it is accepted.
+    pub reason: Option<String>,
+    /// The last day on which it is, `YYYY-MM-DD`.
+    pub expires: Option<String>,
 }
 
 /// A path, or `false`.
@@ -116,6 +133,8 @@ pub struct RawGate {
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields)]
 pub struct RawContract {
+    /// What counts as public: `contract`, `compat` (default) or `strict`.
+    pub mode: Option<String>,
     /// Dotted paths that stay.
     pub stable: Option<Vec<String>>,
     /// Dotted paths that may change, with a note.

@@ -1,6 +1,7 @@
 //! Gates judge: a function from inputs to a report. A failed gate is a report; a gate that could not run is
 //! an error. Gates never call steps.
 
+pub mod api;
 pub mod command;
 pub mod distribution;
 

@@ -1,5 +1,6 @@
 //! How things are done: git, processes, Python, indexes. Nothing here decides what is done.
 
+pub mod api_source;
 pub mod credentials;
 pub mod foreign;
 pub mod git;

@@ -136,22 +136,28 @@ impl Python {
         call.must("install-failed", "install into a fresh environment").map(|_| ())
     }
 
-    /// pip of the base interpreter, working on an environment.
+    /// Whether the interpreter has a pip that can do what is asked of it.
     ///
     /// # Errors
     /// When the interpreter has no pip, or one before 22.3 (`--python` and `--report`).
-    pub fn pip<'a>(&self, venv: &Venv, directory: &'a Path) -> Result<Call<'a>> {
+    pub fn check_pip(&self) -> Result<()> {
         let version = self.pip.as_deref().unwrap_or_default();
-        let recent = version
-            .parse::<pep440_rs::Version>()
-            .is_ok_and(|found| found >= pep440_rs::Version::new([22, 3]));
-        if !recent {
-            let found =
-                if version.is_empty() { "has no pip".to_owned() } else { format!("has pip {version}") };
-            return Err(Error::incomplete("pip-missing", format!("`{}` {found}", self.executable.display()))
-                .cause("pip 22.3 or later is needed, for its installation report")
-                .hint(format!("{} -m pip install --upgrade pip", self.executable.display())));
+        let oldest = pep440_rs::Version::new([22, 3]);
+        if version.parse::<pep440_rs::Version>().is_ok_and(|found| found >= oldest) {
+            return Ok(());
         }
+        let found = if version.is_empty() { "has no pip".to_owned() } else { format!("has pip {version}") };
+        Err(Error::incomplete("pip-missing", format!("`{}` {found}", self.executable.display()))
+            .cause("pip 22.3 or later is needed, for its installation report")
+            .hint(format!("{} -m pip install --upgrade pip", self.executable.display())))
+    }
+
+    /// pip of the base interpreter, working on an environment.
+    ///
+    /// # Errors
+    /// See [`Python::check_pip`].
+    pub fn pip<'a>(&self, venv: &Venv, directory: &'a Path) -> Result<Call<'a>> {
+        self.check_pip()?;
         Ok(Call::new(&self.executable, directory).args(["-m", "pip", "--python"]).arg(&venv.python))
     }
 

@@ -7,7 +7,7 @@ use crate::config::CommandGate;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
-use crate::gates::{GateReport, command, distribution};
+use crate::gates::{GateReport, api, command, distribution};
 
 /// What the gates found.
 #[derive(Debug, Clone, Serialize)]
@@ -22,8 +22,9 @@ pub struct GatesReport {
 
 /// The gates that can be run here and now, in the order of the pipeline.
 pub fn available(context: &Context<'_>) -> Vec<GateId> {
-    let declared = |gate: &GateId| {
-        *gate == GateId::Distribution || context.config.gates.iter().any(|one| one.id == *gate)
+    let declared = |gate: &GateId| match gate {
+        GateId::Distribution | GateId::StableApi | GateId::Semver => true,
+        other => context.config.gates.iter().any(|one| one.id == *other),
     };
     GateId::ALL.iter().copied().filter(declared).collect()
 }
@@ -54,6 +55,13 @@ pub fn run(
     let mut gates = run_commands(context, manifest, &commands)?;
     if chosen.contains(&GateId::Distribution) {
         gates.push((clocked, distribution::distribution(manifest, out)?));
+    }
+    if chosen.contains(&GateId::StableApi) || chosen.contains(&GateId::Semver) {
+        let clocked = Clocked::start(context);
+        let reports = api::api(context, manifest, out)?;
+        gates.extend(
+            reports.into_iter().filter(|report| chosen.contains(&report.id)).map(|report| (clocked, report)),
+        );
     }
     drop(task);
     gates.sort_by_key(|(_, report)| report.id);

@@ -2,6 +2,7 @@
 //!
 //! Each step asks the world for its own effect first, so a repeated run ends in the same state.
 
+pub mod api;
 pub mod build;
 pub mod bump;
 pub mod check;

@@ -143,7 +143,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
 }
 
 /// Names a missing credential before any work (row F11).
-fn require_credential(target: &Target, channel: &ChannelName) -> Result<()> {
+pub(crate) fn require_credential(target: &Target, channel: &ChannelName) -> Result<()> {
     match target {
         Target::Shipway { client, .. } if client.http().credential().is_none() => {
             Err(Error::incomplete("no-credential", format!("no credential for {}", target.label()))

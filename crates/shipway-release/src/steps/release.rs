@@ -36,6 +36,10 @@ pub struct ReleaseReport {
     pub version: Option<String>,
     /// The version before.
     pub previous: Option<String>,
+    /// The last channel that it goes to.
+    pub to: ChannelName,
+    /// What the bump does, when a new release is begun.
+    pub plan: Option<bump::BumpPlan>,
     /// Whether an unfinished release was taken up again.
     pub resumed: bool,
     /// The channels that hold it now, in order.
@@ -81,12 +85,15 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
             .hint(format!("channels: {}", join(&context.config.channels))));
     }
     let git = context.repository()?;
+    check_ground(context, &request.bump)?;
     let remote = git.ls_remote(&context.config.remote)?;
     let record = context.target()?.project(&context.config.name)?;
     let mut report = ReleaseReport {
         project: context.config.name.to_string(),
         version: None,
         previous: None,
+        to: last.clone(),
+        plan: None,
         resumed: false,
         channels: Vec::new(),
         tag: None,
@@ -124,6 +131,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
                 .new
                 .parse::<Version>()
                 .map_err(|error| Error::incomplete("internal", error.to_string()))?;
+            report.plan = Some(bumped.plan);
             (version, bumped.commit.unwrap_or_default())
         }
     };
@@ -139,6 +147,35 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     report.duration_ms = milliseconds(started.elapsed());
     report.tools_ms = milliseconds(crate::ops::process::time_in_tools());
     Ok(report)
+}
+
+/// What any later step needs is looked at before the first one writes: interpreter, pip, credential, programs of
+/// gates. A dry run adds what stands against the bump, so that one run names every problem.
+fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
+    let mut errors = Vec::new();
+    match context.python() {
+        Ok(python) => errors.extend(python.check_pip().err()),
+        Err(error) => errors.push(error),
+    }
+    let channel = context.config.first_channel();
+    let target = context.target();
+    errors.extend(target.and_then(|target| super::publish::require_credential(target, channel)).err());
+    let path = context.environment.path("PATH");
+    for gate in &context.config.gates {
+        let program = gate.run.first().map(String::as_str).unwrap_or_default();
+        if which::which_in(program, path.clone(), &context.config.directory).is_err() {
+            let error =
+                Error::incomplete("tool-missing", format!("the gate `{}` cannot run `{program}`", gate.id));
+            errors.push(error.hint(format!("install `{program}` or put it on PATH")));
+        }
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    if bump.dry_run {
+        errors.extend(bump::bump(context, bump).err());
+    }
+    Err(Error::several(&format!("cannot release `{}`", context.config.name), errors))
 }
 
 /// Carries a cut release through to its last channel and its tag.
@@ -282,10 +319,12 @@ fn find_unfinished(
     if !git.has_object(&found.commit)? {
         git.fetch_objects(&config.remote, &[format!("refs/heads/release/v{}", found.version)])?;
     }
-    // A release that the base went past without it was abandoned.
     let base = remote.get(&format!("refs/heads/{}", config.base_branch)).unwrap_or_default().to_owned();
     if !base.is_empty() && !git.has_object(&base)? {
         git.fetch_objects(&config.remote, &[format!("refs/heads/{}", config.base_branch)])?;
+    }
+    if release.is_none() && is_history(context, git, remote, &base, &found)? {
+        return Ok(None);
     }
     if release.is_none()
         && !git.is_ancestor(&base, &found.commit)?
@@ -302,6 +341,28 @@ fn find_unfinished(
         )));
     }
     Ok(Some(found))
+}
+
+/// Whether a release branch belongs to the time before shipway: the base has gone on to a later version, or a
+/// tag of some other name marks its commit.
+fn is_history(
+    context: &Context<'_>,
+    git: &Git,
+    remote: &RemoteRefs,
+    base: &str,
+    found: &Unfinished,
+) -> Result<bool> {
+    let own = format!("refs/tags/{}", context.config.tag_of(&found.version));
+    let marked = remote.refs.iter().any(|(name, commit)| {
+        let name = name.trim_end_matches("^{}");
+        name.starts_with("refs/tags/") && name != own && *commit == found.commit
+    });
+    let prefix = bump::prefix_in(git, &context.config.directory)?;
+    let read = |path: &str| git.show(base, &format!("{prefix}{path}"));
+    let now = crate::version::find_places(&read, &[])
+        .ok()
+        .and_then(|places| places[0].value.parse::<Version>().ok());
+    Ok(marked || now.is_some_and(|now| now > found.version))
 }
 
 fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<()> {
@@ -426,7 +487,7 @@ fn baseline(
             .is_some_and(|list| !list.statements.is_empty()),
         crate::ops::target::Target::Foreign(_) => false,
     };
-    let mut not_compared = vec!["public API", "command lines", "defaults"];
+    let mut not_compared = vec!["command lines", "defaults"];
     if !has_evidence {
         not_compared.push("evidence (it was made without shipway)");
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shipway_dist::evidence::Verdict;
 use shipway_dist::wire::MarkRequest;
-use shipway_dist::{ChannelName, Finding, GateId, Manifest, Sha256};
+use shipway_dist::{ChannelName, Finding, GateId, Manifest, ProjectName, Sha256};
+use url::Url;
 
 use crate::config::{Dependencies, ProbeKind};
 use crate::context::Context;
@@ -16,6 +17,7 @@ use crate::evidence::{self, Clocked, Found};
 use crate::ops::install::{Installed, Trial, Wanted};
 use crate::ops::probe::{self, ProbeResult};
 use crate::ops::process::Call;
+use crate::ops::secret::public_url;
 use crate::ops::target::Target;
 use crate::steps::publish::{manifest_of, require_record, require_release};
 
@@ -151,7 +153,14 @@ fn try_release(
         sdist: request.sdist,
     };
     let resolved = trial.resolve(python, &context.environment, &wanted)?;
-    judge_origin(context, target, manifest, &resolved, request, report)?;
+    let expected = Expected {
+        name: &config.name,
+        manifest,
+        simple: &simple,
+        dependencies: config.dependencies,
+        sdist: request.sdist,
+    };
+    (report.installed, report.findings) = judge_origin(&expected, &resolved);
     if !report.findings.is_empty() {
         return Ok(());
     }
@@ -189,64 +198,55 @@ fn try_release(
     Ok(())
 }
 
+/// What is expected of the files that pip resolved.
+struct Expected<'a> {
+    name: &'a ProjectName,
+    manifest: &'a Manifest,
+    simple: &'a Url,
+    dependencies: Dependencies,
+    sdist: bool,
+}
+
 /// Proves from pip's report where each file came from, and that the project's own is one of the manifest.
-fn judge_origin(
-    context: &Context<'_>,
-    target: &Target,
-    manifest: &Manifest,
-    resolved: &[Installed],
-    request: &SmokeRequest,
-    report: &mut SmokeReport,
-) -> Result<()> {
-    let simple = target.simple(&report.channel)?;
+fn judge_origin(expected: &Expected<'_>, resolved: &[Installed]) -> (Vec<InstalledFile>, Vec<Finding>) {
+    let Expected { name, manifest, simple, dependencies, sdist } = *expected;
+    let mut findings = Vec::new();
+    let mut files = Vec::new();
     let mut own = 0;
     for one in resolved {
-        let from_index = one.url.host() == simple.host()
-            && one.url.port_or_known_default() == simple.port_or_known_default();
-        let is_own = one.name == context.config.name;
+        let same_port = one.url.port_or_known_default() == simple.port_or_known_default();
+        let from_index = one.url.host() == simple.host() && same_port;
+        let is_own = one.name == *name;
+        let filename = &one.filename;
         if is_own {
             own += 1;
             let known =
-                manifest.files.iter().any(|file| file.sha256 == one.sha256 && file.filename == one.filename);
+                manifest.files.iter().any(|file| file.sha256 == one.sha256 && file.filename == *filename);
             if !known {
-                report.findings.push(Finding::error(
-                    "other-bytes",
-                    format!("`{}` with sha256 `{}` is not in the manifest", one.filename, one.sha256),
-                ));
+                let message = format!("`{filename}` with sha256 `{}` is not in the manifest", one.sha256);
+                findings.push(Finding::error("other-bytes", message));
             }
-            if !request.sdist && !one.filename.ends_with(".whl") {
-                report
-                    .findings
-                    .push(Finding::error("no-wheel", format!("pip chose `{}`, not a wheel", one.filename)));
+            if !sdist && !filename.ends_with(".whl") {
+                findings.push(Finding::error("no-wheel", format!("pip chose `{filename}`, not a wheel")));
             }
         }
-        let may_be_elsewhere = !is_own && context.config.dependencies == Dependencies::Any;
-        if !from_index && !may_be_elsewhere {
-            report.findings.push(Finding::error(
-                "foreign-file",
-                format!(
-                    "`{}` came from {}, not from the index",
-                    one.filename,
-                    crate::ops::secret::public_url(&one.url)
-                ),
-            ));
+        if !from_index && (is_own || dependencies == Dependencies::Index) {
+            let message = format!("`{filename}` came from {}, not from the index", public_url(&one.url));
+            findings.push(Finding::error("foreign-file", message));
         }
-        report.installed.push(InstalledFile {
+        files.push(InstalledFile {
             name: one.name.to_string(),
             version: one.version.clone(),
-            filename: one.filename.clone(),
+            filename: filename.clone(),
             sha256: one.sha256,
-            url: crate::ops::secret::public_url(&one.url).to_string(),
+            url: public_url(&one.url).to_string(),
             from_index,
         });
     }
     if own != 1 {
-        report.findings.push(Finding::error(
-            "smoke-install",
-            format!("pip would not install `{}` at all", context.config.name),
-        ));
+        findings.push(Finding::error("smoke-install", format!("pip would not install `{name}` at all")));
     }
-    Ok(())
+    (files, findings)
 }
 
 fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Vec<ImportResult>> {
@@ -336,4 +336,70 @@ pub fn refusal(report: &SmokeReport) -> Option<Error> {
     } else {
         error.hint("mend it and release the next version")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            schema: shipway_dist::manifest::SCHEMA.to_owned(),
+            ok: true,
+            project: "demo".parse().unwrap(),
+            version: "1.0".parse().unwrap(),
+            commit: String::new(),
+            tree: String::new(),
+            run: None,
+            attempt: None,
+            source_date_epoch: 0,
+            tools: BTreeMap::new(),
+            files: vec![shipway_dist::ManifestFile {
+                filename: "demo-1.0-py3-none-any.whl".to_owned(),
+                size: 1,
+                sha256: Sha256::of(b"good"),
+            }],
+        }
+    }
+
+    fn installed(name: &str, url: &str, bytes: &[u8]) -> Installed {
+        let filename = url.rsplit('/').next().unwrap().to_owned();
+        Installed {
+            name: name.parse().unwrap(),
+            version: "1.0".to_owned(),
+            url: url.parse().unwrap(),
+            filename,
+            sha256: Sha256::of(bytes),
+        }
+    }
+
+    fn ids(resolved: &[Installed], dependencies: Dependencies) -> Vec<String> {
+        let (name, manifest) = ("demo".parse().unwrap(), manifest());
+        let simple = "http://127.0.0.1:8600/dev/simple/".parse().unwrap();
+        let expected =
+            Expected { name: &name, manifest: &manifest, simple: &simple, dependencies, sdist: false };
+        judge_origin(&expected, resolved).1.into_iter().map(|finding| finding.id).collect()
+    }
+
+    #[test]
+    fn g1_g2_the_report_must_show_the_manifests_wheel_from_this_index() {
+        let wheel = "http://127.0.0.1:8600/files/x/demo-1.0-py3-none-any.whl";
+        let good = installed("demo", wheel, b"good");
+        assert!(ids(&[good.clone()], Dependencies::Index).is_empty());
+        assert_eq!(ids(&[installed("demo", wheel, b"bad")], Dependencies::Index), ["other-bytes"]);
+        let sdist = installed("demo", "http://127.0.0.1:8600/files/x/demo-1.0.tar.gz", b"good");
+        assert_eq!(ids(&[sdist], Dependencies::Index), ["other-bytes", "no-wheel"]);
+        let elsewhere = installed("demo", "http://127.0.0.1:8601/files/x/demo-1.0-py3-none-any.whl", b"good");
+        assert_eq!(
+            ids(&[elsewhere], Dependencies::Any),
+            ["foreign-file"],
+            "the project's own never comes from elsewhere"
+        );
+        let dependency = installed("other", "https://elsewhere.invalid/other-1.0-py3-none-any.whl", b"x");
+        assert_eq!(ids(&[good.clone(), dependency.clone()], Dependencies::Index), ["foreign-file"]);
+        assert!(ids(&[good, dependency.clone()], Dependencies::Any).is_empty());
+        assert_eq!(ids(&[dependency], Dependencies::Any), ["smoke-install"]);
+    }
 }

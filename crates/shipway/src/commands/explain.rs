@@ -8,7 +8,7 @@ use shipway_release::{Error, Result};
 use crate::output::Outcome;
 use crate::session::Session;
 
-/// What a finding or a gate means, and how to fix it
+/// What a finding, a gate or an API rule means, and how to fix it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The id of a finding or a gate
@@ -27,12 +27,16 @@ pub(crate) fn run(arguments: &Arguments, _session: &Session) -> Result<Outcome> 
     if let Some(rule) = shipway_release::rules::RULES.iter().find(|rule| rule.id == id) {
         return Ok(finding(rule.id, rule.why, rule.fix));
     }
+    if let Some(rule) = shipway_pyapi::rule(id) {
+        let id = format!("{}-{}", rule.id, rule.name);
+        return Ok(finding(&id, &format!("{} {}", rule.explanation, rule.breaks), rule.fix));
+    }
     let known = shipway_dist::rules::all()
         .map(|rule| rule.id)
         .chain(shipway_release::rules::RULES.iter().map(|rule| rule.id));
     let near: Vec<&str> =
         known.filter(|known| known.contains(id) || strsim::jaro_winkler(known, id) > 0.9).take(5).collect();
-    let error = Error::usage("unknown-id", format!("`{id}` is neither a finding nor a gate"));
+    let error = Error::usage("unknown-id", format!("`{id}` is no finding, gate or API rule"));
     Err(if near.is_empty() {
         error.hint("shipway gate list")
     } else {

@@ -1,5 +1,6 @@
 //! One file a command: arguments, a request, one call, an outcome.
 
+pub(crate) mod api;
 pub(crate) mod build;
 pub(crate) mod bump;
 pub(crate) mod check;

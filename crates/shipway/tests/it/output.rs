@@ -49,6 +49,31 @@ fn f11_a_missing_credential_is_named_before_any_work() {
 }
 
 #[test]
+fn f7_a_public_index_is_refused_unless_configured() {
+    let mut project = Project::demo();
+    // The host is asked from pip, here as there: it stands nowhere in this repository.
+    let question =
+        "from pip._internal.models.index import PyPI, TestPyPI; print(PyPI.netloc, TestPyPI.netloc)";
+    let answer = project.command("python3", &project.root()).args(["-c", question]).output().unwrap();
+    let hosts = String::from_utf8(answer.stdout).unwrap();
+    for host in hosts.split_whitespace().flat_map(|host| [host.to_owned(), format!("upload.{host}")]) {
+        project.set("SHIPWAY_INDEX", &format!("https://{host}/"));
+        for arguments in
+            [&["status"][..], &["publish"], &["release", "patch"], &["bump", "patch", "--dry-run"]]
+        {
+            let run = project.run(arguments);
+            if arguments[0] == "publish" {
+                run.assert(1, &["nothing is built"]);
+            } else {
+                run.assert(1, &["is a public index", "public = true"]);
+            }
+        }
+    }
+    project.set("SHIPWAY_INDEX", "https://not-public.invalid/");
+    assert!(!project.run(&["status"]).stderr.contains("public index"));
+}
+
+#[test]
 fn f8_no_secret_appears_in_any_output() {
     let mut project = Project::demo();
     project.run(&["build"]).assert(0, &[]);
@@ -100,4 +125,37 @@ fn check_refuses_and_explains_every_finding_of_a_broken_wheel() {
     }
     project.run(&["check", "nowhere.whl"]).assert(3, &["cannot read `nowhere.whl`"]);
     project.run(&["explain", "nonsense"]).assert(2, &["nonsense"]);
+}
+
+/// The help of every command and subcommand, as one document.
+fn reference(project: &Project) -> String {
+    fn add(project: &Project, path: &[&str], text: &mut String) {
+        let mut arguments = path.to_vec();
+        arguments.push("--help");
+        let help = project.run(&arguments).stdout;
+        let title = [&["shipway"], path].concat().join(" ");
+        text.push_str(&format!("## {title}\n\n```text\n{}\n```\n\n", help.trim_end()));
+        let commands = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+        for line in commands.lines().take_while(|line| line.starts_with("  ")) {
+            let name = line.split_whitespace().next().unwrap();
+            if line.starts_with("  ") && !line.starts_with("   ") {
+                add(project, &[path, &[name]].concat(), text);
+            }
+        }
+    }
+    let mut text = "# Command reference\n\nGenerated from the commands' help; refresh with `SHIPWAY_REFRESH=1 cargo test -p shipway reference`.\n\n".to_owned();
+    add(project, &[], &mut text);
+    text.trim_end().to_owned() + "\n"
+}
+
+#[test]
+fn the_command_reference_is_fresh() {
+    let project = Project::demo();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/commands.md");
+    let text = reference(&project);
+    if std::env::var_os("SHIPWAY_REFRESH").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert!(text.contains("## shipway admin token create"), "subcommands are in it");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text, "SHIPWAY_REFRESH=1 refreshes it");
 }

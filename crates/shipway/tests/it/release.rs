@@ -107,6 +107,22 @@ fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
 }
 
 #[test]
+fn a23_f4_killed_inside_the_index_while_publishing_it_resumes() {
+    killed_and_resumed(&[
+        "session.committed",
+        "blob.placed",
+        "file.rows",
+        "publish.membership",
+        "publish.committed",
+    ]);
+}
+
+#[test]
+fn a23_g5_killed_inside_the_index_while_promoting_it_resumes() {
+    killed_and_resumed(&["change.journal", "change.rows", "change.committed"]);
+}
+
+#[test]
 fn a18_g4_a_release_that_fails_its_smoke_is_blocked_and_the_next_one_goes_on() {
     let project = Project::demo();
     project.write(
@@ -257,4 +273,51 @@ fn g1_g5_g9_smoke_promote_yank_block_and_rollback_by_hand() {
     project.run(&["smoke", "1.2.3"]).assert(3, &["/nowhere/python3"]);
     let status = project.run(&["status", "--json"]).json();
     assert!(status["blocked"].as_array().unwrap().is_empty(), "G4: what could not run blocks nothing");
+}
+
+#[test]
+fn a17_f11_a_dry_run_of_a_release_names_every_problem_of_every_step() {
+    let mut project = Project::demo();
+    let gate = "\n[[tool.shipway.gate]]\nid = \"lint\"\nrun = \"no-such-linter .\"\n";
+    project.write("pyproject.toml", &format!("{PYPROJECT}{gate}"));
+    project.commit("a gate that is not here");
+    project.git(&["tag", "v1.2.4"]);
+    project.set("SHIPWAY_PYTHON", "/nowhere/python3");
+    let before = project.state();
+    let texts =
+        ["/nowhere/python3", "the gate `lint` cannot run `no-such-linter`", "version `1.2.4` exists already"];
+    project.run(&["release", "patch", "--dry-run"]).assert(1, &texts);
+    project.run(&["release", "patch"]).assert(3, &texts[..2]);
+    assert_eq!(project.state(), before);
+}
+
+#[test]
+fn a23_a_dry_run_of_a_release_writes_nothing() {
+    let project = Project::demo();
+    let before = project.state();
+    project
+        .run(&["release", "patch", "--dry-run"])
+        .assert(0, &["1.2.3 → 1.2.4", "nothing was written", "1.2.4 would be released up to stable"]);
+    assert_eq!(project.state(), before);
+    assert!(!project.root().join("dist").exists() && !project.root().join(".shipway").exists());
+}
+
+#[test]
+fn j13_release_branches_of_an_earlier_life_are_left_alone() {
+    let project = Project::demo();
+    project.git(&["push", "--quiet", "origin", "main:refs/heads/release/v1.0.0"]);
+    project.write("README.md", "# later\n");
+    project.commit("later");
+    project.run(&["release", "patch", "--dry-run"]).assert(0, &["1.2.3 → 1.2.4"]);
+    // One that is ahead of the base, and cut by nobody else, is unfinished.
+    project.run(&["bump", "patch", "--no-switch"]).assert(0, &[]);
+    project.run(&["release", "minor", "--dry-run"]).assert(0, &["1.2.4 is unfinished"]);
+    project
+        .run(&["release", "1.3.0", "--dry-run"])
+        .assert(1, &["1.2.4 is unfinished", "shipway release 1.2.4"]);
+    project.write("README.md", "# later still\n");
+    project.commit("later still");
+    project
+        .run(&["release", "patch"])
+        .assert(1, &["moved on since release/v1.2.4 was cut", "git branch -D release/v1.2.4"]);
 }

@@ -7,6 +7,8 @@ use crate::finding::Findings;
 use crate::rules::framing as rules;
 
 const HEADER: usize = 46;
+/// The version of the format that zip64 needs (APPNOTE 4.4.3); some readers refuse later ones.
+pub(super) const MOST_NEEDED: u8 = 45;
 
 /// Reads `count` headers that fill `bytes` exactly; stops at the first that cannot be read.
 pub(super) fn parse(bytes: &[u8], count: u64, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
@@ -83,6 +85,9 @@ fn entry(
             &text,
             format!("inflates to {} bytes, the bound is {}", values.size, limits.member),
         );
+    }
+    if header[6] > MOST_NEEDED {
+        findings.member(&rules::ZIP_METHOD, &text, format!("needs version {} of the format", header[6]));
     }
     check_flags(&text, flags, method, !bytes[name.clone()].is_ascii(), findings);
     // Only a Unix host puts a mode into the upper half; 19 is macOS.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::central::MOST_NEEDED;
 use super::extra::{Extra, Sized64};
 use super::{Directory, Entry, LOCAL_HEADER, u16_at, u32_at};
 use crate::archive::source::ReadAt;
@@ -11,6 +12,7 @@ use crate::rules::framing as rules;
 /// A local header.
 #[derive(Debug)]
 pub(crate) struct Local {
+    needed: u8,
     flags: u16,
     method: u16,
     time: u32,
@@ -38,6 +40,7 @@ impl Local {
         let name_end = LOCAL_HEADER as usize + usize::from(u16_at(header, 26));
         let extra_end = name_end + usize::from(u16_at(header, 28));
         Some(Self {
+            needed: header[4],
             flags: u16_at(header, 6),
             method: u16_at(header, 8),
             time: u32_at(header, 10),
@@ -105,6 +108,10 @@ pub(crate) fn check_local(
         }
         Err(why) => findings.member(&rules::ZIP_EXTRA, name, format!("local header: {why}")),
     }
+    if local.needed > MOST_NEEDED {
+        let message = format!("the local header needs version {} of the format", local.needed);
+        findings.member(&rules::ZIP_METHOD, name, message);
+    }
     // With a data descriptor, which has a finding of its own, these three stand behind the data.
     let described = entry.flags & 0x0008 != 0;
     let pairs = [
@@ -125,7 +132,7 @@ pub(crate) fn check_local(
             });
         }
     }
-    let taken = local.length() + entry.compressed;
+    let taken = local.length().saturating_add(entry.compressed);
     if taken > entry.span {
         findings.member(
             &rules::ZIP_OVERLAP,

@@ -17,7 +17,7 @@ use crate::archive::source::{ReadAt, read_vec};
 use crate::finding::Findings;
 use crate::rules::framing as rules;
 
-pub(crate) use local::{check_local, read_local};
+pub(crate) use local::{Local, check_local, read_local};
 
 /// Bytes of a local header before the name.
 pub(crate) const LOCAL_HEADER: u64 = 30;
@@ -50,7 +50,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// The bytes that the member takes at least.
     fn least(&self) -> u64 {
-        LOCAL_HEADER + u64::from(self.name.end - self.name.start) + self.compressed
+        (LOCAL_HEADER + u64::from(self.name.end - self.name.start)).saturating_add(self.compressed)
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn parse(text: &str) -> Result<Requirement, String> {
 /// Judges version specifiers such as `>=3.10,<4`; an empty text and a comma at the end are allowed.
 pub(crate) fn check_specifiers(text: &str) -> Result<(), String> {
     let text = text.trim();
-    let text = text.strip_suffix(',').unwrap_or(text);
+    let text = text.strip_suffix(',').filter(|text| !text.trim().is_empty()).unwrap_or(text);
     for specifier in text.split(',').map(str::trim) {
         // Arbitrary equality compares text, so that any text without blanks is right (PEP 440).
         if let Some(arbitrary) = specifier.strip_prefix("===") {
@@ -297,6 +297,7 @@ mod tests {
             "a\n>=1",
             "a>=1.*",
             "a ~= 1",
+            "a ,",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

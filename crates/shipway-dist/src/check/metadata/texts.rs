@@ -36,7 +36,8 @@ pub(super) fn check_summary(metadata: &Metadata, findings: &mut Findings) {
 /// Judges the long description and its content type.
 pub(super) fn check_description(metadata: &Metadata, findings: &mut Findings) {
     let field = "Description-Content-Type";
-    let value = metadata.get(field).filter(|value| !is_absent(value));
+    // Old tools write `UNKNOWN` for none; an empty value is one that no reader knows.
+    let value = metadata.get(field).filter(|value| *value != "UNKNOWN");
     if let Some(Err(why)) = value.map(check_content_type) {
         findings.field(&rules::CONTENT_TYPE, field, why);
     }
@@ -213,8 +214,10 @@ pub(super) fn check_license(metadata: &Metadata, findings: &mut Findings) {
             Some("holds a backslash")
         } else if path.split('/').any(|part| part == "..") {
             Some("holds `..`")
-        } else if path.contains(['*', '?', '[', ']']) {
+        } else if path.contains('*') {
             Some("is a pattern")
+        } else if path.split('/').any(|part| matches!(part, "" | ".")) {
+            Some("is not in its plain form")
         } else {
             None
         };

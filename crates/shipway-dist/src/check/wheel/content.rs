@@ -47,7 +47,6 @@ impl Content<'_> {
                 self.check_licenses(metadata, dist_info, findings);
             }
         }
-        self.check_sboms(findings);
         self.check_data(findings);
         self.check_imports(metadata, &entry_points, findings);
         entry_points
@@ -69,34 +68,23 @@ impl Content<'_> {
         }
     }
 
-    fn check_sboms(&self, findings: &mut Findings) {
-        let mut documents: Vec<_> =
-            self.captured.iter().filter(|(name, _)| name.contains(".dist-info/sboms/")).collect();
-        documents.sort_unstable();
-        for (name, bytes) in documents {
-            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-                findings.member(&rules::SBOM, name, format!("no valid JSON: {error}"));
-            }
-        }
-    }
-
     fn check_data(&self, findings: &mut Findings) {
         let expected = self.parsed.map(|parsed| format!("{}-{}.data", parsed.name_part, parsed.version_part));
-        let mut refused = BTreeMap::new();
-        for name in self.files.keys() {
+        let mut names: Vec<&str> =
+            self.files.keys().copied().filter(|name| name.contains(".data/")).collect();
+        names.sort_unstable();
+        for name in names {
             let Some((top, rest)) = name.split_once('/').filter(|(top, _)| top.ends_with(".data")) else {
                 continue;
             };
             let scheme = rest.split_once('/').map(|(scheme, _)| scheme);
             if expected.as_ref().is_some_and(|expected| top != expected) {
                 // An installer takes only its own directory for special, another is just a directory.
-                refused.insert(top, format!("`{}` is not the directory of this wheel", shown(top)));
+                let message = format!("`{}` is not the directory of this wheel", shown(top));
+                findings.member(&rules::DATA_DIRECTORY, name, message);
             } else if !matches!(scheme, Some("purelib" | "platlib" | "headers" | "scripts" | "data")) {
-                refused.insert(rest, format!("`{}` is in no installation scheme", shown(name)));
+                findings.member(&rules::DATA_DIRECTORY, name, "lies in no installation scheme");
             }
-        }
-        for (member, message) in refused {
-            findings.member(&rules::DATA_DIRECTORY, member, message);
         }
         let mut scripts: Vec<_> =
             self.captured.iter().filter(|(name, _)| name.contains(".data/scripts/")).collect();

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::archive::inflate::{InflateError, Packed, with_inflater};
+use crate::archive::inflate::{InflateError, Inflater, Packed, with_inflater};
 use crate::archive::source::ReadAt;
-use crate::archive::zip::{self, Directory, Entry};
+use crate::archive::zip::{self, Directory, Entry, Local};
 use crate::check::record::{Expected, Hash};
 use crate::finding::Findings;
-use crate::rules::framing;
+use crate::rules::{framing, wheel};
 
 /// How much of a member is kept while it is inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) enum Capture {
     Beginning(usize),
     /// All of it; the caller has looked at its size.
     Whole,
+    /// All of it, to be judged as JSON and dropped.
+    Document,
 }
 
 impl Capture {
@@ -27,7 +29,7 @@ impl Capture {
         match self {
             Self::Nothing => 0,
             Self::Beginning(most) => most,
-            Self::Whole => usize::MAX,
+            Self::Whole | Self::Document => usize::MAX,
         }
     }
 }
@@ -99,17 +101,24 @@ impl Work<'_> {
 
     /// Judges one member: local header, data, CRC, size, `RECORD`.
     pub(super) fn member(&self, at: u32, capture: Capture) -> io::Result<Outcome> {
+        with_inflater(|inflater| self.judge(at, capture, inflater))
+    }
+
+    fn judge(&self, at: u32, capture: Capture, inflater: &mut Inflater) -> io::Result<Outcome> {
         let entry = &self.directory.entries[at as usize];
         let name = self.directory.name(entry);
         let mut outcome = Outcome { findings: Findings::default(), captured: None };
-        let local = zip::read_local(self.source, entry)?;
-        if !zip::check_local(self.directory, entry, local.as_ref(), &mut outcome.findings)
-            || !is_readable(entry)
-        {
-            return Ok(outcome);
-        }
+        // One reading for header and data of all but large members.
+        let loaded = inflater.load(self.source, entry.offset, entry.span)?;
+        let local = match Local::parse(loaded) {
+            Some(local) => Some(local),
+            None => zip::read_local(self.source, entry)?,
+        };
+        let readable = zip::check_local(self.directory, entry, local.as_ref(), &mut outcome.findings);
+        let Some(local) = local.filter(|_| readable && is_readable(entry)) else { return Ok(outcome) };
+        let loaded = loaded.len();
         let packed = Packed {
-            at: entry.offset + local.map_or(0, |local| local.length()),
+            at: entry.offset + local.length(),
             compressed: entry.compressed,
             size: entry.size,
             crc: entry.crc,
@@ -118,14 +127,13 @@ impl Work<'_> {
         let expected = self.expected.get(&at);
         let mut hash = expected.map(|expected| Hash::new(expected.algorithm()));
         let mut captured = Vec::new();
-        let result = with_inflater(|inflater| {
-            inflater.run(self.source, &packed, |bytes| {
-                if let Some(hash) = &mut hash {
-                    hash.update(bytes);
-                }
-                let room = capture.most().saturating_sub(captured.len());
-                captured.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            })
+        let range = (local.length() as usize).min(loaded)..loaded;
+        let result = inflater.run_loaded(self.source, &packed, range, |bytes| {
+            if let Some(hash) = &mut hash {
+                hash.update(bytes);
+            }
+            let room = capture.most().saturating_sub(captured.len());
+            captured.extend_from_slice(&bytes[..bytes.len().min(room)]);
         });
         match result {
             Ok(()) => {}
@@ -138,7 +146,15 @@ impl Work<'_> {
         if let (Some(expected), Some(hash)) = (expected, hash) {
             expected.compare(name, hash, entry.size, &mut outcome.findings);
         }
-        outcome.captured = (capture != Capture::Nothing).then_some((at, captured));
+        match capture {
+            Capture::Nothing => {}
+            Capture::Beginning(_) | Capture::Whole => outcome.captured = Some((at, captured)),
+            Capture::Document => {
+                if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&captured) {
+                    outcome.findings.member(&wheel::SBOM, name, format!("no valid JSON: {error}"));
+                }
+            }
+        }
         Ok(outcome)
     }
 }

@@ -2,7 +2,7 @@
 
 mod content;
 mod members;
-mod wheel_file;
+pub(crate) mod wheel_file;
 
 use std::collections::HashMap;
 use std::io;
@@ -19,10 +19,11 @@ use crate::rules::{framing, wheel as rules};
 use content::Content;
 use members::{Capture, Work};
 
-/// The largest file of a `.dist-info` directory that is read into memory, `RECORD` apart.
-const MOST_CAPTURED: u64 = 8 << 20;
-/// The largest `RECORD`: 250,000 rows.
-const MOST_RECORD: u64 = 32 << 20;
+/// The files of the `.dist-info` directory that are read into memory, and the most that is read.
+const JUDGED: [(&str, u64); 4] =
+    [("METADATA", 8 << 20), ("WHEEL", 1 << 20), ("entry_points.txt", 1 << 20), ("RECORD", 64 << 20)];
+/// The largest bill of materials that is read; each is dropped as soon as it is judged.
+const MOST_DOCUMENT: u64 = 8 << 20;
 
 /// Judges a wheel.
 pub(super) fn judge(
@@ -47,6 +48,7 @@ pub(super) fn judge(
         .filter(|(name, _)| !name.ends_with('/'))
         .collect();
     let dist_info = find_dist_info(&files, parsed, findings);
+    refuse_oversized(&directory, &files, dist_info.as_deref(), findings);
     let mut work = Work { source, directory: &directory, expected: HashMap::new() };
     let done = match &dist_info {
         Some(dist_info) => read_record(&mut work, dist_info, &files, findings)?,
@@ -90,8 +92,7 @@ fn read_record(
         findings.push(&rules::RECORD_MISSING, format!("there is no `{}`", shown(&record)));
         return Ok(None);
     };
-    if work.directory.entries[at as usize].size > MOST_RECORD {
-        findings.member(&framing::BOUND, &record, format!("larger than {MOST_RECORD} bytes"));
+    if !is_judged("RECORD", work.directory.entries[at as usize].size) {
         return Ok(None);
     }
     let outcome = work.member(at, Capture::Whole)?;
@@ -103,11 +104,33 @@ fn read_record(
     Ok(Some(at))
 }
 
+/// Whether a file of the `.dist-info` directory is judged by content and small enough for it.
+fn is_judged(name: &str, size: u64) -> bool {
+    JUDGED.iter().any(|&(judged, most)| judged == name && size <= most)
+}
+
+fn refuse_oversized(
+    directory: &Directory,
+    files: &HashMap<&str, u32>,
+    dist_info: Option<&str>,
+    findings: &mut Findings,
+) {
+    let Some(dist_info) = dist_info else { return };
+    for (name, most) in JUDGED {
+        let member = format!("{dist_info}/{name}");
+        let size = files.get(member.as_str()).map(|&at| directory.entries[at as usize].size);
+        if size.is_some_and(|size| size > most) {
+            findings.member(&framing::BOUND, &member, format!("larger than {most} bytes"));
+        }
+    }
+}
+
 fn what_to_capture(name: &str, size: u64, prefix: Option<&str>) -> Capture {
     if let Some(rest) = prefix.and_then(|prefix| name.strip_prefix(prefix)) {
-        let judged = matches!(rest, "METADATA" | "WHEEL" | "entry_points.txt")
-            || (rest.starts_with("sboms/") && rest.ends_with(".json"));
-        return if judged && size <= MOST_CAPTURED { Capture::Whole } else { Capture::Nothing };
+        if rest.starts_with("sboms/") && rest.ends_with(".json") && size <= MOST_DOCUMENT {
+            return Capture::Document;
+        }
+        return if is_judged(rest, size) { Capture::Whole } else { Capture::Nothing };
     }
     if name.split_once(".data/scripts/").is_some_and(|(top, _)| !top.contains('/')) {
         return Capture::Beginning(32);
@@ -192,7 +215,11 @@ fn find_dist_info(
         (several, expected) => {
             findings.push(
                 &rules::DIST_INFO,
-                format!("{} `.dist-info` directories: `{}`", several.len(), shown(&several.join("`, `"))),
+                format!(
+                    "{} `.dist-info` directories: `{}`",
+                    several.len(),
+                    shown(&several[..several.len().min(5)].join("`, `"))
+                ),
             );
             let expected = expected.filter(|expected| several.contains(&expected.as_str()));
             Some(expected.unwrap_or_else(|| several[0].to_owned()))

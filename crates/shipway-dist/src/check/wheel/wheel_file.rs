@@ -12,7 +12,7 @@ const MEMBER: &str = "WHEEL";
 const MOST_TAGS: usize = 10_000;
 
 /// Judges `WHEEL`.
-pub(super) fn judge(bytes: &[u8], parsed: Option<&DistributionFilename>, findings: &mut Findings) {
+pub(crate) fn judge(bytes: &[u8], parsed: Option<&DistributionFilename>, findings: &mut Findings) {
     let reading = match Metadata::read(bytes) {
         Ok(reading) => reading,
         Err(error) => {
@@ -74,9 +74,10 @@ fn compare(fields: &Metadata, purelib: Option<bool>, parsed: &DistributionFilena
             }
         }
     }
-    let found: BTreeSet<String> = fields.all("Tag").take(MOST_TAGS).flat_map(expand).collect();
+    let found: BTreeSet<String> = fields.all("Tag").flat_map(expand).take(MOST_TAGS).collect();
     if found != expected {
-        let list = |tags: &BTreeSet<String>| shown(&tags.iter().cloned().collect::<Vec<_>>().join(", "));
+        let list =
+            |tags: &BTreeSet<String>| shown(&tags.iter().take(20).cloned().collect::<Vec<_>>().join(", "));
         let (expected, found) = (list(&expected), list(&found));
         findings.add(&rules::WHEEL_TAG, || {
             rules::WHEEL_TAG
@@ -117,7 +118,7 @@ fn compare(fields: &Metadata, purelib: Option<bool>, parsed: &DistributionFilena
 fn expand(tag: &str) -> Vec<String> {
     let parts: Vec<Vec<&str>> = tag.trim().splitn(3, '-').map(|part| part.split('.').collect()).collect();
     let [python, abi, platform] = &parts[..] else { return vec![tag.to_owned()] };
-    if python.len() * abi.len() * platform.len() > 1000 {
+    if python.len().saturating_mul(abi.len()).saturating_mul(platform.len()) > 1000 {
         return vec![tag.to_owned()];
     }
     let mut tags = Vec::new();

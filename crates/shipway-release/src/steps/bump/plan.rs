@@ -212,7 +212,8 @@ fn contents(context: &Context<'_>, git: &Git, commit: &str, request: &BumpReques
     let old = parse_current(&places[0].value, config.scheme)?;
     let today = context.today();
     let date = (today.year(), today.month(), today.day());
-    let new = next(&old, &request.level, request.pre, config.scheme, config.major_on_zero, date)?;
+    let (level, reason) = decide(context, commit, request)?;
+    let new = next(&old, &level, request.pre, config.scheme, config.major_on_zero, date)?;
     let text = new.to_string();
     let mut edits: Vec<Edit> = places
         .iter()
@@ -233,11 +234,21 @@ fn contents(context: &Context<'_>, git: &Git, commit: &str, request: &BumpReques
     }
     Ok(Planned {
         old: places[0].value.clone(),
-        why: why(&old, &new, request, config.major_on_zero),
+        why: reason.unwrap_or_else(|| why(&old, &new, request, config.major_on_zero)),
         new,
         places: places.iter().map(|place| format!("{prefix}{} ({})", place.path, place.what)).collect(),
         contents,
     })
+}
+
+/// What `auto` comes to (row A24); any other level stands for itself.
+fn decide(context: &Context<'_>, commit: &str, request: &BumpRequest) -> Result<(Level, Option<String>)> {
+    if request.level != Level::Auto {
+        return Ok((request.level.clone(), None));
+    }
+    let (level, why) = crate::steps::api::level_for(context, commit)?;
+    let Ok(level) = level.parse::<Level>();
+    Ok((level, Some(why)))
 }
 
 fn why(old: &Version, new: &Version, request: &BumpRequest, major_on_zero: bool) -> String {

@@ -1,0 +1,8 @@
+//! Integration tests of the crate.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod documents;
+mod fixtures;
+mod surface;
