@@ -3,6 +3,7 @@
 //! The tools come from the package registry as this machine's installers are configured, pinned in
 //! `requirements.txt` and `servers.txt`, into the target folder; tests whose names say so fetch projects too.
 
+mod adopted;
 mod foreign;
 mod index;
 mod installs;
