@@ -104,6 +104,25 @@ pub fn record(context: &Context<'_>, version: &str, statement: &Statement) -> Re
     send(context, version, statement)
 }
 
+/// Keeps the statement of an effect that was had already: a token that may have the effect and not add evidence
+/// gets a warning, for a failure would say that nothing happened.
+///
+/// # Errors
+/// When it cannot be kept for any other reason.
+pub fn record_done(context: &Context<'_>, version: &str, statement: &Statement) -> Result<()> {
+    tolerate_scope(context, record(context, version, statement))
+}
+
+fn tolerate_scope(context: &Context<'_>, result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.code() == shipway_dist::wire::code::TOKEN_SCOPE => {
+            context.progress.warn(&format!("the statement is not kept with the release: {error}"));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 fn send(context: &Context<'_>, version: &str, statement: &Statement) -> Result<()> {
     match context.target()? {
         Target::Shipway { client, .. } => client.add_evidence(&context.config.name, version, statement),
@@ -111,7 +130,8 @@ fn send(context: &Context<'_>, version: &str, statement: &Statement) -> Result<(
     }
 }
 
-/// Sends every statement kept beside the project that speaks about exactly these bytes.
+/// Sends every statement kept beside the project that speaks about exactly these bytes; a token that may not add
+/// evidence gets a warning.
 ///
 /// # Errors
 /// When one cannot be read or the index refuses it.
@@ -119,7 +139,7 @@ pub fn send_kept(context: &Context<'_>, manifest: &Manifest) -> Result<usize> {
     let version = manifest.version.to_string();
     let mut sent = 0;
     for statement in kept(context, manifest)? {
-        send(context, &version, &statement)?;
+        tolerate_scope(context, send(context, &version, &statement))?;
         sent += 1;
     }
     Ok(sent)

@@ -104,7 +104,11 @@ pub fn mark(
         let detail =
             json!({ "reason": reason, "id": change.id, "changed": change.changed, "moved": change.moved });
         let found = Found { detail, ..Found::default() };
-        evidence::record(context, &version, &clocked.step(mark.as_str(), &manifest, Verdict::Passed, found))?;
+        evidence::record_done(
+            context,
+            &version,
+            &clocked.step(mark.as_str(), &manifest, Verdict::Passed, found),
+        )?;
     }
     Ok(MarkReport {
         project: project.to_string(),

@@ -85,7 +85,7 @@ pub fn promote(context: &Context<'_>, request: &PromoteRequest) -> Result<Promot
     if !request.dry_run {
         let detail = json!({ "index": target.label(), "id": report.id, "changed": report.changed });
         let found = Found { detail, channel: Some(request.to.to_string()), ..Found::default() };
-        evidence::record(
+        evidence::record_done(
             context,
             &release.version,
             &clocked.step("promote", &manifest, Verdict::Passed, found),

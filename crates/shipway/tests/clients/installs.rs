@@ -58,7 +58,10 @@ fn pip_and_uv_pass_over_a_yanked_release_unless_it_is_pinned() {
         index.upload(&Wheel::new("demo", version).write(&folder));
     }
     let url = index.server.simple("dev");
-    index.shipway("demo", ["yank", "1.1.0", "--reason", "drops readings"]).must();
+    // A token for nothing but this does it, and says what it may not do besides.
+    let token = index.token("yanker", &["--action", "yank,read"]);
+    let yank = index.shipway("demo", ["yank", "1.1.0", "--reason", "drops readings"]);
+    yank.env("SHIPWAY_TOKEN", token).must().says("yank done").says("needs the action evidence");
     pip_install(&index, &url, "demo>=1", "pip-range").ended(0);
     uv_install(&index, &url, "demo>=1", "uv-range").ended(0);
     pip_install(&index, &url, "demo==1.1.0", "pip-pin").ended(0).says("drops readings");
