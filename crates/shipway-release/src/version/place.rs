@@ -213,12 +213,44 @@ fn module_place(read: ReadFile<'_>, module: &str, names: &[&str], roots: &[&str]
     for root in roots {
         for path in [format!("{root}{module}/__init__.py"), format!("{root}{module}.py")] {
             if read(&path)?.is_some() {
-                return python_place(read, &path, names);
+                return imported_place(read, &path, names, 4);
             }
             tried.push(format!("`{path}`"));
         }
     }
     Err(no_place(&format!("none of {} exists", tried.join(", "))))
+}
+
+/// The place in a module that its backend would import when it finds no assignment (flit, setuptools): a name
+/// that comes from another module of the project stands there.
+fn imported_place(read: ReadFile<'_>, path: &str, names: &[&str], hops: usize) -> Result<Place> {
+    let not_here = match python_place(read, path, names) {
+        Ok(place) => return Ok(place),
+        Err(error) => error,
+    };
+    let bytes = read(path)?.unwrap_or_default();
+    let source = utf8(path, &bytes)?.trim_start_matches('\u{feff}');
+    let imported = names.iter().find_map(|name| shipway_pyapi::assignment::find_imported_name(source, name));
+    let Some(imported) = imported.filter(|_| hops > 0) else { return Err(not_here) };
+    let module = imported.module.replace('.', "/");
+    let folder = |levels: usize| path.rsplitn(levels + 1, '/').nth(levels).unwrap_or_default().to_owned();
+    let root = match imported.level {
+        0 => {
+            if path.starts_with("src/") {
+                "src".to_owned()
+            } else {
+                String::new()
+            }
+        }
+        level => folder(usize::try_from(level).unwrap_or(usize::MAX).min(path.len())),
+    };
+    let base = if root.is_empty() { module } else { format!("{root}/{module}") };
+    for path in [format!("{base}.py"), format!("{base}/__init__.py")] {
+        if read(&path)?.is_some() {
+            return imported_place(read, &path, &[&imported.name], hops - 1);
+        }
+    }
+    Err(not_here)
 }
 
 fn python_place(read: ReadFile<'_>, path: &str, names: &[&str]) -> Result<Place> {
@@ -408,7 +440,7 @@ mod tests {
 
     #[test]
     fn a13_dynamic_versions_are_found_by_the_backends_rule() {
-        let cases: [(&'static [(&str, &str)], &str, &str); 7] = [
+        let cases: [(&'static [(&str, &str)], &str, &str); 8] = [
             (
                 &[
                     (
@@ -473,6 +505,18 @@ mod tests {
                 ],
                 "x/__init__.py",
                 "7.0.0",
+            ),
+            (
+                &[
+                    (
+                        "pyproject.toml",
+                        "[build-system]\nrequires=['flit_core']\nbuild-backend='flit_core.buildapi'\n[project]\nname='x'\ndynamic=['version','description']",
+                    ),
+                    ("src/x/__init__.py", "\"\"\"doc\"\"\"\nfrom .package_data import __version__\n"),
+                    ("src/x/package_data.py", "__version__ = '8.0'\n"),
+                ],
+                "src/x/package_data.py",
+                "8.0",
             ),
         ];
         for (files, path, value) in cases {

@@ -81,6 +81,18 @@ fn real_projects_from_the_registry_flit_dynamic_module() {
 }
 
 #[test]
+fn real_projects_from_the_registry_flit_dynamic_module_that_imports_its_version() {
+    release(&Real {
+        name: "idna",
+        version: "3.10",
+        next: "3.10.1",
+        place: "idna/package_data.py",
+        backend: "flit_core.buildapi",
+        also: &[],
+    });
+}
+
+#[test]
 fn real_projects_from_the_registry_flit_static_with_a_comment_beside() {
     release(&Real {
         name: "tomli",
