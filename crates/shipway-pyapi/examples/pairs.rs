@@ -4,6 +4,8 @@
 //! missing in CACHE (default `target/pairs`) with the ordinary pip, one folder for each release.
 //! `show OLD NEW` prints one diff instead.
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

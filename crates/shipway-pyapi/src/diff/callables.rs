@@ -369,7 +369,10 @@ impl Comparer<'_> {
         let never = |value: &Value| matches!(value.last(), Some("NoReturn" | "Never"));
         let nothing = |value: &Value, kind: &Type| *kind == Type::None || never(value);
         if nothing(after, &b) && !nothing(before, &a) {
-            return if a == Type::Any { () } else { self.report("C32", None, item, detail, keys) };
+            return if a == Type::Any {
+            } else {
+                self.report("C32", None, item, detail, keys)
+            };
         }
         match (accepts(&a, &b), accepts(&b, &a)) {
             (Some(true), Some(true)) | (None, _) => {}

@@ -107,16 +107,19 @@ impl Comparer<'_> {
             if !a.is_required && b.is_required && b.in_constructor && a.in_constructor {
                 self.field("C09", None, item, format!("field `{name}` is required now"), sides);
             }
-            if let (Some(x), Some(y)) = (&a.default, &b.default) {
-                if x != y && x.is_literal() && y.is_literal() && !is_tuple {
-                    self.field(
-                        "C11",
-                        None,
-                        item,
-                        format!("default of `{name}` was {}, is {}", x.render(), y.render()),
-                        sides,
-                    );
-                }
+            if let (Some(x), Some(y)) = (&a.default, &b.default)
+                && x != y
+                && x.is_literal()
+                && y.is_literal()
+                && !is_tuple
+            {
+                self.field(
+                    "C11",
+                    None,
+                    item,
+                    format!("default of `{name}` was {}, is {}", x.render(), y.render()),
+                    sides,
+                );
             }
             if a.parameter != b.parameter && a.in_constructor && b.in_constructor {
                 let detail =

@@ -29,11 +29,12 @@ impl Comparer<'_> {
             }
             (Some(_), None) => self.report("F16", None, item, "is no longer deprecated", keys),
             (Some(before), Some(after)) => {
-                if let (Some(promised), Some(new)) = (removal(&after), self.new_version()) {
-                    if promised <= new && removal(&before).is_some_and(|earlier| earlier <= new) {
-                        let detail = format!("was to be removed in {promised} and is still there");
-                        self.report("F19", None, item, detail, keys);
-                    }
+                if let (Some(promised), Some(new)) = (removal(&after), self.new_version())
+                    && promised <= new
+                    && removal(&before).is_some_and(|earlier| earlier <= new)
+                {
+                    let detail = format!("was to be removed in {promised} and is still there");
+                    self.report("F19", None, item, detail, keys);
                 }
             }
             (None, None) => {}

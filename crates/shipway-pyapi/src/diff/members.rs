@@ -180,17 +180,17 @@ impl<'s> Comparer<'s> {
 
     /// Of fields only the types are left to compare.
     fn field_types(&mut self, old: &Shape<'s>, new: &Shape<'s>, item: &Item) {
-        if let (Shape::Value(a, before), Shape::Value(b, after)) = (old, new) {
-            if let (Some(x), Some(y)) = (&before.annotation, &after.annotation) {
-                let bare = |annotation: &crate::parse::value::Value| crate::parse::model::Assigned {
-                    value: None,
-                    annotation: Some(annotation.clone()),
-                    is_type_alias: false,
-                };
-                let (x, y) = (bare(x), bare(y));
-                let mut ignored = Vec::new();
-                self.shapes(&Shape::Value(*a, &x), &Shape::Value(*b, &y), item, &mut ignored);
-            }
+        if let (Shape::Value(a, before), Shape::Value(b, after)) = (old, new)
+            && let (Some(x), Some(y)) = (&before.annotation, &after.annotation)
+        {
+            let bare = |annotation: &crate::parse::value::Value| crate::parse::model::Assigned {
+                value: None,
+                annotation: Some(annotation.clone()),
+                is_type_alias: false,
+            };
+            let (x, y) = (bare(x), bare(y));
+            let mut ignored = Vec::new();
+            self.shapes(&Shape::Value(*a, &x), &Shape::Value(*b, &y), item, &mut ignored);
         }
     }
 

@@ -122,11 +122,12 @@ fn dependencies(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distr
             }
             continue;
         };
-        if let ([x], [y]) = (&before[..], &after[..]) {
-            if x.specifiers != y.specifiers && is_narrowed(&x.specifiers, &y.specifiers) == Some(true) {
-                let detail = format!("`{name}` was `{}`, is `{}`", x.text, y.text);
-                push(comparer, "A08", None, name, detail, (Some(&x.text), Some(&y.text)));
-            }
+        if let ([x], [y]) = (&before[..], &after[..])
+            && x.specifiers != y.specifiers
+            && is_narrowed(&x.specifiers, &y.specifiers) == Some(true)
+        {
+            let detail = format!("`{name}` was `{}`, is `{}`", x.text, y.text);
+            push(comparer, "A08", None, name, detail, (Some(&x.text), Some(&y.text)));
         }
     }
     for ((extra, name), after) in &b {

@@ -3,8 +3,10 @@
 mod callables;
 mod classes;
 mod comparer;
+mod constructors;
 mod data;
 mod deprecations;
+mod gone;
 mod members;
 mod metadata;
 mod names;

@@ -14,13 +14,16 @@ pub(crate) struct Change {
     pub(crate) detail: String,
 }
 
+/// Tells whether two values are the same when names are resolved.
+pub(crate) type SameValue<'a> = dyn Fn(&Value, &Value) -> bool + 'a;
+
 /// What is known of each side beyond the list.
 #[derive(Default)]
 pub(crate) struct Context<'a> {
     pub(crate) old_keys: &'a [Name],
     pub(crate) new_keys: &'a [Name],
     /// Whether two defaults that differ in text are the same value.
-    pub(crate) same_default: Option<&'a dyn Fn(&Value, &Value) -> bool>,
+    pub(crate) same_default: Option<&'a SameValue<'a>>,
 }
 
 struct Comparison<'a> {
@@ -169,16 +172,12 @@ impl Comparison<'_> {
             return false;
         }
         self.taken.push(found);
-        if !is_positional_only(parameter)
-            && !(parameter.name.starts_with('_') && new.name == parameter.name[1..])
-        {
+        if !is_positional_only(parameter) {
             let swallowed = takes_keyword(parameter) && self.has_new(ParameterKind::VarKeyword);
+            let is_private = parameter.name.starts_with('_');
             let detail = format!("parameter `{}` is now called `{}`", parameter.name, new.name);
-            let level = (swallowed || parameter.name.starts_with('_')).then_some(Level::Warn);
+            let level = (swallowed || is_private).then_some(Level::Warn);
             self.changes.push(Change { id: "C06", level, detail });
-        } else if !is_positional_only(parameter) {
-            let detail = format!("parameter `{}` is now called `{}`", parameter.name, new.name);
-            self.report_at("C06", Level::Warn, detail);
         }
         pairs.push((at, found));
         pairs.sort_unstable();
@@ -222,10 +221,10 @@ impl Comparison<'_> {
                 let detail = format!("parameter `{name}` can no longer be passed by position");
                 self.changes.push(Change { id: "C14", level, detail });
             }
-            (PositionalOrKeyword, PositionalOnly) if takes_keyword(old) => {
-                if !self.has_new(ParameterKind::VarKeyword) {
-                    self.report("C15", format!("parameter `{name}` can no longer be passed by keyword"));
-                }
+            (PositionalOrKeyword, PositionalOnly)
+                if takes_keyword(old) && !self.has_new(ParameterKind::VarKeyword) =>
+            {
+                self.report("C15", format!("parameter `{name}` can no longer be passed by keyword"));
             }
             (PositionalOnly, KeywordOnly) | (KeywordOnly, PositionalOnly) => {
                 self.report("C17", format!("parameter `{name}` is passed in another way"));
@@ -298,7 +297,8 @@ impl Comparison<'_> {
             let name = parameter.name.clone();
             let was_key = self.context.old_keys.contains(&name);
             if parameter.default.is_none() {
-                if !variadic_gone && !(was_key && parameter.kind == ParameterKind::KeywordOnly) {
+                let was_accepted = variadic_gone || (was_key && parameter.kind == ParameterKind::KeywordOnly);
+                if !was_accepted {
                     self.report("C03", format!("parameter `{name}` is new and required"));
                 }
                 continue;

@@ -36,7 +36,9 @@ impl Comparer<'_> {
             (Shape::Property(a), Shape::Callable(b)) => {
                 self.report("D13", None, item, "property is a method now", (Some(a.key), Some(b.key)));
             }
-            (Shape::Value(..) | Shape::Attribute(_), Shape::Property(b)) => self.to_property(old, b, item),
+            (Shape::Value(..) | Shape::Attribute(_), Shape::Property(b)) => {
+                self.became_property(old, b, item)
+            }
             (Shape::Property(_) | Shape::Attribute(_), Shape::Value(..) | Shape::Attribute(_)) => {}
             (Shape::Value(..), Shape::Attribute(_)) => {}
             (Shape::Unknown | Shape::External, _) | (_, Shape::Unknown | Shape::External) => {}
@@ -99,7 +101,7 @@ impl Comparer<'_> {
         self.compared.insert((old.key, new.key), start..self.drafts.len());
     }
 
-    fn to_property(&mut self, old: &Shape<'_>, new: &Property<'_>, item: &Item) {
+    fn became_property(&mut self, old: &Shape<'_>, new: &Property<'_>, item: &Item) {
         let is_fixed = match old {
             Shape::Value(_, assigned) => {
                 assigned.annotation.as_ref().is_some_and(|a| matches!(a.last(), Some("Final")))
@@ -150,10 +152,11 @@ impl Comparer<'_> {
                 );
             }
         }
-        if let (Some(a), Some(b)) = (&old.annotation, &new.annotation) {
-            if a != b && !old.is_type_alias {
-                self.attribute_type(old_key, a, new_key, b, item);
-            }
+        if let (Some(a), Some(b)) = (&old.annotation, &new.annotation)
+            && a != b
+            && !old.is_type_alias
+        {
+            self.attribute_type(old_key, a, new_key, b, item);
         }
         let (Some(before), Some(after)) = (&old.value, &new.value) else { return };
         if before == after {

@@ -92,10 +92,8 @@ impl<'s> Builder<'s> {
                 let (value, annotation) = (assign.value.as_deref(), &assign.annotation);
                 self.assign(&assign.target, value, Some(annotation), when, names);
             }
-            Stmt::AugAssign(assign) => {
-                if names.parent.is_none() && is_name(&assign.target, "__all__") {
-                    exports::extend(&mut self.module, &mut self.converter, &assign.value);
-                }
+            Stmt::AugAssign(assign) if names.parent.is_none() && is_name(&assign.target, "__all__") => {
+                exports::extend(&mut self.module, &mut self.converter, &assign.value);
             }
             Stmt::TypeAlias(alias) => {
                 if let Expr::Name(name) = &*alias.name {
@@ -146,12 +144,12 @@ impl<'s> Builder<'s> {
         if parent.is_none() && function.name.as_str() == "__getattr__" {
             self.module.getattr = Some(getattr::analyse(function, &mut self.converter));
         }
-        if let Some(class) = parent {
-            if let DefKind::Class(class) = &mut self.module.defs[class as usize].kind {
-                for attribute in &built.attributes {
-                    if !class.attributes.iter().any(|known| known.name == attribute.name) {
-                        class.attributes.push(attribute.clone());
-                    }
+        if let Some(class) = parent
+            && let DefKind::Class(class) = &mut self.module.defs[class as usize].kind
+        {
+            for attribute in &built.attributes {
+                if !class.attributes.iter().any(|known| known.name == attribute.name) {
+                    class.attributes.push(attribute.clone());
                 }
             }
         }
@@ -201,17 +199,18 @@ impl<'s> Builder<'s> {
     ) {
         match target {
             Expr::Name(name) => {
-                if names.parent.is_none() && name.id == "__all__" {
-                    if let Some(value) = value {
-                        exports::set(&mut self.module, &mut self.converter, value, when);
-                    }
+                if names.parent.is_none()
+                    && name.id == "__all__"
+                    && let Some(value) = value
+                {
+                    exports::set(&mut self.module, &mut self.converter, value, when);
                 }
                 let converted = value.map(|value| self.converter.value(value));
                 let annotation = annotation.map(|annotation| self.converter.annotation(annotation));
-                if let Some(decorator) = redecoration(&converted, &name.id) {
-                    if self.redecorate(names, &name.id, decorator) {
-                        return;
-                    }
+                if let Some(decorator) = redecoration(&converted, &name.id)
+                    && self.redecorate(names, &name.id, decorator)
+                {
+                    return;
                 }
                 let kind = match value {
                     Some(Expr::Lambda(lambda)) => DefKind::Function(Box::new(self.lambda(lambda))),
@@ -234,10 +233,11 @@ impl<'s> Builder<'s> {
                     _ => None,
                 };
                 // `__getattr__, __dir__, __all__ = attach(...)` is how lazy loaders are installed.
-                if let Some(Expr::Call(call)) = value {
-                    if names.parent.is_none() && elts.iter().any(|e| is_name(e, "__getattr__")) {
-                        self.module.getattr = Some(getattr::attached(call, &mut self.converter));
-                    }
+                if let Some(Expr::Call(call)) = value
+                    && names.parent.is_none()
+                    && elts.iter().any(|e| is_name(e, "__getattr__"))
+                {
+                    self.module.getattr = Some(getattr::attached(call, &mut self.converter));
                 }
                 for (at, element) in elts.iter().enumerate() {
                     let element = if let Expr::Starred(starred) = element { &starred.value } else { element };
@@ -248,10 +248,10 @@ impl<'s> Builder<'s> {
                     self.assign(element, part, None, when, names);
                 }
             }
-            Expr::Subscript(subscript) if names.parent.is_none() => {
-                if is_namespace(&subscript.value) || is_this_module(target) {
-                    self.module.is_dynamic = true;
-                }
+            Expr::Subscript(subscript)
+                if names.parent.is_none() && (is_namespace(&subscript.value) || is_this_module(target)) =>
+            {
+                self.module.is_dynamic = true;
             }
             _ => {}
         }

@@ -142,35 +142,33 @@ fn comparison(left: &Expr, operator: CmpOp, right: &Expr) -> Condition {
         }
         return Condition::Pythons(versions(operator, &parts));
     }
-    if let Expr::Subscript(subscript) = left {
-        if is_attribute(&subscript.value, "sys", "version_info") {
-            return match (&*subscript.slice, right) {
-                (index, value) if integer(index) == Some(0) => match integer(value) {
-                    Some(major) => Condition::Pythons(versions(operator, &[major])),
-                    None => Condition::Unknown,
-                },
-                (Expr::Slice(_), Expr::Tuple(tuple)) => {
-                    let parts: Vec<i64> = tuple.elts.iter().map_while(integer).collect();
-                    if parts.is_empty() {
-                        Condition::Unknown
-                    } else {
-                        Condition::Pythons(versions(operator, &parts))
-                    }
+    if let Expr::Subscript(subscript) = left
+        && is_attribute(&subscript.value, "sys", "version_info")
+    {
+        return match (&*subscript.slice, right) {
+            (index, value) if integer(index) == Some(0) => match integer(value) {
+                Some(major) => Condition::Pythons(versions(operator, &[major])),
+                None => Condition::Unknown,
+            },
+            (Expr::Slice(_), Expr::Tuple(tuple)) => {
+                let parts: Vec<i64> = tuple.elts.iter().map_while(integer).collect();
+                if parts.is_empty() {
+                    Condition::Unknown
+                } else {
+                    Condition::Pythons(versions(operator, &parts))
                 }
-                _ => Condition::Unknown,
-            };
-        }
+            }
+            _ => Condition::Unknown,
+        };
     }
     let platform = is_attribute(left, "sys", "platform") || is_attribute(left, "os", "name");
-    if platform {
-        if let Expr::StringLiteral(text) = right {
-            let mask = platform_mask(text.value.to_str());
-            return match operator {
-                CmpOp::Eq => Condition::Platforms(mask),
-                CmpOp::NotEq => Condition::Platforms(!mask & 0xf),
-                _ => Condition::Unknown,
-            };
-        }
+    if platform && let Expr::StringLiteral(text) = right {
+        let mask = platform_mask(text.value.to_str());
+        return match operator {
+            CmpOp::Eq => Condition::Platforms(mask),
+            CmpOp::NotEq => Condition::Platforms(!mask & 0xf),
+            _ => Condition::Unknown,
+        };
     }
     Condition::Unknown
 }

@@ -36,10 +36,10 @@ pub(crate) fn of_class(class: &StmtClassDef, decorators: &[Value]) -> Option<Dep
 pub(crate) fn of_body(body: &[Stmt], converter: &mut Converter<'_>) -> Option<Deprecation> {
     let relevant = body.iter().filter(|s| !matches!(s, Stmt::Import(_) | Stmt::ImportFrom(_)));
     for statement in relevant.take(12) {
-        if let Stmt::Expr(expression) = statement {
-            if let Some(mark) = warn_call(&expression.value, converter) {
-                return Some(mark);
-            }
+        if let Stmt::Expr(expression) = statement
+            && let Some(mark) = warn_call(&expression.value, converter)
+        {
+            return Some(mark);
         }
     }
     None

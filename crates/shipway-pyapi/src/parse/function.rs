@@ -37,12 +37,12 @@ impl Builder<'_> {
             finder.visit_body(&function.body);
             built.is_generator = finder.0;
         }
-        if let Some(kwargs) = &function.parameters.kwarg {
-            if memchr::memmem::find(body.as_bytes(), kwargs.name.as_bytes()).is_some() {
-                let mut finder = KeyFinder { kwargs: &kwargs.name, keys: Vec::new() };
-                finder.visit_body(&function.body);
-                built.kwargs_keys = finder.keys;
-            }
+        if let Some(kwargs) = &function.parameters.kwarg
+            && memchr::memmem::find(body.as_bytes(), kwargs.name.as_bytes()).is_some()
+        {
+            let mut finder = KeyFinder { kwargs: &kwargs.name, keys: Vec::new() };
+            finder.visit_body(&function.body);
+            built.kwargs_keys = finder.keys;
         }
         built.returns_calls = {
             let mut seen = (0, 0);

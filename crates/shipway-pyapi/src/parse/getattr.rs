@@ -60,7 +60,7 @@ pub(crate) fn complete(module: &mut Module) {
             continue;
         };
         let keys = keys_of(module, container);
-        if keys.is_empty() && !(container == "__all__") {
+        if keys.is_empty() && (container != "__all__") {
             getattr.is_open = true;
         }
         serves.extend(keys.into_iter().map(|(key, target)| (key, target, deprecated)));

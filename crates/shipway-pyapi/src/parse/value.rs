@@ -314,13 +314,14 @@ impl<'s> Converter<'s> {
             },
             Expr::StringLiteral(literal) => {
                 let text = literal.value.to_str();
-                if annotation && text.len() < MAX_STRING {
-                    if let Ok(parsed) = ruff_python_parser::parse_expression(text.trim()) {
-                        let mut inner = Converter { source: text.trim(), nodes: self.nodes };
-                        let value = inner.convert(parsed.expr(), depth + 1, true);
-                        self.nodes = inner.nodes;
-                        return value;
-                    }
+                if annotation
+                    && text.len() < MAX_STRING
+                    && let Ok(parsed) = ruff_python_parser::parse_expression(text.trim())
+                {
+                    let mut inner = Converter { source: text.trim(), nodes: self.nodes };
+                    let value = inner.convert(parsed.expr(), depth + 1, true);
+                    self.nodes = inner.nodes;
+                    return value;
                 }
                 if text.len() > MAX_STRING { self.opaque(expression) } else { Value::Str(text.into()) }
             }
@@ -416,12 +417,11 @@ fn fold_unary(operator: UnaryOp, value: Value) -> Value {
 }
 
 fn fold_binary(left: Value, operator: Operator, right: Value) -> Value {
-    if let (Value::Int(a), Value::Int(b)) = (&left, &right) {
-        if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
-            if let Some(folded) = fold_integers(a, operator, b) {
-                return Value::Int(folded.to_string().into_boxed_str());
-            }
-        }
+    if let (Value::Int(a), Value::Int(b)) = (&left, &right)
+        && let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>())
+        && let Some(folded) = fold_integers(a, operator, b)
+    {
+        return Value::Int(folded.to_string().into_boxed_str());
     }
     match (left, operator, right) {
         (Value::Str(a), Operator::Add, Value::Str(b)) if a.len() + b.len() <= MAX_STRING => {

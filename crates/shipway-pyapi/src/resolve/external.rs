@@ -201,243 +201,63 @@ pub(crate) fn ancestors(path: &str) -> Option<Vec<&'static str>> {
     })
 }
 
+const OBJECT: &str = "__init__ __new__ __repr__ __str__ __eq__ __ne__ __hash__ __class__ __doc__ __module__ __dict__ \
+    __setattr__ __getattribute__ __delattr__ __reduce__ __reduce_ex__ __format__ __sizeof__ __dir__ __init_subclass__";
+const ORDER: &str = "__lt__ __le__ __gt__ __ge__";
+const CONTAINER: &str = "__len__ __iter__ __contains__ __getitem__";
+const DICT: &str = "__setitem__ __delitem__ __reversed__ __or__ __ror__ __ior__ get keys values items pop popitem clear \
+    update setdefault copy fromkeys";
+const LIST: &str = "__setitem__ __delitem__ __add__ __iadd__ __mul__ __imul__ __rmul__ __reversed__ append extend insert \
+    remove pop clear index count sort reverse copy";
+const TUPLE: &str = "__add__ __mul__ __rmul__ index count __getnewargs__ _replace _asdict _make _fields";
+const SET: &str = "__and__ __or__ __sub__ __xor__ add remove discard pop clear copy union update difference \
+    intersection issubset issuperset isdisjoint symmetric_difference";
+const TEXT: &str = "__add__ __mul__ __rmul__ __mod__ __rmod__ __getnewargs__ format_map capitalize casefold center count \
+    encode decode endswith expandtabs find format index isalnum isalpha isascii isdecimal isdigit isidentifier islower \
+    isnumeric isprintable isspace istitle isupper join ljust lower lstrip maketrans partition removeprefix \
+    removesuffix replace rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title \
+    translate upper zfill";
+const ENUM: &str = "name value _value_ _name_ __members__ __or__ __and__ __xor__ __invert__";
+const EXCEPTION: &str = "args with_traceback add_note __cause__ __context__ __traceback__ __notes__";
+const SEQUENCE_EDITS: &str = "__setitem__ __delitem__ __iadd__ append clear reverse extend insert pop remove";
+const MAPPING_EDITS: &str = "__setitem__ __delitem__ pop popitem clear update setdefault";
+const SET_EDITS: &str = "__ior__ __iand__ __ixor__ __isub__ add discard clear pop remove";
+
 /// Whether an external class, of which everything is known, has a member.
 pub(crate) fn has_member(path: &str, member: &str) -> bool {
-    const OBJECT: [&str; 20] = [
-        "__init__",
-        "__new__",
-        "__repr__",
-        "__str__",
-        "__eq__",
-        "__ne__",
-        "__hash__",
-        "__class__",
-        "__doc__",
-        "__module__",
-        "__dict__",
-        "__setattr__",
-        "__getattribute__",
-        "__delattr__",
-        "__reduce__",
-        "__reduce_ex__",
-        "__format__",
-        "__sizeof__",
-        "__dir__",
-        "__init_subclass__",
-    ];
-    const ORDER: [&str; 4] = ["__lt__", "__le__", "__gt__", "__ge__"];
-    const CONTAINER: [&str; 4] = ["__len__", "__iter__", "__contains__", "__getitem__"];
-    if OBJECT.contains(&member) {
-        return true;
-    }
-    let is = |list: &[&str]| list.contains(&member);
-    match canonical(path) {
-        "dict" | "collections.OrderedDict" | "collections.defaultdict" | "collections.Counter" => {
-            is(&CONTAINER)
-                || is(&[
-                    "__setitem__",
-                    "__delitem__",
-                    "__reversed__",
-                    "__or__",
-                    "__ror__",
-                    "__ior__",
-                    "get",
-                    "keys",
-                    "values",
-                    "items",
-                    "pop",
-                    "popitem",
-                    "clear",
-                    "update",
-                    "setdefault",
-                    "copy",
-                    "fromkeys",
-                ])
-        }
-        "list" => {
-            is(&CONTAINER)
-                || is(&ORDER)
-                || is(&[
-                    "__setitem__",
-                    "__delitem__",
-                    "__add__",
-                    "__iadd__",
-                    "__mul__",
-                    "__imul__",
-                    "__rmul__",
-                    "__reversed__",
-                    "append",
-                    "extend",
-                    "insert",
-                    "remove",
-                    "pop",
-                    "clear",
-                    "index",
-                    "count",
-                    "sort",
-                    "reverse",
-                    "copy",
-                ])
-        }
-        "tuple" | "NamedTuple" => {
-            is(&CONTAINER)
-                || is(&ORDER)
-                || is(&[
-                    "__add__",
-                    "__mul__",
-                    "__rmul__",
-                    "index",
-                    "count",
-                    "__getnewargs__",
-                    "_replace",
-                    "_asdict",
-                    "_make",
-                    "_fields",
-                ])
-        }
-        "set" | "frozenset" => {
-            is(&CONTAINER[..3])
-                || is(&ORDER)
-                || is(&[
-                    "__and__",
-                    "__or__",
-                    "__sub__",
-                    "__xor__",
-                    "add",
-                    "remove",
-                    "discard",
-                    "pop",
-                    "clear",
-                    "copy",
-                    "union",
-                    "update",
-                    "difference",
-                    "intersection",
-                    "issubset",
-                    "issuperset",
-                    "isdisjoint",
-                    "symmetric_difference",
-                ])
-        }
-        "str" | "bytes" => {
-            // Every lower-case name without an underscore may be one of the many string methods.
-            is(&CONTAINER)
-                || is(&ORDER)
-                || is(&[
-                    "__add__",
-                    "__mul__",
-                    "__rmul__",
-                    "__mod__",
-                    "__rmod__",
-                    "__getnewargs__",
-                    "format_map",
-                    "capitalize",
-                    "casefold",
-                    "center",
-                    "count",
-                    "encode",
-                    "decode",
-                    "endswith",
-                    "expandtabs",
-                    "find",
-                    "format",
-                    "index",
-                    "isalnum",
-                    "isalpha",
-                    "isascii",
-                    "isdecimal",
-                    "isdigit",
-                    "isidentifier",
-                    "islower",
-                    "isnumeric",
-                    "isprintable",
-                    "isspace",
-                    "istitle",
-                    "isupper",
-                    "join",
-                    "ljust",
-                    "lower",
-                    "lstrip",
-                    "maketrans",
-                    "partition",
-                    "removeprefix",
-                    "removesuffix",
-                    "replace",
-                    "rfind",
-                    "rindex",
-                    "rjust",
-                    "rpartition",
-                    "rsplit",
-                    "rstrip",
-                    "split",
-                    "splitlines",
-                    "startswith",
-                    "strip",
-                    "swapcase",
-                    "title",
-                    "translate",
-                    "upper",
-                    "zfill",
-                ])
-        }
-        "int" | "float" | "complex" | "bool" => {
-            is(&ORDER)
-                || (member.starts_with("__") && member.ends_with("__"))
-                || is(&["real", "imag", "conjugate"])
-        }
-        "enum.Enum" | "enum.IntEnum" | "enum.StrEnum" | "enum.Flag" | "enum.IntFlag" => is(&[
-            "name",
-            "value",
-            "_value_",
-            "_name_",
-            "__members__",
-            "__or__",
-            "__and__",
-            "__xor__",
-            "__invert__",
-        ]),
-        "TypedDict" => has_member("dict", member),
-        "Iterable" => member == "__iter__",
-        "Sized" => member == "__len__",
-        "Container" => member == "__contains__",
-        "Iterator" => is(&["__iter__", "__next__"]),
-        "Reversible" => member == "__reversed__",
-        "Sequence" => is(&["__getitem__", "index", "count"]),
-        "MutableSequence" => is(&[
-            "__setitem__",
-            "__delitem__",
-            "__iadd__",
-            "append",
-            "clear",
-            "reverse",
-            "extend",
-            "insert",
-            "pop",
-            "remove",
-        ]),
-        "Mapping" => is(&["__getitem__", "keys", "items", "values", "get"]),
-        "MutableMapping" => {
-            is(&["__setitem__", "__delitem__", "pop", "popitem", "clear", "update", "setdefault"])
-        }
-        "Set" => is(&ORDER) || is(&["__and__", "__or__", "__sub__", "__xor__", "isdisjoint"]),
-        "MutableSet" => {
-            is(&["__ior__", "__iand__", "__ixor__", "__isub__", "add", "discard", "clear", "pop", "remove"])
-        }
-        other if other == "BaseException" || exception_base(other).is_some() => {
-            let group = other.ends_with("ExceptionGroup");
-            is(&[
-                "args",
-                "with_traceback",
-                "add_note",
-                "__cause__",
-                "__context__",
-                "__traceback__",
-                "__notes__",
-            ]) || (group && is(&["exceptions", "message", "split", "subgroup", "derive"]))
-                || (other == "OSError" && is(&["errno", "strerror", "filename"]))
-                || (matches!(other, "ImportError" | "ModuleNotFoundError") && is(&["name", "path", "msg"]))
-                || (other == "StopIteration" && member == "value")
-        }
-        _ => false,
-    }
+    let name = canonical(path);
+    let is_exception = name == "BaseException" || exception_base(name).is_some();
+    let is_dunder = member.starts_with("__") && member.ends_with("__");
+    let lists: &[&str] = match name {
+        "dict"
+        | "collections.OrderedDict"
+        | "collections.defaultdict"
+        | "collections.Counter"
+        | "TypedDict" => &[CONTAINER, DICT],
+        "list" => &[CONTAINER, ORDER, LIST],
+        "tuple" | "NamedTuple" => &[CONTAINER, ORDER, TUPLE],
+        "set" | "frozenset" => &["__len__ __iter__ __contains__", ORDER, SET],
+        "str" | "bytes" => &[CONTAINER, ORDER, TEXT],
+        "int" | "float" | "complex" | "bool" if is_dunder => return true,
+        "int" | "float" | "complex" | "bool" => &["real imag conjugate"],
+        "Iterable" => &["__iter__"],
+        "Sized" => &["__len__"],
+        "Container" => &["__contains__"],
+        "Iterator" => &["__iter__ __next__"],
+        "Reversible" => &["__reversed__"],
+        "Sequence" => &["__getitem__ index count"],
+        "MutableSequence" => &[SEQUENCE_EDITS],
+        "Mapping" => &["__getitem__ keys items values get"],
+        "MutableMapping" => &[MAPPING_EDITS],
+        "Set" => &[ORDER, "__and__ __or__ __sub__ __xor__ isdisjoint"],
+        "MutableSet" => &[SET_EDITS],
+        "OSError" => &[EXCEPTION, "errno strerror filename"],
+        "ImportError" | "ModuleNotFoundError" => &[EXCEPTION, "name path msg"],
+        "StopIteration" => &[EXCEPTION, "value"],
+        "ExceptionGroup" | "BaseExceptionGroup" => &[EXCEPTION, "exceptions message split subgroup derive"],
+        _ if name.starts_with("enum.") => &[ENUM],
+        _ if is_exception => &[EXCEPTION],
+        _ => &[],
+    };
+    [OBJECT].iter().chain(lists).any(|list| list.split_whitespace().any(|known| known == member))
 }

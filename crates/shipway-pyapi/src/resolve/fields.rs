@@ -196,12 +196,11 @@ impl<'s> Resolver<'s> {
         // The bases of a named tuple may be assigned: `Base = namedtuple(...)`.
         if kind == DataKind::NamedTuple && list.is_empty() {
             for base in self.class(key)?.bases.iter().filter_map(Value::name) {
-                if let Some(Target::Def(found)) = self.dotted(key.module, None, base) {
-                    if let DefKind::Value(assigned) = &self.def(found).kind {
-                        if let Some(Value::Call(call)) = &assigned.value {
-                            list.extend(self.functional_fields(found, call));
-                        }
-                    }
+                if let Some(Target::Def(found)) = self.dotted(key.module, None, base)
+                    && let DefKind::Value(assigned) = &self.def(found).kind
+                    && let Some(Value::Call(call)) = &assigned.value
+                {
+                    list.extend(self.functional_fields(found, call));
                 }
             }
         }
@@ -335,13 +334,11 @@ impl<'s> Resolver<'s> {
 
     /// What calling a class takes.
     pub(crate) fn constructor(&self, key: DefKey) -> Constructor<'s> {
-        if let Some(Target::Def(meta)) = self.metaclass(key) {
-            if let Some(Shape::Callable(call)) = self.member(meta, "__call__").map(|call| self.shape_of(call))
-            {
-                if !is_pass_through(call.parameters()) {
-                    return Constructor::Function { key: call.key, function: call.function };
-                }
-            }
+        if let Some(Target::Def(meta)) = self.metaclass(key)
+            && let Some(Shape::Callable(call)) = self.member(meta, "__call__").map(|call| self.shape_of(call))
+            && !is_pass_through(call.parameters())
+        {
+            return Constructor::Function { key: call.key, function: call.function };
         }
         let mro = self.mro(key);
         let mut pass_through = None;

@@ -148,16 +148,16 @@ impl<'s> Resolver<'s> {
         }
         for star in module.stars.iter().rev() {
             let Some(source) = self.surface.module(&star.module) else { continue };
-            if self.star_names(source).iter().any(|exported| exported.as_str() == name) {
-                if let Some(target) = self.name(source, name) {
-                    return Some(target);
-                }
+            if self.star_names(source).iter().any(|exported| exported.as_str() == name)
+                && let Some(target) = self.name(source, name)
+            {
+                return Some(target);
             }
         }
-        if module.is_package {
-            if let Some(child) = self.surface.module(&format!("{}.{name}", module.name)) {
-                return Some(Target::Module(child));
-            }
+        if module.is_package
+            && let Some(child) = self.surface.module(&format!("{}.{name}", module.name))
+        {
+            return Some(Target::Module(child));
         }
         self.served(module_id, name)
     }

@@ -160,19 +160,23 @@ impl Resolver<'_> {
             for star in &module.stars {
                 let Some(source) = self.surface.module(&star.module) else { continue };
                 for name in self.star_names(source) {
-                    if module.scope.get(&name).is_empty() && !is_listed(&name) && !name.starts_with('_') {
-                        if let Some(target) = self.name(id, &name) {
-                            add(&name, target, Why::Star);
-                        }
+                    if module.scope.get(&name).is_empty()
+                        && !is_listed(&name)
+                        && !name.starts_with('_')
+                        && let Some(target) = self.name(id, &name)
+                    {
+                        add(&name, target, Why::Star);
                     }
                 }
             }
         }
         for (name, ..) in module.getattr.iter().flat_map(|getattr| &getattr.serves) {
-            if module.scope.get(name).is_empty() && !is_listed(name) && is_public_name(name) {
-                if let Some(target) = self.name(id, name) {
-                    add(name, target, Why::Served);
-                }
+            if module.scope.get(name).is_empty()
+                && !is_listed(name)
+                && is_public_name(name)
+                && let Some(target) = self.name(id, name)
+            {
+                add(name, target, Why::Served);
             }
         }
     }

@@ -106,12 +106,12 @@ fn take_dist_info(file: &str, bytes: &[u8], info: &mut DistributionInfo) {
 /// Files a member of a wheel under modules, data or neither.
 fn sort_member(member: &str, bytes: Bytes, info: &mut DistributionInfo, modules: &mut Vec<ModuleFile>) {
     let mut path = member;
-    if let Some((folder, rest)) = member.split_once('/') {
-        if folder.ends_with(".data") {
-            match rest.split_once('/') {
-                Some(("purelib" | "platlib", inner)) => path = inner,
-                _ => return,
-            }
+    if let Some((folder, rest)) = member.split_once('/')
+        && folder.ends_with(".data")
+    {
+        match rest.split_once('/') {
+            Some(("purelib" | "platlib", inner)) => path = inner,
+            _ => return,
         }
     }
     if path.contains("/__pycache__/") || path.ends_with(".pyc") {
@@ -380,10 +380,10 @@ fn guess(files: &[(String, Option<Bytes>)], root: &str) -> Vec<(String, String)>
             }
             _ => None,
         };
-        if let Some(candidate) = candidate {
-            if !found.iter().any(|(known, _)| *known == candidate) {
-                found.push((candidate, root.to_owned()));
-            }
+        if let Some(candidate) = candidate
+            && !found.iter().any(|(known, _)| *known == candidate)
+        {
+            found.push((candidate, root.to_owned()));
         }
     }
     // Loose modules beside a package are scripts of the repository, not part of the distribution.

@@ -102,7 +102,7 @@ fn deep_long_and_large_sources() {
         + &" ".repeat(90)
         + "y = 1\n";
     write(folder.path(), "demo/branches.py", &branches);
-    let quoted = format!("def f(a: {}'int'{}): ...\n", "\"list[".repeat(1), "]\"".repeat(1));
+    let quoted = format!("def f(a: {}'int'{}): ...\n", "\"list[", "]\"");
     write(folder.path(), "demo/quoted.py", &quoted);
     let surface = extract(folder.path(), &ExtractOptions::default()).unwrap();
     let difference = diff(&surface, &surface, &DiffOptions::default());

@@ -1,5 +1,7 @@
 //! Integration tests of the crate.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod documents;
 mod fixtures;

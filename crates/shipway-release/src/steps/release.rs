@@ -36,6 +36,10 @@ pub struct ReleaseReport {
     pub version: Option<String>,
     /// The version before.
     pub previous: Option<String>,
+    /// The last channel that it goes to.
+    pub to: ChannelName,
+    /// What the bump does, when a new release is begun.
+    pub plan: Option<bump::BumpPlan>,
     /// Whether an unfinished release was taken up again.
     pub resumed: bool,
     /// The channels that hold it now, in order.
@@ -88,6 +92,8 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
         project: context.config.name.to_string(),
         version: None,
         previous: None,
+        to: last.clone(),
+        plan: None,
         resumed: false,
         channels: Vec::new(),
         tag: None,
@@ -125,6 +131,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
                 .new
                 .parse::<Version>()
                 .map_err(|error| Error::incomplete("internal", error.to_string()))?;
+            report.plan = Some(bumped.plan);
             (version, bumped.commit.unwrap_or_default())
         }
     };

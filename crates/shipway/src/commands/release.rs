@@ -4,7 +4,7 @@ use clap::Args;
 use shipway_release::Result;
 use shipway_release::steps::release::{ReleaseRequest, release};
 
-use crate::commands::bump::LevelArguments;
+use crate::commands::bump::{LevelArguments, plan_lines};
 use crate::commands::channel;
 use crate::output::Outcome;
 use crate::session::Session;
@@ -33,9 +33,11 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     }
     let version = report.version.clone().unwrap_or_default();
     if report.dry_run {
-        return Ok(
-            outcome.say(format!("{} {version} would be released; nothing was written", report.project))
-        );
+        let outcome = match &report.plan {
+            Some(plan) => plan_lines(outcome, plan),
+            None => outcome,
+        };
+        return Ok(outcome.say(format!("{} {version} would be released up to {}", report.project, report.to)));
     }
     let last = report.channels.last().map(ToString::to_string).unwrap_or_default();
     let outcome = outcome.say(format!("{} {version} is in {last}", report.project));

@@ -295,7 +295,9 @@ fn a17_f11_a_dry_run_of_a_release_names_every_problem_of_every_step() {
 fn a23_a_dry_run_of_a_release_writes_nothing() {
     let project = Project::demo();
     let before = project.state();
-    project.run(&["release", "patch", "--dry-run"]).assert(0, &["1.2.4 would be released"]);
+    project
+        .run(&["release", "patch", "--dry-run"])
+        .assert(0, &["1.2.3 → 1.2.4", "nothing was written", "1.2.4 would be released up to stable"]);
     assert_eq!(project.state(), before);
     assert!(!project.root().join("dist").exists() && !project.root().join(".shipway").exists());
 }
