@@ -9,10 +9,7 @@ use url::Url;
 
 use super::raw::{PathOrFalse, RawConfig};
 use super::unknown::unknown_keys;
-use super::{
-    Config, Contract, Dependencies, Environment, ForeignChannel, Scheme,
-    Setting, environment,
-};
+use super::{Config, Contract, Dependencies, Environment, ForeignChannel, Scheme, Setting, environment};
 use crate::error::{Error, Result};
 
 /// What the command line says about configuration.
@@ -141,8 +138,12 @@ impl Merge {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let name = self.pick(
             "name",
-            file.project_name.clone().map(Value::from),
-            &[(text(&raw.name), self.file.clone()), (text(&flags.name), "--name".to_owned())],
+            None,
+            &[
+                (file.project_name.clone().map(Value::from), "pyproject.toml".to_owned()),
+                (text(&raw.name), self.file.clone()),
+                (text(&flags.name), "--name".to_owned()),
+            ],
         );
         let name = match name.as_ref().and_then(Value::as_str) {
             Some(name) => self.parse::<ProjectName>("name", name),

@@ -241,7 +241,7 @@ impl Endpoint {
         self.upload(name, path, file, &metadata)
     }
 
-    /// Asks the upload URL with a form that holds nothing: it shows that the target answers and does not
+    /// Asks the upload URL with a form that holds no file: it shows that the target answers and does not
     /// refuse the credential, and changes nothing.
     ///
     /// # Errors
@@ -249,7 +249,9 @@ impl Endpoint {
     pub fn preflight(&self) -> Result<()> {
         let url = &self.urls.upload;
         let build = |http: &Http| {
-            http.request(Method::POST, url).multipart(multipart::Form::new().text("protocol_version", "1"))
+            http.request(Method::POST, url).multipart(
+                multipart::Form::new().text(":action", "file_upload").text("protocol_version", "1"),
+            )
         };
         let response = self.http.send(url, build)?;
         match response.status().as_u16() {

@@ -19,7 +19,8 @@ use crate::steps::bump::{self, BumpRequest};
 use crate::steps::promote::{PromoteRequest, promote};
 use crate::steps::publish::{PublishRequest, publish};
 use crate::steps::smoke::{SmokeRequest, smoke};
-use refs::{leave_release_branch, make_tag, move_base};
+use crate::version::{Level, parse_new};
+use refs::{leave_release_branch, make_tag, move_base, withdraw};
 use unfinished::{find_unfinished, refuse_other_version, released_tag};
 
 /// What is asked for.
@@ -87,6 +88,9 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     if !context.config.channels.contains(&last) {
         return Err(Error::usage("no-channel", format!("there is no channel `{last}`"))
             .hint(format!("channels: {}", join(&context.config.channels))));
+    }
+    if let Level::Exact(text) = &request.bump.level {
+        parse_new(text, context.config.scheme)?;
     }
     let git = context.repository()?;
     check_ground(context, &request.bump)?;
@@ -207,14 +211,29 @@ fn carry(
     crash_point(&context.environment, "release.built");
     let gates = crate::steps::gate::run(context, &manifest, &context.config.directory.join(&dist), &[])?;
     if let Some(error) = crate::steps::gate::refusal(&gates) {
-        return Err(error.hint(format!("mend it on `{}`, remove the branch `release/v{text}` (git push {} --delete release/v{text} && git branch -D release/v{text}), and release again", context.config.base_branch, context.config.remote)));
+        // What this run cut and nobody has seen is taken back, so that the version is free for the mended release.
+        if !report.resumed {
+            withdraw(context, git, version, commit)?;
+            return Err(error);
+        }
+        let remote = &context.config.remote;
+        return Err(error.hint(format!(
+            "mend it on `{}`, remove the branch (git push {remote} --delete release/v{text} && git branch -D release/v{text}), and release again",
+            context.config.base_branch
+        )));
     }
     let passed: Vec<&str> = gates.gates.iter().map(|gate| gate.id.as_str()).collect();
     progress.done("gates", &format!("{} passed", passed.join(", ")));
+    // Whatever the index would refuse is known before the base moves.
+    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true })?;
     move_base(context, git, commit)?;
     crash_point(&context.environment, "release.base");
     let published = publish(context, &PublishRequest { to: None, dist, dry_run: false })?;
-    let word = if published.already { "already there" } else { "visible at once" };
+    let word = match (published.already, context.config.is_foreign()) {
+        (true, _) => "already there",
+        (false, true) => "read back",
+        (false, false) => "visible at once",
+    };
     progress.done("publish", &format!("{} files in {}, {word}", published.files.len(), published.channel));
     report.channels.push(published.channel.clone());
     crash_point(&context.environment, "release.published");

@@ -82,3 +82,21 @@ pub(super) fn leave_release_branch(context: &Context<'_>, git: &Git) -> Result<(
     }
     Ok(())
 }
+
+/// Takes back a release branch that this run cut: nothing was published from it and the base does not hold it.
+pub(super) fn withdraw(context: &Context<'_>, git: &Git, version: &Version, commit: &str) -> Result<()> {
+    let branch = format!("release/v{version}");
+    let full = format!("refs/heads/{branch}");
+    let remote = &context.config.remote;
+    leave_release_branch(context, git)?;
+    // With the expectation, a branch that somebody moved meanwhile stays.
+    let outcome = git.push(remote, &[(String::new(), full.clone(), Some(commit.to_owned()))], false)?;
+    if outcome == Push::Done {
+        git.read(["update-ref", "-d", &full, commit])?;
+        git.read(["update-ref", "-d", &format!("refs/remotes/{remote}/{branch}")])?;
+        context.progress.done("withdraw", &format!("{branch}; nothing was published"));
+    } else {
+        context.progress.warn(&format!("`{branch}` stays on `{remote}`: it could not be removed"));
+    }
+    Ok(())
+}

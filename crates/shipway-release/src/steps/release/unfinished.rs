@@ -6,7 +6,6 @@ use shipway_dist::{ChannelName, Version};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::git::{Git, RemoteRefs};
-use crate::steps::bump;
 use crate::version::Level;
 
 /// A release that was begun.
@@ -91,7 +90,7 @@ fn is_history(
         let name = name.trim_end_matches("^{}");
         name.starts_with("refs/tags/") && name != own && *commit == found.commit
     });
-    let prefix = bump::prefix_in(git, &context.config.directory)?;
+    let prefix = git.prefix_of(&context.config.directory)?;
     let read = |path: &str| git.show(base, &format!("{prefix}{path}"));
     let now = crate::version::find_places(&read, &[])
         .ok()
