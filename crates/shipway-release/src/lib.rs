@@ -3,6 +3,7 @@
 //! `steps` say what happens, `ops` say how (git, Python, processes, indexes), `gates` judge. Nothing here
 //! prints or exits; steps return reports, and the binary renders them. The index is reached over HTTP only.
 
+pub mod api;
 pub mod config;
 pub mod context;
 pub mod error;

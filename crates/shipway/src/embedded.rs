@@ -85,6 +85,14 @@ pub(crate) fn discover(environment: &Environment, python: Option<std::path::Path
 /// An error of the server as one of the command, causes included.
 pub(crate) fn index_error(error: &shipway_index::IndexError) -> Error {
     let mut result = match error {
+        shipway_index::IndexError::Bind { source, .. }
+            if !matches!(
+                source.kind(),
+                std::io::ErrorKind::AddrInUse | std::io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Error::usage("bind", error.to_string()).hint("--bind 127.0.0.1:8600")
+        }
         shipway_index::IndexError::Config { .. } => Error::usage("index-config", error.to_string()),
         _ => Error::incomplete("index", error.to_string()),
     };

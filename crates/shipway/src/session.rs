@@ -34,13 +34,13 @@ pub(crate) struct Overrides {
 impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let environment = Environment::capture();
-        crate::session::log(&environment, global.verbose);
         let terminal = std::io::stderr().is_terminal();
         let colored = match global.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && environment.get("NO_COLOR").is_none(),
         };
+        log(&environment, global.verbose, colored);
         let talk = Talk {
             style: Style::new(colored),
             steps: global.quiet == 0,
@@ -137,7 +137,7 @@ impl Ask for Session {
 }
 
 /// Logs to stderr as `SHIPWAY_LOG` or `-v` ask for.
-fn log(environment: &Environment, verbose: u8) {
+fn log(environment: &Environment, verbose: u8, colored: bool) {
     let filter = match (environment.get(config::environment::LOG), verbose) {
         (Some(filter), _) => filter.to_owned(),
         (None, 0) => return,
@@ -146,5 +146,9 @@ fn log(environment: &Environment, verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::new(filter);
     // Fails only when a subscriber is set already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colored)
+        .try_init();
 }

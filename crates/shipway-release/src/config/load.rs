@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use shipway_dist::{ChannelName, GateId, ProjectName};
+use shipway_dist::{ChannelName, ProjectName};
 use url::Url;
 
-use super::raw::{PathOrFalse, RawConfig, RawProbe};
+use super::raw::{PathOrFalse, RawConfig};
 use super::unknown::unknown_keys;
-use super::{
-    CommandGate, Config, Contract, Dependencies, Environment, ForeignChannel, Probe, ProbeKind, Scheme,
-    Setting, environment,
-};
+use super::{Config, Contract, Dependencies, Environment, ForeignChannel, Scheme, Setting, environment};
 use crate::error::{Error, Result};
 
 /// What the command line says about configuration.
@@ -122,8 +119,8 @@ fn parse_raw(file: &File, errors: &mut Vec<Error>) -> RawConfig {
     serde_json::from_value(Value::Object(good)).unwrap_or_default()
 }
 
-struct Merge {
-    errors: Vec<Error>,
+pub(super) struct Merge {
+    pub(super) errors: Vec<Error>,
     origins: Vec<Setting>,
     file: String,
 }
@@ -141,8 +138,12 @@ impl Merge {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let name = self.pick(
             "name",
-            file.project_name.clone().map(Value::from),
-            &[(text(&raw.name), self.file.clone()), (text(&flags.name), "--name".to_owned())],
+            None,
+            &[
+                (file.project_name.clone().map(Value::from), "pyproject.toml".to_owned()),
+                (text(&raw.name), self.file.clone()),
+                (text(&flags.name), "--name".to_owned()),
+            ],
         );
         let name = match name.as_ref().and_then(Value::as_str) {
             Some(name) => self.parse::<ProjectName>("name", name),
@@ -293,7 +294,7 @@ impl Merge {
         self.pick(key, Some(default.into()), &sources).and_then(|value| value.as_bool()).unwrap_or(default)
     }
 
-    fn one_of(&self, key: &str, found: &str, expected: &str) -> Error {
+    pub(super) fn one_of(&self, key: &str, found: &str, expected: &str) -> Error {
         Error::usage("config-value", format!("`{key}` is `{found}`, expected {expected}"))
     }
 
@@ -410,113 +411,6 @@ impl Merge {
         let default = directory.join("CHANGELOG.md").is_file().then(|| Value::from("CHANGELOG.md"));
         let value = self.pick("changelog", default, &[(value, self.file.clone())])?;
         value.as_str().map(str::to_owned)
-    }
-
-    fn gate(&mut self, at: usize, raw: super::raw::RawGate) -> Option<CommandGate> {
-        let key = format!("gate[{at}]");
-        let (Some(id), Some(run)) = (raw.id, raw.run) else {
-            self.errors.push(Error::usage("config-value", format!("`{key}` needs `id` and `run`")));
-            return None;
-        };
-        let gate = match id.parse::<GateId>() {
-            Ok(gate @ (GateId::Lint | GateId::Format | GateId::Types | GateId::Tests)) => gate,
-            Ok(_) | Err(_) => {
-                self.errors.push(self.one_of(
-                    &format!("{key}.id"),
-                    &id,
-                    "`lint`, `format`, `types` or `tests`",
-                ));
-                return None;
-            }
-        };
-        Some(CommandGate { id: gate, run: self.command(&key, &run)?, timeout: raw.timeout.unwrap_or(1800) })
-    }
-
-    fn command(&mut self, key: &str, run: &str) -> Option<Vec<String>> {
-        match shell_words::split(run) {
-            Ok(words) if !words.is_empty() => Some(words),
-            Ok(_) | Err(_) => {
-                self.errors.push(Error::usage(
-                    "config-value",
-                    format!("`{key}.run` is `{run}`, which is no command"),
-                ));
-                None
-            }
-        }
-    }
-
-    fn probes(&mut self, raw: Vec<RawProbe>) -> Vec<Probe> {
-        let mut seen = BTreeSet::new();
-        let mut probes = Vec::new();
-        for (at, probe) in raw.into_iter().enumerate() {
-            let key = format!("probe[{at}]");
-            let (Some(id), Some(kind), Some(run)) = (probe.id, probe.kind, probe.run) else {
-                self.errors
-                    .push(Error::usage("config-value", format!("`{key}` needs `id`, `kind` and `run`")));
-                continue;
-            };
-            if !seen.insert(id.clone()) {
-                self.errors.push(Error::usage("config-value", format!("two probes are called `{id}`")));
-            }
-            let kind = match kind.as_str() {
-                "smoke" => ProbeKind::Smoke,
-                "safety" => ProbeKind::Safety,
-                "error" => ProbeKind::Error,
-                other => {
-                    self.errors.push(self.one_of(
-                        &format!("{key}.kind"),
-                        other,
-                        "`smoke`, `safety` or `error`",
-                    ));
-                    continue;
-                }
-            };
-            if let Some(class) = &probe.class
-                && !["invalid-input", "connection", "policy", "unavailable"].contains(&class.as_str())
-            {
-                let expected = "`invalid-input`, `connection`, `policy` or `unavailable`";
-                self.errors.push(self.one_of(&format!("{key}.class"), class, expected));
-            }
-            let Some(run) = self.command(&key, &run) else { continue };
-            probes.push(Probe {
-                id,
-                kind,
-                class: probe.class,
-                run,
-                exit: probe.exit.unwrap_or(0),
-                json: probe.json.unwrap_or_default(),
-                stdout: probe.stdout,
-                stderr: probe.stderr,
-                env: probe.env.unwrap_or_default(),
-                timeout: probe.timeout.unwrap_or(60),
-            });
-        }
-        probes
-    }
-
-    fn accepted(&mut self, raw: Vec<super::raw::RawAccept>) -> Vec<shipway_pyapi::Acceptance> {
-        let mut accepted = Vec::new();
-        for (at, entry) in raw.into_iter().enumerate() {
-            match (
-                entry.id,
-                entry.symbol,
-                entry.reason.filter(|reason| !reason.trim().is_empty()),
-                entry.expires,
-            ) {
-                (Some(id), Some(symbol), Some(reason), Some(expires))
-                    if expires.parse::<jiff::civil::Date>().is_ok() =>
-                {
-                    accepted.push(shipway_pyapi::Acceptance { id, symbol, reason, expires: Some(expires) });
-                }
-                _ => self.errors.push(Error::usage(
-                    "config-value",
-                    format!(
-                        "`accept[{at}]` needs `id`, `symbol`, `reason` and `expires` (a day, `YYYY-MM-DD`)"
-                    ),
-                )),
-            }
-        }
-        accepted
     }
 
     fn data_dir(&mut self, env: &Environment) -> Option<PathBuf> {

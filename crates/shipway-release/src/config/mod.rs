@@ -3,6 +3,7 @@
 //! Order: built-in defaults, the file, `SHIPWAY_*` variables, flags. All problems are reported together.
 //! No secret may stand in the file.
 
+mod entries;
 pub mod environment;
 mod load;
 mod raw;

@@ -6,10 +6,10 @@ use serde_json::json;
 use shipway_dist::{Finding, GateId, Manifest};
 use shipway_pyapi::{ApiFinding, ExtractOptions, Level};
 
+use crate::api::{ApiCheck, broken, judge, unreadable};
 use crate::context::Context;
 use crate::error::Result;
 use crate::gates::GateReport;
-use crate::steps::api::{ApiCheck, broken, judge, unreadable};
 
 /// Judges the API of a built release; both gates in one reading.
 ///
@@ -67,7 +67,7 @@ fn detail(check: &ApiCheck) -> serde_json::Value {
 
 fn finding(one: &ApiFinding, fails: bool) -> Finding {
     let id = format!("{}-{}", one.id, one.name);
-    let message = format!("{} ({})", one.detail, one.level.as_str());
+    let message = format!("`{}`: {} ({})", one.symbol, one.detail, one.level.as_str());
     let finding = if fails { Finding::error(&id, message) } else { Finding::warning(&id, message) };
     finding.field(one.symbol.clone()).hint(one.fix)
 }

@@ -28,9 +28,9 @@ pub fn command(gate: &CommandGate, checkout: &Path, environment: &Environment) -
     let output = call.run()?;
     let mut findings = Vec::new();
     if !output.success() {
-        let tail = output.tail(15).join("\n");
-        let message = format!("`{line}`: {}", output.ending());
-        findings.push(Finding::error(&format!("{}-failed", gate.id), message).hint(tail));
+        let tail: String = output.tail(15).into_iter().map(|line| format!("\n{line}")).collect();
+        let message = format!("`{line}`: {}{tail}", output.ending());
+        findings.push(Finding::error(&format!("{}-failed", gate.id), message));
     }
     let detail = json!({
         "command": line,

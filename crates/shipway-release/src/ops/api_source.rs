@@ -102,7 +102,7 @@ fn fetch(endpoint: &Endpoint, file: &ListedFile, label: String) -> Result<ApiSou
 }
 
 fn from_git(context: &Context<'_>, git: &Git, commit: &str, label: &str) -> Result<ApiSource> {
-    let prefix = crate::steps::bump::prefix_in(git, &context.config.directory)?;
+    let prefix = git.prefix_of(&context.config.directory)?;
     let folder = temporary()?;
     let checkout = folder.path().join("checkout");
     check_out(git, commit, &checkout, 0)?;

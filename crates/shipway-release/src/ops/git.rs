@@ -122,6 +122,15 @@ impl Git {
         Ok(output.success().then(|| output.stdout_text().trim_end_matches(['\n', '\r']).to_owned()))
     }
 
+    /// A folder inside the repository, relative to its top: empty or ending in `/`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn prefix_of(&self, directory: &Path) -> Result<String> {
+        let output = self.call_in(directory, ["rev-parse", "--show-prefix"]).must("git-failed", "ask git")?;
+        Ok(output.stdout_text().trim_end_matches(['\n', '\r']).to_owned())
+    }
+
     /// The commit that a name stands for.
     ///
     /// # Errors

@@ -68,11 +68,22 @@ impl Http {
             Ok(response) => Ok(response),
             Err(error) => Err(Attempt::Failed(error)),
         };
+        let started = std::time::Instant::now();
         let policy =
             ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(3);
+        let said = |response: &Response| {
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(url = %public_url(url), status = response.status().as_u16(), duration_ms, "asked");
+        };
         match attempt.retry(policy).call() {
-            Ok(response) => Ok(response),
-            Err(Attempt::Status(response)) => Ok(*response),
+            Ok(response) => {
+                said(&response);
+                Ok(response)
+            }
+            Err(Attempt::Status(response)) => {
+                said(&response);
+                Ok(*response)
+            }
             Err(Attempt::Failed(error)) => Err(unreachable(url, &error)),
         }
     }
@@ -236,6 +247,10 @@ fn known_code(api: Option<&ApiError>) -> &'static str {
 
 fn first_line(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
+    if text.trim_start().starts_with('<') {
+        // A page for a browser says nothing that the status does not.
+        return String::new();
+    }
     let line = text
         .lines()
         .map(str::trim)

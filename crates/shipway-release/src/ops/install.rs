@@ -208,10 +208,12 @@ impl Trial {
             .env("HOME", self.home())
             .env("PIP_CONFIG_FILE", if cfg!(windows) { "nul" } else { "/dev/null" })
             .env("PYTHONNOUSERSITE", "1");
+        // pip lets REQUESTS_CA_BUNDLE win over its own setting.
         let call = match environment.path("PIP_CERT").or(environment.path("SSL_CERT_FILE")) {
-            Some(path) => call.env("PIP_CERT", path),
+            Some(path) => call.without("REQUESTS_CA_BUNDLE").env("PIP_CERT", path),
             None => call,
         };
+        let call = call.proxies(environment);
         if !wanted.sdist {
             return Ok(call);
         }

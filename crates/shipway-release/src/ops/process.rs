@@ -55,8 +55,10 @@ const ALLOWED: &[&str] = &[
 
 /// What an installer may see besides: where packages are read from. These may hold credentials for reading,
 /// so only pip and uv get them, never a build, gate or probe.
-const INSTALLER_PREFIXES: &[&str] =
-    &["PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+const INSTALLER_PREFIXES: &[&str] = &["PIP_", "UV_"];
+
+/// The way to the network.
+const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
 
 /// A program to run.
 #[derive(Debug, Clone)]
@@ -171,6 +173,15 @@ impl<'a> Call<'a> {
                 && !name.starts_with("UV_PUBLISH_")
         };
         for (name, value) in environment.iter().filter(|(name, _)| is_for_installers(name)) {
+            self.environment.insert(name.into(), value.clone());
+        }
+        self.proxies(environment)
+    }
+
+    /// Adds the proxies that the user's network needs.
+    #[must_use]
+    pub fn proxies(mut self, environment: &Environment) -> Self {
+        for (name, value) in environment.iter().filter(|(name, _)| PROXIES.contains(name)) {
             self.environment.insert(name.into(), value.clone());
         }
         self

@@ -156,7 +156,7 @@ impl Target {
         match self {
             Self::Shipway { client, .. } => Ok(client),
             Self::Foreign(_) => {
-                Err(Error::refused("foreign-index", format!("a foreign index cannot {what}"))
+                Err(Error::refused("foreign-index", format!("shipway cannot {what} on a foreign index"))
                     .hint(format!("do it with the index's own tools; `{}`", self.label())))
             }
         }

@@ -1,35 +1,16 @@
 //! The public API: shown, compared, and judged against the last release.
-//!
-//! The baseline is always what the index holds, never something of the commit that is judged.
 
 use std::path::Path;
 
-use serde::Serialize;
-use shipway_dist::wire::ProjectRecord;
-use shipway_dist::{ChannelName, Version};
-use shipway_pyapi::{
-    ApiDiff, ApiFinding, ApiShow, Contract, DiffOptions, ExtractOptions, Mode, PyApiError, Surface,
-};
+use shipway_pyapi::{ApiDiff, ApiShow, DiffOptions, ExtractOptions, Mode};
 
-use crate::config::{Config, Scheme};
+use crate::api::{ApiCheck, diff_options, judge, unreadable};
+use crate::config::Config;
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::ops::api_source::{ApiSource, from_index, locate};
+use crate::error::Result;
+use crate::ops::api_source::{ApiSource, locate};
 use crate::ops::git::Git;
 use crate::steps::build::require_manifest;
-use crate::version::find_places;
-
-/// The verdict over a release that is to be.
-#[derive(Debug, Serialize)]
-pub struct ApiCheck {
-    /// The release compared with; none for the first.
-    pub baseline: Option<String>,
-    /// The difference.
-    #[serde(flatten)]
-    pub diff: ApiDiff,
-    /// Breaks that the notes of the new version do not name, as Markdown bullets.
-    pub unnamed: Option<String>,
-}
 
 /// Shows the public API of a distribution or a folder.
 ///
@@ -93,80 +74,8 @@ pub fn check(context: &Context<'_>, new: Option<&str>) -> Result<ApiCheck> {
     judge(context, &source.path, version.as_ref())
 }
 
-/// Judges the API at `new` as version `version` (read from the distribution when none is given).
-///
-/// # Errors
-/// When one side cannot be read or fetched.
-pub fn judge(context: &Context<'_>, new: &Path, version: Option<&Version>) -> Result<ApiCheck> {
-    let config = &context.config;
-    // Sources that are not bumped yet carry the version of the release that they are compared with.
-    let may_be_same = version.is_none() && new.is_dir();
-    let new = shipway_pyapi::extract(new, &ExtractOptions::default()).map_err(|error| unreadable(&error))?;
-    let version =
-        version.cloned().or_else(|| new.info().version.as_deref().and_then(|text| text.parse().ok()));
-    let record = context.target()?.project(&config.name)?;
-    let baseline = record
-        .as_ref()
-        .and_then(|record| baseline(record, config.last_channel(), version.as_ref(), may_be_same));
-    let mut options = diff_options(config)?;
-    options.new_version = version.as_ref().map(ToString::to_string);
-    options.today = Some(context.today().to_string());
-    let Some((old_version, channel)) = baseline else {
-        options.accepted.clear();
-        // Nothing to compare with; what is wrong in itself is found by comparing the release with itself.
-        return Ok(ApiCheck {
-            baseline: None,
-            diff: shipway_pyapi::diff(&new, &new, &options),
-            unnamed: None,
-        });
-    };
-    options.old_contract = contract_at(context, &old_version)?;
-    let old = from_index(context, &config.name, &old_version, &[channel])?;
-    let old =
-        shipway_pyapi::extract(&old.path, &ExtractOptions::default()).map_err(|error| unreadable(&error))?;
-    let diff = shipway_pyapi::diff(&old, &new, &options);
-    let unnamed = unnamed(config, &diff, version.as_ref())?;
-    Ok(ApiCheck { baseline: Some(old_version.to_string()), diff, unnamed })
-}
-
-/// The breaks that the notes do not name, as bullets; none when every one is named or there are no notes.
-fn unnamed(config: &Config, diff: &ApiDiff, version: Option<&Version>) -> Result<Option<String>> {
-    let Some(path) = config.changelog.as_ref().map(|path| config.directory.join(path)) else {
-        return Ok(None);
-    };
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
-    let section = version
-        .and_then(|version| crate::notes::section_of(&text, &version.to_string()))
-        .or_else(|| crate::notes::unreleased(&text));
-    let body = section.map(|section| text[section.body].to_owned()).unwrap_or_default();
-    let missing: Vec<&ApiFinding> = shipway_pyapi::report::unnamed(diff, &body);
-    Ok((!missing.is_empty()).then(|| shipway_pyapi::report::markdown(missing)))
-}
-
-/// The release that a new one is compared with: the newest below it in the last channel, else anywhere.
-fn baseline(
-    record: &ProjectRecord,
-    last: &ChannelName,
-    new: Option<&Version>,
-    may_be_same: bool,
-) -> Option<(Version, ChannelName)> {
-    let mut releases: Vec<(Version, &shipway_dist::wire::ReleaseRecord)> = record
-        .releases
-        .iter()
-        .filter(|release| release.blocked.is_none())
-        .filter_map(|release| Some((release.version.parse::<Version>().ok()?, release)))
-        .filter(|(version, _)| new.is_none_or(|new| version < new || (may_be_same && version == new)))
-        .collect();
-    releases.sort_by(|a, b| b.0.cmp(&a.0));
-    let in_last = releases.iter().find(|(_, release)| release.channels.contains(last));
-    let (version, release) = in_last.or(releases.first())?;
-    let channel =
-        if release.channels.contains(last) { last.clone() } else { release.channels.last()?.clone() };
-    Some((version.clone(), channel))
-}
-
 /// The built wheel when it is of HEAD, else the sources of HEAD.
-fn current(context: &Context<'_>) -> Result<(ApiSource, Option<Version>)> {
+fn current(context: &Context<'_>) -> Result<(ApiSource, Option<shipway_dist::Version>)> {
     let git = Git::open(&context.config.directory, &context.environment)?;
     let head = git.commit_of("HEAD")?.unwrap_or_default();
     let dist = context.config.directory.join("dist");
@@ -177,59 +86,8 @@ fn current(context: &Context<'_>) -> Result<(ApiSource, Option<Version>)> {
         let path = dist.join(&wheel.filename).display().to_string();
         return Ok((locate(context, &path)?, Some(manifest.version)));
     }
-    let source = locate(context, "HEAD")?;
-    Ok((source, version_at(context, &git, "HEAD")?))
-}
-
-fn version_at(context: &Context<'_>, git: &Git, commit: &str) -> Result<Option<Version>> {
-    let prefix = crate::steps::bump::prefix_in(git, &context.config.directory)?;
-    let read = |path: &str| git.show(commit, &format!("{prefix}{path}"));
-    Ok(find_places(&read, &[]).ok().and_then(|places| places[0].value.parse().ok()))
-}
-
-/// The contract of an earlier release, from its tag (row D21); none when there is no tag or no contract.
-fn contract_at(context: &Context<'_>, version: &Version) -> Result<Option<Contract>> {
-    let Ok(git) = Git::open(&context.config.directory, &context.environment) else { return Ok(None) };
-    let tag = format!("refs/tags/{}", context.config.tag_of(version));
-    if git.commit_of(&tag)?.is_none() {
-        return Ok(None);
-    }
-    let prefix = crate::steps::bump::prefix_in(&git, &context.config.directory)?;
-    for (file, pointer) in [("shipway.toml", "/contract"), ("pyproject.toml", "/tool/shipway/contract")] {
-        let Some(bytes) = git.show(&tag, &format!("{prefix}{file}"))? else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        let value: Option<serde_json::Value> =
-            toml_edit::de::from_str(text.trim_start_matches('\u{feff}')).ok();
-        if let Some(contract) = value.as_ref().and_then(|value| value.pointer(pointer)) {
-            let list = |key: &str| -> Vec<String> {
-                contract
-                    .get(key)
-                    .and_then(|list| serde_json::from_value(list.clone()).ok())
-                    .unwrap_or_default()
-            };
-            return Ok(Contract::new(&list("stable"), &list("provisional"), &list("internal")).ok());
-        }
-    }
-    Ok(None)
-}
-
-/// How the project wants to be compared.
-///
-/// # Errors
-/// When a pattern of the contract is malformed.
-pub fn diff_options(config: &Config) -> Result<DiffOptions> {
-    let contract = &config.contract;
-    Ok(DiffOptions {
-        mode: contract.mode,
-        contract: Contract::new(&contract.stable, &contract.provisional, &contract.internal)
-            .map_err(|error| Error::usage("contract", error.to_string()))?,
-        accepted: config.accepted.clone(),
-        scheme: match config.scheme {
-            Scheme::Calver => shipway_pyapi::Scheme::Calver,
-            Scheme::Semver | Scheme::Pep440 => shipway_pyapi::Scheme::Semver,
-        },
-        ..DiffOptions::default()
-    })
+    // Sources that are not bumped yet carry the version of the release before; the verdict is over what they ask for.
+    Ok((locate(context, "HEAD")?, None))
 }
 
 /// The level that a bump must have, asked of the API of `commit` against the last release (row A24), and why.
@@ -255,19 +113,4 @@ pub fn level_for(context: &Context<'_>, commit: &str) -> Result<(&'static str, S
         }
     };
     Ok((level, why))
-}
-
-/// The findings of a surface that are wrong in any release: imports that lead nowhere, scripts without a target.
-pub(crate) fn broken(surface: &Surface) -> Vec<shipway_dist::Finding> {
-    let mut findings = shipway_pyapi::dangling_imports(surface);
-    findings.extend(shipway_pyapi::script_targets(surface));
-    findings
-}
-
-pub(crate) fn unreadable(error: &PyApiError) -> Error {
-    let result = Error::usage("api", error.to_string());
-    match std::error::Error::source(error) {
-        Some(source) => result.cause(source.to_string()),
-        None => result,
-    }
 }

@@ -171,7 +171,7 @@ struct Answer {
 fn make(context: &Context<'_>, git: &Git, commit: &str, folder: &Path) -> Result<Made> {
     fix_umask();
     let task = context.progress.begin("preparing a clean checkout");
-    let prefix = super::bump::prefix_in(git, &context.config.directory)?;
+    let prefix = git.prefix_of(&context.config.directory)?;
     let epoch: i64 = git.read(["show", "--no-patch", "--format=%ct", commit])?.parse().unwrap_or(0);
     let tree = git.read(["rev-parse", &format!("{commit}^{{tree}}")])?;
     let checkout = folder.join("checkout");

@@ -51,6 +51,9 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Result<CheckReport> {
                 sha256: report.sha256,
                 findings: report.findings,
             }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                errors.push(Error::usage("no-file", format!("`{}` does not exist", path.display())));
+            }
             Err(error) => errors.push(Error::io("read", &path, &error)),
         }
     }

@@ -1,7 +1,7 @@
 //! Runs gates over a built release and keeps what they found.
 
 use serde::Serialize;
-use shipway_dist::{GateId, Manifest};
+use shipway_dist::{GateId, Manifest, Severity};
 
 use crate::config::CommandGate;
 use crate::context::Context;
@@ -86,7 +86,7 @@ fn run_commands(
         return Ok(Vec::new());
     }
     let git = context.repository()?;
-    let prefix = super::bump::prefix_in(&git, &context.config.directory)?;
+    let prefix = git.prefix_of(&context.config.directory)?;
     let folder = super::build::temporary()?;
     let mut prepared = Vec::new();
     for (at, gate) in gates.iter().enumerate() {
@@ -124,11 +124,14 @@ pub fn refusal(report: &GatesReport) -> Option<Error> {
     let ids: Vec<GateId> = failed.iter().map(|gate| gate.id).collect();
     let mut error =
         Error::refused("gate-failed", format!("{} does not pass: {}", report.version, names(&ids)));
-    for finding in failed.iter().flat_map(|gate| &gate.findings).take(20) {
+    let errors = failed.iter().flat_map(|gate| &gate.findings).filter(|one| one.severity == Severity::Error);
+    let mut hints: Vec<&str> = Vec::new();
+    for finding in errors.take(20) {
         error = error.cause(format!("{}: {}", finding.id, finding.message));
-        for line in finding.hint.iter().flat_map(|hint| hint.lines()).take(15) {
-            error = error.cause(line.to_owned());
-        }
+        hints.extend(finding.hint.as_deref().filter(|hint| !hints.contains(hint)));
+    }
+    if !hints.is_empty() {
+        error = error.hint(hints[..hints.len().min(3)].join("\n"));
     }
     Some(error)
 }

@@ -72,7 +72,7 @@ pub fn mark(
             .hint("--reason \"what is wrong with it\""));
     }
     let target = context.target()?;
-    let client = target.shipway(mark.as_str())?;
+    let client = target.shipway(if mark == Mark::Rollback { "roll back" } else { mark.as_str() })?;
     let record = require_record(context, target)?;
     let release = require_release(&record, version, target)?;
     let manifest = manifest_of(context, release);

@@ -178,7 +178,7 @@ fn preflight(
         Target::Shipway { client, .. } => {
             let answer = client.preflight(&session_request(manifest, channel))?;
             let errors = answer.problems.into_iter().map(|problem| {
-                let error = Error::refused("preflight", problem.message).cause(problem.id);
+                let error = Error::refused("preflight", problem.message);
                 match problem.hint {
                     Some(hint) => error.hint(hint),
                     None => error,

@@ -387,7 +387,7 @@ mod tests {
     fn g1_g2_the_report_must_show_the_manifests_wheel_from_this_index() {
         let wheel = "http://127.0.0.1:8600/files/x/demo-1.0-py3-none-any.whl";
         let good = installed("demo", wheel, b"good");
-        assert!(ids(&[good.clone()], Dependencies::Index).is_empty());
+        assert!(ids(std::slice::from_ref(&good), Dependencies::Index).is_empty());
         assert_eq!(ids(&[installed("demo", wheel, b"bad")], Dependencies::Index), ["other-bytes"]);
         let sdist = installed("demo", "http://127.0.0.1:8600/files/x/demo-1.0.tar.gz", b"good");
         assert_eq!(ids(&[sdist], Dependencies::Index), ["other-bytes", "no-wheel"]);

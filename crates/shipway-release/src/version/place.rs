@@ -409,6 +409,8 @@ fn not_toml(path: &str, error: &dyn std::fmt::Display) -> Error {
 mod tests {
     use super::*;
 
+    type Files = &'static [(&'static str, &'static str)];
+
     fn project(files: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Result<Option<Vec<u8>>> {
         move |path: &str| {
             Ok(files.iter().find(|(name, _)| *name == path).map(|(_, text)| text.as_bytes().to_vec()))
@@ -440,7 +442,7 @@ mod tests {
 
     #[test]
     fn a13_dynamic_versions_are_found_by_the_backends_rule() {
-        let cases: [(&'static [(&str, &str)], &str, &str); 8] = [
+        let cases: [(Files, &str, &str); 8] = [
             (
                 &[
                     (

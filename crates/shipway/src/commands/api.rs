@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use shipway_pyapi::{ApiDiff, ApiFinding, Mode, report};
+use shipway_release::progress::Progress as _;
 use shipway_release::steps::api;
 use shipway_release::{Context, Error, Result};
 
@@ -112,6 +113,10 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             let context = session.context(&Overrides::default())?;
             let check = api::check(&context, new.as_deref())?;
             let refusal = refusal(&check.diff, check.unnamed.as_deref());
+            if check.baseline.is_none() {
+                let what = "there is no earlier release to compare with; only what is wrong in itself was looked for";
+                session.talk.warn(what);
+            }
             Ok(Outcome::new(&check)
                 .schema("shipway.api-check/1")
                 .print(render(&check.diff, how.format, session))
@@ -149,6 +154,8 @@ fn refusal(diff: &ApiDiff, unnamed: Option<&str>) -> Option<Error> {
             .fold(error, |error, one| error.cause(format!("{}-{}: {}", one.id, one.name, one.detail)));
         return Some(match diff.verdict.required {
             "none" => error,
+            // No bump mends what is wrong in itself.
+            _ if diff.verdict.errors > 0 => error,
             required => error.hint(format!("shipway bump {required}")),
         });
     }

@@ -53,6 +53,8 @@ marks! {
 fn apply(what: Mark, target: &Target, session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
     if !target.dry_run && matches!(what, Mark::Rollback | Mark::Yank | Mark::Block) {
+        // What would be refused anyway needs no answer.
+        mark(&context, what, &target.version, &target.reason, true)?;
         session.confirm(&format!("{} {} {}", what.as_str(), context.config.name, target.version))?;
     }
     let report = mark(&context, what, &target.version, &target.reason, target.dry_run)?;

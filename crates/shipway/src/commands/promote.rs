@@ -34,12 +34,6 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
     let to = channel(&arguments.to)?;
-    if to == *context.config.last_channel() && !arguments.dry_run {
-        session.confirm(&format!(
-            "promote {} {} to {to}, the last channel",
-            context.config.name, arguments.version
-        ))?;
-    }
     let over = match (&arguments.reason, &arguments.approver) {
         (Some(reason), Some(approver)) if reason.trim().is_empty() || approver.trim().is_empty() => {
             return Err(Error::usage("no-reason", "an override needs a reason and an approver"));
@@ -52,6 +46,12 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         _ => None,
     };
     let request = PromoteRequest { version: arguments.version.clone(), to, over, dry_run: arguments.dry_run };
+    if request.to == *context.config.last_channel() && !arguments.dry_run {
+        // What would be refused anyway needs no answer.
+        promote(&context, &PromoteRequest { dry_run: true, ..request.clone() })?;
+        let (name, version) = (&context.config.name, &arguments.version);
+        session.confirm(&format!("promote {name} {version} to {}, the last channel", request.to))?;
+    }
     let report = promote(&context, &request)?;
     let mut outcome = Outcome::new(&report).say(match (report.dry_run, report.changed) {
         (true, true) => format!("{} {} would be promoted to {}", report.project, report.version, report.to),

@@ -257,6 +257,8 @@ fn g1_g5_g9_smoke_promote_yank_block_and_rollback_by_hand() {
     project
         .run(&["promote", "1.2.3", "--to", "stable", "--yes", "--dry-run"])
         .assert(0, &["would be promoted"]);
+    let run = project.run(&["promote", "1.2.3", "--to", "stable"]);
+    run.assert(1, &["there is nobody to ask", "add --yes"]);
     project.run(&["promote", "1.2.3", "--to", "stable", "--yes"]).assert(0, &["the same bytes"]);
     let again = project.run(&["promote", "1.2.3", "--to", "stable", "--yes", "--json"]).json();
     assert_eq!(again["changed"], false);

@@ -16,7 +16,6 @@ use crate::ops::process::crash_point;
 
 pub use journal::recover;
 use journal::{Journal, remove_worktree, undo};
-pub(crate) use plan::prefix_in;
 pub use plan::{BumpPlan, BumpRequest, plan};
 
 /// What a bump did, or in a dry run would do.

@@ -204,7 +204,7 @@ struct Planned {
 /// The new contents of every file of the release commit.
 fn contents(context: &Context<'_>, git: &Git, commit: &str, request: &BumpRequest) -> Result<Planned> {
     let config = &context.config;
-    let prefix = prefix_in(git, &config.directory)?;
+    let prefix = git.prefix_of(&config.directory)?;
     let read_commit = |path: &str| git.show(commit, &format!("{prefix}{path}"));
     let read: ReadFile<'_> = &read_commit;
     let places = find_places(read, &config.version_files)?;
@@ -362,10 +362,4 @@ fn check_push(git: &Git, remote: &str, commit: &str, branch: &str) -> Result<()>
             Err(said.into_iter().fold(error, Error::cause))
         }
     }
-}
-
-/// The project's folder inside the repository, empty or ending in `/`.
-pub(crate) fn prefix_in(git: &Git, directory: &std::path::Path) -> Result<String> {
-    let output = git.call_in(directory, ["rev-parse", "--show-prefix"]).must("git-failed", "ask git")?;
-    Ok(output.stdout_text().trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -11,7 +11,7 @@ use shipway_release::{Error, Result};
 use super::Store;
 use crate::commands::channel;
 use crate::embedded::{index_error, runtime};
-use crate::output::Outcome;
+use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
 /// Administer the index: tokens and channels
@@ -92,6 +92,12 @@ enum Channel {
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let config = arguments.store.config(session)?;
+    if !arguments.store.is_named() && session.global.quiet == 0 {
+        write_stderr(&format!(
+            "administering the embedded index in {}; --data names another",
+            config.data.display()
+        ));
+    }
     runtime()?.block_on(async {
         let admin = Admin::open(&config).await.map_err(|error| index_error(&error))?;
         let result = act(&admin, &arguments.area).await;

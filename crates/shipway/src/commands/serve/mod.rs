@@ -52,15 +52,20 @@ pub(crate) struct Store {
     /// The data directory
     #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
-    /// The database's URL; default: SQLite in the data directory
+    /// The database, `sqlite:PATH`; default: in the data directory
     #[arg(long, value_name = "URL", global = true)]
     database: Option<String>,
-    /// The storage's URL; default: files in the data directory
+    /// The folder of the files; default: in the data directory
     #[arg(long, value_name = "URL", global = true)]
     storage: Option<String>,
 }
 
 impl Store {
+    /// Whether the command line says where the index is.
+    pub(crate) fn is_named(&self) -> bool {
+        self.data.is_some() || self.database.is_some()
+    }
+
     /// The server's configuration with this store.
     pub(crate) fn config(&self, session: &Session) -> Result<shipway_index::Config> {
         let data = match &self.data {

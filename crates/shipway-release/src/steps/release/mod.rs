@@ -3,20 +3,25 @@
 //! Every step asks the world for its own effect first, so a run that was killed is finished by the next
 //! one. Without a forge the base branch is moved forward to the release commit once gates have passed.
 
+mod refs;
+mod unfinished;
+
 use serde::Serialize;
 use shipway_dist::wire::ProjectRecord;
 use shipway_dist::{ChannelName, Version};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::ops::git::{Git, Push, RemoteRefs};
+use crate::ops::git::Git;
 use crate::ops::process::crash_point;
 use crate::steps::build::{BuildRequest, build};
 use crate::steps::bump::{self, BumpRequest};
 use crate::steps::promote::{PromoteRequest, promote};
 use crate::steps::publish::{PublishRequest, publish};
 use crate::steps::smoke::{SmokeRequest, smoke};
-use crate::version::Level;
+use crate::version::{Level, parse_new};
+use refs::{leave_release_branch, make_tag, move_base, withdraw};
+use unfinished::{find_unfinished, refuse_other_version, released_tag};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -83,6 +88,9 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     if !context.config.channels.contains(&last) {
         return Err(Error::usage("no-channel", format!("there is no channel `{last}`"))
             .hint(format!("channels: {}", join(&context.config.channels))));
+    }
+    if let Level::Exact(text) = &request.bump.level {
+        parse_new(text, context.config.scheme)?;
     }
     let git = context.repository()?;
     check_ground(context, &request.bump)?;
@@ -159,7 +167,7 @@ fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
     }
     let channel = context.config.first_channel();
     let target = context.target();
-    errors.extend(target.and_then(|target| super::publish::require_credential(target, channel)).err());
+    errors.extend(target.and_then(|target| crate::steps::publish::require_credential(target, channel)).err());
     let path = context.environment.path("PATH");
     for gate in &context.config.gates {
         let program = gate.run.first().map(String::as_str).unwrap_or_default();
@@ -201,16 +209,31 @@ fn carry(
         &format!("{}{}", names.join(", "), if built.already { " (already built)" } else { "" }),
     );
     crash_point(&context.environment, "release.built");
-    let gates = super::gate::run(context, &manifest, &context.config.directory.join(&dist), &[])?;
-    if let Some(error) = super::gate::refusal(&gates) {
-        return Err(error.hint(format!("mend it on `{}`, remove the branch `release/v{text}` (git push {} --delete release/v{text} && git branch -D release/v{text}), and release again", context.config.base_branch, context.config.remote)));
+    let gates = crate::steps::gate::run(context, &manifest, &context.config.directory.join(&dist), &[])?;
+    if let Some(error) = crate::steps::gate::refusal(&gates) {
+        // What this run cut and nobody has seen is taken back, so that the version is free for the mended release.
+        if !report.resumed {
+            withdraw(context, git, version, commit)?;
+            return Err(error);
+        }
+        let remote = &context.config.remote;
+        return Err(error.hint(format!(
+            "mend it on `{}`, remove the branch (git push {remote} --delete release/v{text} && git branch -D release/v{text}), and release again",
+            context.config.base_branch
+        )));
     }
     let passed: Vec<&str> = gates.gates.iter().map(|gate| gate.id.as_str()).collect();
     progress.done("gates", &format!("{} passed", passed.join(", ")));
+    // Whatever the index would refuse is known before the base moves.
+    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true })?;
     move_base(context, git, commit)?;
     crash_point(&context.environment, "release.base");
     let published = publish(context, &PublishRequest { to: None, dist, dry_run: false })?;
-    let word = if published.already { "already there" } else { "visible at once" };
+    let word = match (published.already, context.config.is_foreign()) {
+        (true, _) => "already there",
+        (false, true) => "read back",
+        (false, false) => "visible at once",
+    };
     progress.done("publish", &format!("{} files in {}, {word}", published.files.len(), published.channel));
     report.channels.push(published.channel.clone());
     crash_point(&context.environment, "release.published");
@@ -243,9 +266,9 @@ fn carry(
 /// Smokes in a channel unless a statement shows that these bytes passed there.
 fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result<()> {
     let target = context.target()?;
-    let record = super::publish::require_record(context, target)?;
-    let stored = super::publish::require_release(&record, version, target)?;
-    let manifest = super::publish::manifest_of(context, stored)?;
+    let record = crate::steps::publish::require_record(context, target)?;
+    let stored = crate::steps::publish::require_release(&record, version, target)?;
+    let manifest = crate::steps::publish::manifest_of(context, stored)?;
     let passed = crate::evidence::kept(context, &manifest)?.iter().any(|statement| {
         let predicate = &statement.predicate;
         predicate.gate == "smoke"
@@ -263,7 +286,7 @@ fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result
         dry_run: false,
     };
     let report = smoke(context, &request)?;
-    if let Some(error) = super::smoke::refusal(&report) {
+    if let Some(error) = crate::steps::smoke::refusal(&report) {
         return Err(error);
     }
     let text = format!(
@@ -273,198 +296,6 @@ fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result
         report.probes.len()
     );
     context.progress.done("smoke", &text);
-    Ok(())
-}
-
-struct Unfinished {
-    version: Version,
-    commit: String,
-}
-
-/// The release that was cut and has not come to its end: a release branch without its tag.
-fn find_unfinished(
-    context: &Context<'_>,
-    git: &Git,
-    remote: &RemoteRefs,
-    record: Option<&ProjectRecord>,
-    last: &ChannelName,
-) -> Result<Option<Unfinished>> {
-    let config = &context.config;
-    let mut newest: Option<Unfinished> = None;
-    for (name, commit) in &remote.refs {
-        let Some(version) =
-            name.strip_prefix("refs/heads/release/v").and_then(|text| text.parse::<Version>().ok())
-        else {
-            continue;
-        };
-        if newest.as_ref().is_none_or(|found| found.version < version) {
-            newest = Some(Unfinished { version, commit: commit.clone() });
-        }
-    }
-    let Some(found) = newest else { return Ok(None) };
-    let release = record.and_then(|record| {
-        record
-            .releases
-            .iter()
-            .find(|one| one.version.parse::<Version>().is_ok_and(|version| version == found.version))
-    });
-    // A blocked release is over; what mends it is the next version.
-    if release.is_some_and(|release| release.blocked.is_some()) {
-        return Ok(None);
-    }
-    let there = release.is_some_and(|release| release.channels.contains(last));
-    if remote.get(&format!("refs/tags/{}", config.tag_of(&found.version))).is_some() && there {
-        return Ok(None);
-    }
-    if !git.has_object(&found.commit)? {
-        git.fetch_objects(&config.remote, &[format!("refs/heads/release/v{}", found.version)])?;
-    }
-    let base = remote.get(&format!("refs/heads/{}", config.base_branch)).unwrap_or_default().to_owned();
-    if !base.is_empty() && !git.has_object(&base)? {
-        git.fetch_objects(&config.remote, &[format!("refs/heads/{}", config.base_branch)])?;
-    }
-    if release.is_none() && is_history(context, git, remote, &base, &found)? {
-        return Ok(None);
-    }
-    if release.is_none()
-        && !git.is_ancestor(&base, &found.commit)?
-        && !git.is_ancestor(&found.commit, &base)?
-    {
-        return Err(Error::refused(
-            "base-moved",
-            format!("`{}` moved on since release/v{} was cut", config.base_branch, found.version),
-        )
-        .cause(format!("base `{base}`, release commit `{}`", found.commit))
-        .hint(format!(
-            "git push {} --delete release/v{} && git branch -D release/v{}; then release again",
-            config.remote, found.version, found.version
-        )));
-    }
-    Ok(Some(found))
-}
-
-/// Whether a release branch belongs to the time before shipway: the base has gone on to a later version, or a
-/// tag of some other name marks its commit.
-fn is_history(
-    context: &Context<'_>,
-    git: &Git,
-    remote: &RemoteRefs,
-    base: &str,
-    found: &Unfinished,
-) -> Result<bool> {
-    let own = format!("refs/tags/{}", context.config.tag_of(&found.version));
-    let marked = remote.refs.iter().any(|(name, commit)| {
-        let name = name.trim_end_matches("^{}");
-        name.starts_with("refs/tags/") && name != own && *commit == found.commit
-    });
-    let prefix = bump::prefix_in(git, &context.config.directory)?;
-    let read = |path: &str| git.show(base, &format!("{prefix}{path}"));
-    let now = crate::version::find_places(&read, &[])
-        .ok()
-        .and_then(|places| places[0].value.parse::<Version>().ok());
-    Ok(marked || now.is_some_and(|now| now > found.version))
-}
-
-fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<()> {
-    if let Level::Exact(text) = level
-        && text.parse::<Version>().is_ok_and(|version| version != found.version)
-    {
-        return Err(Error::refused("unfinished-release", format!("{} is unfinished", found.version))
-            .hint(format!("shipway release {}", found.version)));
-    }
-    Ok(())
-}
-
-/// The tag at the base's commit, when the base is exactly what was released last.
-fn released_tag(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
-    let config = &context.config;
-    let Some(base) = remote.get(&format!("refs/heads/{}", config.base_branch)) else { return Ok(None) };
-    let local = git.commit_of(&format!("refs/heads/{}", config.base_branch))?;
-    if local.is_some_and(|local| local != base) {
-        return Ok(None);
-    }
-    let (before, after) = config.tag.split_once("{version}").unwrap_or_default();
-    let before = before.replace("{name}", config.name.normalized());
-    let is_release = |name: &str| {
-        let text = name.strip_prefix("refs/tags/").map(|name| name.trim_end_matches("^{}"))?;
-        let version = text.strip_prefix(before.as_str())?.strip_suffix(after)?;
-        version.parse::<Version>().ok().map(|_| text.to_owned())
-    };
-    Ok(remote.refs.iter().filter(|(_, commit)| commit == base).find_map(|(name, _)| is_release(name)))
-}
-
-/// Moves the base forward to the release commit, on the remote and here; never forced (row A23).
-fn move_base(context: &Context<'_>, git: &Git, commit: &str) -> Result<()> {
-    let config = &context.config;
-    let full = format!("refs/heads/{}", config.base_branch);
-    let remote = git.ls_remote(&config.remote)?;
-    let on_remote = remote.get(&full).unwrap_or_default().to_owned();
-    let is_in =
-        on_remote == commit || (git.has_object(&on_remote)? && git.is_ancestor(commit, &on_remote)?);
-    if !is_in {
-        match git.push(&config.remote, &[(commit.to_owned(), full.clone(), None)], false)? {
-            Push::Done => {}
-            Push::Rejected(said) => {
-                let error = Error::refused(
-                    "base-push-rejected",
-                    format!("`{}` cannot be moved forward to the release commit", config.base_branch),
-                )
-                .hint(
-                    "protected by a forge? Merge the release branch there, then run `shipway release` again",
-                );
-                return Err(said.into_iter().fold(error, Error::cause));
-            }
-            Push::Failed(said) => {
-                let error = Error::incomplete("push-failed", format!("cannot push to `{}`", config.remote));
-                return Err(said.into_iter().fold(error, Error::cause));
-            }
-        }
-        git.read(["update-ref", &format!("refs/remotes/{}/{}", config.remote, config.base_branch), commit])?;
-        bump::advance_base(git, &config.base_branch, commit, &config.remote)?;
-    }
-    let text = if is_in { "holds the release commit already" } else { "moved forward to the release commit" };
-    context.progress.done("base", &format!("{} {text}", config.base_branch));
-    Ok(())
-}
-
-/// An annotated tag at the release commit, made and pushed after everything else (row A18).
-fn make_tag(context: &Context<'_>, git: &Git, version: &Version, commit: &str) -> Result<String> {
-    let config = &context.config;
-    let tag = config.tag_of(version);
-    let full = format!("refs/tags/{tag}");
-    match git.commit_of(&full)? {
-        Some(found) if found == commit => {}
-        Some(found) => {
-            return Err(Error::refused("tag-elsewhere", format!("the tag `{tag}` stands elsewhere"))
-                .cause(format!("expected `{commit}`, found `{found}`")));
-        }
-        None => {
-            git.read(["tag", "--annotate", "-m", &format!("{} {version}", config.name), &tag, commit])?;
-        }
-    }
-    crash_point(&context.environment, "release.tagged");
-    if git.ls_remote(&config.remote)?.get(&full).is_none() {
-        match git.push(&config.remote, &[(full.clone(), full, Some(String::new()))], false)? {
-            Push::Done => {}
-            Push::Rejected(said) => {
-                let error =
-                    Error::refused("tag-rejected", format!("`{}` refused the tag `{tag}`", config.remote));
-                return Err(said.into_iter().fold(error, Error::cause));
-            }
-            Push::Failed(said) => {
-                let error = Error::incomplete("push-failed", format!("cannot push to `{}`", config.remote));
-                return Err(said.into_iter().fold(error, Error::cause));
-            }
-        }
-    }
-    Ok(tag)
-}
-
-fn leave_release_branch(context: &Context<'_>, git: &Git) -> Result<()> {
-    let branch = git.branch()?.unwrap_or_default();
-    if branch.starts_with("release/v") && git.dirty()?.is_empty() {
-        git.read(["switch", "--quiet", &context.config.base_branch])?;
-    }
     Ok(())
 }
 

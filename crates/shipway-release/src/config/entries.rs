@@ -1,0 +1,119 @@
+//! The tables that a configuration holds several of: gates, probes, accepted breaks.
+
+use std::collections::BTreeSet;
+
+use shipway_dist::GateId;
+
+use super::load::Merge;
+use super::raw::{RawAccept, RawGate, RawProbe};
+use super::{CommandGate, Probe, ProbeKind};
+use crate::error::Error;
+
+impl Merge {
+    pub(super) fn gate(&mut self, at: usize, raw: RawGate) -> Option<CommandGate> {
+        let key = format!("gate[{at}]");
+        let (Some(id), Some(run)) = (raw.id, raw.run) else {
+            self.errors.push(Error::usage("config-value", format!("`{key}` needs `id` and `run`")));
+            return None;
+        };
+        let gate = match id.parse::<GateId>() {
+            Ok(gate @ (GateId::Lint | GateId::Format | GateId::Types | GateId::Tests)) => gate,
+            Ok(_) | Err(_) => {
+                self.errors.push(self.one_of(
+                    &format!("{key}.id"),
+                    &id,
+                    "`lint`, `format`, `types` or `tests`",
+                ));
+                return None;
+            }
+        };
+        Some(CommandGate { id: gate, run: self.command(&key, &run)?, timeout: raw.timeout.unwrap_or(1800) })
+    }
+
+    fn command(&mut self, key: &str, run: &str) -> Option<Vec<String>> {
+        match shell_words::split(run) {
+            Ok(words) if !words.is_empty() => Some(words),
+            Ok(_) | Err(_) => {
+                self.errors.push(Error::usage(
+                    "config-value",
+                    format!("`{key}.run` is `{run}`, which is no command"),
+                ));
+                None
+            }
+        }
+    }
+
+    pub(super) fn probes(&mut self, raw: Vec<RawProbe>) -> Vec<Probe> {
+        let mut seen = BTreeSet::new();
+        let mut probes = Vec::new();
+        for (at, probe) in raw.into_iter().enumerate() {
+            let key = format!("probe[{at}]");
+            let (Some(id), Some(kind), Some(run)) = (probe.id, probe.kind, probe.run) else {
+                self.errors
+                    .push(Error::usage("config-value", format!("`{key}` needs `id`, `kind` and `run`")));
+                continue;
+            };
+            if !seen.insert(id.clone()) {
+                self.errors.push(Error::usage("config-value", format!("two probes are called `{id}`")));
+            }
+            let kind = match kind.as_str() {
+                "smoke" => ProbeKind::Smoke,
+                "safety" => ProbeKind::Safety,
+                "error" => ProbeKind::Error,
+                other => {
+                    self.errors.push(self.one_of(
+                        &format!("{key}.kind"),
+                        other,
+                        "`smoke`, `safety` or `error`",
+                    ));
+                    continue;
+                }
+            };
+            if let Some(class) = &probe.class
+                && !["invalid-input", "connection", "policy", "unavailable"].contains(&class.as_str())
+            {
+                let expected = "`invalid-input`, `connection`, `policy` or `unavailable`";
+                self.errors.push(self.one_of(&format!("{key}.class"), class, expected));
+            }
+            let Some(run) = self.command(&key, &run) else { continue };
+            probes.push(Probe {
+                id,
+                kind,
+                class: probe.class,
+                run,
+                exit: probe.exit.unwrap_or(0),
+                json: probe.json.unwrap_or_default(),
+                stdout: probe.stdout,
+                stderr: probe.stderr,
+                env: probe.env.unwrap_or_default(),
+                timeout: probe.timeout.unwrap_or(60),
+            });
+        }
+        probes
+    }
+
+    pub(super) fn accepted(&mut self, raw: Vec<RawAccept>) -> Vec<shipway_pyapi::Acceptance> {
+        let mut accepted = Vec::new();
+        for (at, entry) in raw.into_iter().enumerate() {
+            match (
+                entry.id,
+                entry.symbol,
+                entry.reason.filter(|reason| !reason.trim().is_empty()),
+                entry.expires,
+            ) {
+                (Some(id), Some(symbol), Some(reason), Some(expires))
+                    if expires.parse::<jiff::civil::Date>().is_ok() =>
+                {
+                    accepted.push(shipway_pyapi::Acceptance { id, symbol, reason, expires: Some(expires) });
+                }
+                _ => self.errors.push(Error::usage(
+                    "config-value",
+                    format!(
+                        "`accept[{at}]` needs `id`, `symbol`, `reason` and `expires` (a day, `YYYY-MM-DD`)"
+                    ),
+                )),
+            }
+        }
+        accepted
+    }
+}
