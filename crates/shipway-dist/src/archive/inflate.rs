@@ -9,7 +9,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::archive::source::ReadAt;
 
 const INPUT: usize = 128 * 1024;
-const OUTPUT: usize = 256 * 1024;
+const OUTPUT: usize = 128 * 1024;
 
 thread_local! {
     static INFLATER: RefCell<Inflater> = RefCell::new(Inflater::new());

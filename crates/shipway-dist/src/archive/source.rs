@@ -25,6 +25,9 @@ impl ReadAt for Bytes<'_> {
     }
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
         let bytes = usize::try_from(offset)
             .ok()
             .and_then(|start| self.0.get(start..start.checked_add(buffer.len())?))

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use blake2::{Blake2b512, Blake2s256};
 use sha2::Digest as _;
 
@@ -9,13 +11,27 @@ use crate::archive::path;
 use crate::finding::Findings;
 use crate::rules::wheel as rules;
 
-/// What `RECORD` states about one member.
+/// What `RECORD` states about one member. There may be 250,000, so it is small.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
-    algorithm: Algorithm,
-    /// The digest as it stands there: base64 for URLs, without padding.
-    digest: Box<str>,
+    digest: Digest,
     size: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+enum Digest {
+    Sha256([u8; 32]),
+    Other(Algorithm, Box<[u8]>),
+}
+
+/// What `RECORD` states, by the number of the member.
+#[derive(Debug, Default)]
+pub(crate) struct Record(Vec<Option<Expected>>);
+
+impl Record {
+    pub(crate) fn get(&self, number: u32) -> Option<&Expected> {
+        self.0.get(number as usize)?.as_ref()
+    }
 }
 
 /// The hash algorithms that may stand in a `RECORD`: sha256 or better (wheel specification).
@@ -29,6 +45,15 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
+    /// The length of a digest in bytes.
+    fn length(self) -> usize {
+        match self {
+            Self::Sha256 | Self::Blake2s => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 | Self::Blake2b => 64,
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         match name {
             "sha256" => Some(Self::Sha256),
@@ -71,34 +96,42 @@ impl Hash {
         }
     }
 
-    /// The digest in base64 for URLs, without padding.
-    pub(crate) fn finish(self) -> String {
-        use base64::Engine as _;
-        let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+    pub(crate) fn finish(self) -> Vec<u8> {
         match self {
-            Self::Sha256(hash) => encode(&hash.finalize()),
-            Self::Sha384(hash) => encode(&hash.finalize()),
-            Self::Sha512(hash) => encode(&hash.finalize()),
-            Self::Blake2b(hash) => encode(&hash.finalize()),
-            Self::Blake2s(hash) => encode(&hash.finalize()),
+            Self::Sha256(hash) => hash.finalize().to_vec(),
+            Self::Sha384(hash) => hash.finalize().to_vec(),
+            Self::Sha512(hash) => hash.finalize().to_vec(),
+            Self::Blake2b(hash) => hash.finalize().to_vec(),
+            Self::Blake2s(hash) => hash.finalize().to_vec(),
         }
     }
 }
 
 impl Expected {
     pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        match &self.digest {
+            Digest::Sha256(_) => Algorithm::Sha256,
+            Digest::Other(algorithm, _) => *algorithm,
+        }
+    }
+
+    fn digest(&self) -> &[u8] {
+        match &self.digest {
+            Digest::Sha256(digest) => digest,
+            Digest::Other(_, digest) => digest,
+        }
     }
 
     /// Compares what a member has with what is stated.
     pub(crate) fn compare(&self, name: &str, hash: Hash, size: u64, findings: &mut Findings) {
         let found = hash.finish();
-        if found != *self.digest {
+        if found != self.digest() {
+            let (stated, found) = (URL_SAFE_NO_PAD.encode(self.digest()), URL_SAFE_NO_PAD.encode(found));
             findings.add(&rules::RECORD_HASH, || {
                 rules::RECORD_HASH
-                    .finding(format!("`RECORD` states `{}`, the member has `{found}`", self.digest))
+                    .finding(format!("`RECORD` states `{stated}`, the member has `{found}`"))
                     .member(crate::finding::shown(name))
-                    .differ(self.digest.as_ref(), found.as_str())
+                    .differ(stated.as_str(), found.as_str())
             });
         }
         if let Some(stated) = self.size.filter(|&stated| stated != size) {
@@ -125,16 +158,17 @@ pub(crate) fn read(
     record: &str,
     files: &HashMap<&str, u32>,
     findings: &mut Findings,
-) -> HashMap<u32, Expected> {
-    let mut expected = HashMap::with_capacity(files.len());
-    let mut listed = HashMap::with_capacity(files.len());
+) -> Record {
+    let length = files.values().max().map_or(0, |&last| last as usize + 1);
+    let mut expected = vec![None; length];
+    let mut listed = vec![false; length];
     if let Err(utf8) = std::str::from_utf8(bytes) {
         findings.member(
             &rules::RECORD_MISSING,
             record,
             format!("`RECORD` is not UTF-8 at byte {}", utf8.valid_up_to()),
         );
-        return expected;
+        return Record::default();
     }
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut row = csv::StringRecord::new();
@@ -170,7 +204,7 @@ pub(crate) fn read(
             findings.member(&rules::RECORD_EXTRA, name, "`RECORD` names it, the wheel does not hold it");
             continue;
         };
-        if listed.insert(at, number).is_some() {
+        if std::mem::replace(&mut listed[at as usize], true) {
             findings.member(
                 &rules::RECORD_ROW,
                 record,
@@ -184,20 +218,18 @@ pub(crate) fn read(
             }
             continue;
         }
-        if let Some(row) = parse_row(name, hash, size, findings) {
-            expected.insert(at, row);
-        }
+        expected[at as usize] = parse_row(name, hash, size, findings);
     }
-    let unlisted = |(name, at): &(&&str, &u32)| !listed.contains_key(*at) && !is_exempt(record, name);
+    let unlisted = |(name, at): &(&&str, &u32)| !listed[**at as usize] && !is_exempt(record, name);
     let mut unlisted: Vec<&str> = files.iter().filter(unlisted).map(|(name, _)| *name).collect();
     unlisted.sort_unstable();
     for name in unlisted {
         findings.member(&rules::RECORD_UNLISTED, name, "the wheel holds it, `RECORD` does not name it");
     }
-    if files.contains_key(record) && !files.get(record).is_some_and(|at| listed.contains_key(at)) {
+    if files.get(record).is_some_and(|&at| !listed[at as usize]) {
         findings.member(&rules::RECORD_ROW, record, "`RECORD` does not list itself");
     }
-    expected
+    Record(expected)
 }
 
 fn parse_row(name: &str, hash: &str, size: &str, findings: &mut Findings) -> Option<Expected> {
@@ -230,6 +262,23 @@ fn parse_row(name: &str, hash: &str, size: &str, findings: &mut Findings) -> Opt
         findings.member(&rules::RECORD_ALGORITHM, name, message);
         return None;
     };
-    // Padding is not allowed by the standard, but no reader takes it for another digest.
-    Some(Expected { algorithm, digest: digest.trim_end_matches('=').into(), size })
+    // Padding is not in the standard, but no reader takes it for another digest.
+    let decoded = URL_SAFE_NO_PAD
+        .decode(digest.trim_end_matches('='))
+        .ok()
+        .filter(|bytes| bytes.len() == algorithm.length());
+    let Some(decoded) = decoded else {
+        let message = format!(
+            "the digest `{}` is not {} bytes in base64",
+            crate::finding::shown(digest),
+            algorithm.length()
+        );
+        findings.member(&rules::RECORD_HASH, name, message);
+        return None;
+    };
+    let digest = match <[u8; 32]>::try_from(decoded.as_slice()) {
+        Ok(digest) if algorithm == Algorithm::Sha256 => Digest::Sha256(digest),
+        _ => Digest::Other(algorithm, decoded.into()),
+    };
+    Some(Expected { digest, size })
 }

@@ -11,3 +11,4 @@ mod mutants_content;
 mod mutants_sdist;
 mod mutants_zip;
 mod random;
+mod real;

@@ -90,6 +90,10 @@ const MUTANTS: &[Mutant] = &[
     ("a wrong hash", "record-hash-97", |wheel| {
         change_row(wheel, "cli.py", |row| row.replace("sha256=", "sha256=x"));
     }),
+    ("a hash of other bytes", "record-hash-97", |wheel| {
+        let digest = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+        change_row(wheel, "cli.py", |_| format!("demo/cli.py,sha256={digest},1240"));
+    }),
     ("no hash", "record-hash-97", |wheel| change_row(wheel, "cli.py", |_| "demo/cli.py,,1240".to_owned())),
     ("a hash without algorithm", "record-hash-97", |wheel| {
         change_row(wheel, "cli.py", |row| row.replace("sha256=", ""));

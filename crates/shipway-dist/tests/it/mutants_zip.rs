@@ -4,7 +4,7 @@ use crate::build::zipfile::extra;
 use crate::build::{Member, WHEEL, Wheel, Zip, assert_refused, judge};
 
 type Unusual = (&'static str, fn(&mut Zip));
-type Mutant = (&'static str, &'static str, fn(&mut Zip));
+pub(crate) type Mutant = (&'static str, &'static str, fn(&mut Zip));
 
 const CLI: &str = "demo/cli.py";
 
@@ -36,7 +36,7 @@ fn zip64_sizes(member: &mut Member, change: impl Fn(&mut Vec<u8>)) {
     });
 }
 
-const MUTANTS: &[Mutant] = &[
+pub(crate) const MUTANTS: &[Mutant] = &[
     ("first bytes are those of another kind", "file-magic-71", |zip| zip.prefix = b"MZ\x90\0".to_vec()),
     ("begins like a gzip file", "file-polyglot-72", |zip| zip.prefix = b"\x1f\x8b\x08\0".to_vec()),
     ("begins like a tar", "file-polyglot-72", |zip| {

@@ -109,3 +109,32 @@ fn a_damaged_file_that_is_accepted_has_the_same_members_and_bytes() {
         eprintln!("{filename}: {accepted} of {} accepted", whole.len() * 4);
     }
 }
+
+/// The seeds of the fuzz targets, and every input that once made one of them fail.
+fn committed() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds")
+}
+
+#[test]
+fn no_target_panics_on_the_committed_seeds() {
+    let mut count = 0;
+    for (name, target) in TARGETS {
+        for entry in std::fs::read_dir(committed().join(name)).unwrap() {
+            target(&std::fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+    }
+    assert!(count >= TARGETS.len());
+}
+
+#[test]
+#[ignore = "writes the committed seeds anew"]
+fn write_the_seeds() {
+    for (name, _) in TARGETS {
+        let directory = committed().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        for (number, seed) in seeds(name).iter().enumerate() {
+            std::fs::write(directory.join(format!("seed-{number}")), seed).unwrap();
+        }
+    }
+}

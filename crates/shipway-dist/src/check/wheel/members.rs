@@ -1,6 +1,5 @@
 //! Every member of a wheel inflated and hashed once, in parallel, the largest first.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::archive::inflate::{InflateError, Inflater, Packed, with_inflater};
 use crate::archive::source::ReadAt;
 use crate::archive::zip::{self, Directory, Entry, Local};
-use crate::check::record::{Expected, Hash};
+use crate::check::record::{Hash, Record};
 use crate::finding::Findings;
 use crate::rules::{framing, wheel};
 
@@ -44,7 +43,7 @@ pub(super) struct Work<'w> {
     pub(super) source: &'w dyn ReadAt,
     pub(super) directory: &'w Directory,
     /// What `RECORD` states, by the number of the member.
-    pub(super) expected: HashMap<u32, Expected>,
+    pub(super) expected: Record,
 }
 
 impl Work<'_> {
@@ -124,9 +123,14 @@ impl Work<'_> {
             crc: entry.crc,
             deflated: entry.method == 8,
         };
-        let expected = self.expected.get(&at);
+        let expected = self.expected.get(at);
         let mut hash = expected.map(|expected| Hash::new(expected.algorithm()));
-        let mut captured = Vec::new();
+        let mut captured = match capture {
+            Capture::Whole => {
+                Vec::with_capacity(entry.size.min(entry.compressed.saturating_mul(1032)) as usize)
+            }
+            _ => Vec::new(),
+        };
         let range = (local.length() as usize).min(loaded)..loaded;
         let result = inflater.run_loaded(self.source, &packed, range, |bytes| {
             if let Some(hash) = &mut hash {

@@ -49,7 +49,7 @@ pub(super) fn judge(
         .collect();
     let dist_info = find_dist_info(&files, parsed, findings);
     refuse_oversized(&directory, &files, dist_info.as_deref(), findings);
-    let mut work = Work { source, directory: &directory, expected: HashMap::new() };
+    let mut work = Work { source, directory: &directory, expected: record::Record::default() };
     let done = match &dist_info {
         Some(dist_info) => read_record(&mut work, dist_info, &files, findings)?,
         None => None,
