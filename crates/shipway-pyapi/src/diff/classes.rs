@@ -332,9 +332,12 @@ impl<'s> Comparer<'s> {
     }
 
     fn inherits_generic(&self, new: DefKey) -> bool {
-        self.new
-            .class(new)
-            .is_some_and(|class| class.bases.iter().any(|base| matches!(base, Value::Subscript(_))))
+        let mro = self.new.mro(new);
+        let mut own = mro.own().filter_map(|owner| self.new.class(owner));
+        own.any(|class| {
+            !class.type_parameters.is_empty()
+                || class.bases.iter().any(|base| matches!(base, Value::Subscript(_)))
+        })
     }
 
     fn slots(&mut self, old: DefKey, new: DefKey, item: &Item) {

@@ -433,7 +433,10 @@ pub(crate) fn effective<'e>(module: &Module, entries: &'e [Entry]) -> Option<&'e
     // Several functions of one name without a condition are overloads or accessors: the last counts.
     let mut alternatives = entries.iter().filter(|entry| weight(entry) == best);
     let first = alternatives.next()?;
-    if first.when.is_branch { Some(first) } else { Some(alternatives.next_back().unwrap_or(first)) }
+    if first.when.is_branch {
+        return Some(first);
+    }
+    Some(alternatives.filter(|entry| !entry.when.is_branch).next_back().unwrap_or(first))
 }
 
 /// Under which circumstances a name is bound at run time.
