@@ -28,4 +28,6 @@ pub use finding::{ApiFinding, Audience, FindingSide, Level};
 pub use rules::{Rule, rule, rules};
 pub use show::{ApiShow, modules_of};
 pub use source::metadata::{DistributionInfo, EntryPoint};
+#[doc(hidden)]
+pub use surface::read_and_parse;
 pub use surface::{ExtractOptions, Surface, extract, extract_pair};

@@ -10,7 +10,7 @@ use crate::parse::value::Value;
 use crate::resolve::classes::Base;
 use crate::resolve::{DefKey, Resolver};
 
-impl Comparer<'_> {
+impl<'s> Comparer<'s> {
     /// Compares pairs of classes, and those inside them.
     pub(crate) fn classes(&mut self, pairs: Vec<(DefKey, DefKey, Item)>) {
         let mut pending: Vec<(DefKey, DefKey, Item)> = Vec::new();
@@ -32,29 +32,33 @@ impl Comparer<'_> {
         self.public_classes = (public, public_new);
         let mut members: Vec<MemberPair> = Vec::new();
         let mut places = FxHashMap::default();
-        let mut at = 0;
-        while at < pending.len() {
-            let (old, new, item) = pending[at].clone();
-            at += 1;
-            if self.is_same_class(old, new) {
-                continue;
-            }
-            self.class(old, new, &item);
-            self.pair_members(old, new, &item, &mut members, &mut places);
-            if at > 100_000 {
-                break;
+        for (number, (old, new, item)) in pending.iter().enumerate() {
+            if !self.is_same_class(*old, *new) {
+                self.class(*old, *new, item);
+                self.pair_members((*old, *new, number), &mut members, &mut places);
             }
         }
-        for pair in members {
-            let mut inner = Vec::new();
-            self.member_pair(pair, &mut inner);
-            for (old, new, item) in inner {
-                if index.insert((old, new), usize::MAX).is_none() {
-                    self.nested(old, new, &item, 0);
-                }
+        let inner = self.member_pairs(&members, &pending);
+        for (old, new, item) in inner {
+            if index.insert((old, new), usize::MAX).is_none() {
+                self.nested(old, new, &item, 0);
             }
         }
         self.promises();
+    }
+
+    /// Compares members; gives the classes among them.
+    fn member_pairs(
+        &mut self,
+        members: &[MemberPair<'s>],
+        classes: &[(DefKey, DefKey, Item)],
+    ) -> Vec<(DefKey, DefKey, Item)> {
+        let mut inner = Vec::new();
+        for pair in members {
+            let item = pair.item(classes);
+            self.member_pair(pair, &item, &mut inner);
+        }
+        inner
     }
 
     fn nested(&mut self, old: DefKey, new: DefKey, item: &Item, depth: u32) {
@@ -63,13 +67,9 @@ impl Comparer<'_> {
         }
         self.class(old, new, item);
         let mut members = Vec::new();
-        self.pair_members(old, new, item, &mut members, &mut FxHashMap::default());
-        for pair in members {
-            let mut inner = Vec::new();
-            self.member_pair(pair, &mut inner);
-            for (old, new, item) in inner {
-                self.nested(old, new, &item, depth + 1);
-            }
+        self.pair_members((old, new, 0), &mut members, &mut FxHashMap::default());
+        for (old, new, item) in self.member_pairs(&members, &[(old, new, item.clone())]) {
+            self.nested(old, new, &item, depth + 1);
         }
     }
 
@@ -332,9 +332,12 @@ impl Comparer<'_> {
     }
 
     fn inherits_generic(&self, new: DefKey) -> bool {
-        self.new
-            .class(new)
-            .is_some_and(|class| class.bases.iter().any(|base| matches!(base, Value::Subscript(_))))
+        let mro = self.new.mro(new);
+        let mut own = mro.own().filter_map(|owner| self.new.class(owner));
+        own.any(|class| {
+            !class.type_parameters.is_empty()
+                || class.bases.iter().any(|base| matches!(base, Value::Subscript(_)))
+        })
     }
 
     fn slots(&mut self, old: DefKey, new: DefKey, item: &Item) {

@@ -28,15 +28,14 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    pub(crate) fn new(mut paths: Vec<String>, why: Why) -> Self {
-        paths.sort_by(|a, b| path_order(a).cmp(&path_order(b)));
-        paths.dedup();
+    pub(crate) fn new(paths: Vec<String>, why: Why) -> Self {
         Self { paths, why, best: None }
     }
 
     /// The path that names the item best: that of the class that defines it, else the shortest.
     pub(crate) fn symbol(&self) -> &str {
-        self.best.as_deref().or(self.paths.first().map(String::as_str)).unwrap_or_default()
+        let shortest = || self.paths.iter().min_by(|a, b| path_order(a).cmp(&path_order(b)));
+        self.best.as_ref().or_else(shortest).map_or("", String::as_str)
     }
 
     /// The item of a member.
@@ -51,15 +50,24 @@ impl Item {
     /// Takes the paths of another item of the same object.
     pub(crate) fn add(&mut self, other: &Self) {
         self.paths.extend(other.paths.iter().cloned());
-        let best = self.best.take().or_else(|| other.best.clone());
-        *self = Self::new(std::mem::take(&mut self.paths), self.why.min(other.why));
-        self.best = best;
+        if self.best.is_none() {
+            self.best.clone_from(&other.best);
+        }
+        self.why = self.why.min(other.why);
     }
 
     /// The item with its shortest path as the best one, whatever is added later.
     pub(crate) fn settled(mut self) -> Self {
         self.best = Some(self.symbol().to_owned());
         self
+    }
+
+    /// All paths, the shortest first, each once.
+    fn into_paths(self) -> Vec<String> {
+        let mut paths = self.paths;
+        paths.sort_by(|a, b| path_order(a).cmp(&path_order(b)));
+        paths.dedup();
+        paths
     }
 }
 
@@ -90,13 +98,22 @@ pub(crate) struct Comparer<'s> {
     pub(crate) compared: FxHashMap<(DefKey, DefKey), std::ops::Range<usize>>,
     /// New class for old class, from public paths.
     pub(crate) counterparts: FxHashMap<DefKey, DefKey>,
+    /// The Pythons that both sides support, bit n for 3.n.
+    pub(crate) supported: u32,
+    /// Whether two members read the same.
+    pub(crate) same_members: FxHashMap<(DefKey, DefKey), bool>,
     /// Classes that are public under a name of their own, old and new.
     pub(crate) public_classes: (FxHashSet<DefKey>, FxHashSet<DefKey>),
 }
 
 impl<'s> Comparer<'s> {
     pub(crate) fn new(old: &'s Surface, new: &'s Surface, options: &'s DiffOptions) -> Self {
+        let pythons = |surface: &Surface| {
+            surface.info.requires_python.as_deref().map_or(u32::MAX, super::requirements::python_mask)
+        };
         Self {
+            // Before 3.7 and after 3.14 nobody looks.
+            supported: pythons(old) & pythons(new) & 0x7f80,
             old: Resolver::new(old),
             new: Resolver::new(new),
             options,
@@ -104,6 +121,7 @@ impl<'s> Comparer<'s> {
             not_checked: Vec::new(),
             compared: FxHashMap::default(),
             counterparts: FxHashMap::default(),
+            same_members: FxHashMap::default(),
             public_classes: Default::default(),
         }
     }
@@ -277,7 +295,7 @@ impl<'s> Comparer<'s> {
             },
             accepted: None,
             was_deprecated: draft.deprecation.is_some(),
-            paths: draft.item.paths,
+            paths: draft.item.into_paths(),
         })
     }
 

@@ -55,7 +55,7 @@ impl Comparer<'_> {
                 continue;
             }
             let detail = format!("field `{}` is gone", field.name);
-            let mut member = item.member(&field.name);
+            let mut member = item.member(&field.name).settled();
             member.paths.extend(item.paths.iter().cloned());
             self.field("E04", None, &member, detail, (Some(field), None));
         }

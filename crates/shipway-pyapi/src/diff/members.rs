@@ -6,6 +6,7 @@ use super::comparer::{Comparer, Draft, Item, Which};
 use super::values::key_of;
 use crate::finding::{FindingSide, Level};
 use crate::parse::model::DefKind;
+use crate::parse::value::Value;
 use crate::resolve::classes::{Base, Member};
 use crate::resolve::external;
 use crate::resolve::function::Shape;
@@ -17,9 +18,26 @@ pub(crate) struct MemberPair<'s> {
     name: &'s str,
     old: Option<Member<'s>>,
     new: Option<Member<'s>>,
-    /// The classes through which it is seen; the first is the nearest to its definition.
+    /// The pair of classes that is nearest to its definition.
     classes: (DefKey, DefKey),
-    item: Item,
+    /// The classes through which it is seen, by number; whether one of them defines it.
+    seen: Vec<usize>,
+    owner: Option<usize>,
+}
+
+impl MemberPair<'_> {
+    /// The paths through all classes.
+    pub(crate) fn item(&self, classes: &[(DefKey, DefKey, Item)]) -> Item {
+        let mut items =
+            self.seen.iter().filter_map(|at| classes.get(*at)).map(|(_, _, item)| item.member(self.name));
+        let mut item = items.next().unwrap_or_else(|| Item::new(Vec::new(), Why::Definition));
+        items.for_each(|other| item.add(&other));
+        item.best = self
+            .owner
+            .and_then(|at| classes.get(at))
+            .map(|(_, _, item)| item.member(self.name).symbol().to_owned());
+        item
+    }
 }
 
 type Identity<'s> = (Option<(DefKey, Option<DefKey>)>, Option<(DefKey, Option<DefKey>)>, &'s str);
@@ -93,12 +111,10 @@ fn is_public(name: &str) -> bool {
 }
 
 impl<'s> Comparer<'s> {
-    /// Pairs the members of two classes.
+    /// Pairs the members of two classes, those that read the same excepted.
     pub(crate) fn pair_members(
         &mut self,
-        old: DefKey,
-        new: DefKey,
-        item: &Item,
+        (old, new, number): (DefKey, DefKey, usize),
         pairs: &mut Vec<MemberPair<'s>>,
         places: &mut Places<'s>,
     ) {
@@ -109,12 +125,15 @@ impl<'s> Comparer<'s> {
         let fields = |resolver: &Resolver<'s>, key| resolver.fields(key).map(|f| f.list).unwrap_or_default();
         let (old_fields, new_fields) = (fields(&self.old, old), fields(&self.new, new));
         let both_data = !old_fields.is_empty() && self.new.data_kind(new).is_some();
-        let mut names: Vec<&'s str> =
-            before.keys().chain(after.keys()).copied().filter(|name| is_public(name)).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let (a, b) = (before.get(name), after.get(name));
+        let both = before.iter().map(|(name, a)| (*name, Some(a), after.get(name)));
+        let fresh = after
+            .iter()
+            .filter(|(name, _)| !before.contains_key(*name))
+            .map(|(name, b)| (*name, None, Some(b)));
+        for (name, a, b) in both.chain(fresh) {
+            if !is_public(name) || self.is_same_member(a, b) {
+                continue;
+            }
             let is_field = old_fields.iter().chain(&new_fields).any(|field| field.name.as_str() == name);
             if is_field && both_data && (a.is_none() || b.is_none()) {
                 continue;
@@ -134,45 +153,85 @@ impl<'s> Comparer<'s> {
                 continue;
             }
             let identity = (a.map(|m| (m.owner, m.def)), b.map(|m| (m.owner, m.def)), name);
-            let seen = item.member(name);
-            match places.get(&identity) {
-                Some(at) => {
-                    let pair = &mut pairs[*at];
-                    if a.is_some_and(|m| m.owner == old) || (a.is_none() && b.is_some_and(|m| m.owner == new))
-                    {
-                        pair.classes = (old, new);
-                        pair.item.best = Some(seen.symbol().to_owned());
-                    }
-                    pair.item.add(&seen);
-                }
-                None => {
-                    places.insert(identity, pairs.len());
-                    let is_owner = a.or(b).is_some_and(|m| m.owner == old || (a.is_none() && m.owner == new));
-                    let item = if is_owner { seen.settled() } else { seen };
-                    pairs.push(MemberPair {
-                        name,
-                        old: a.copied(),
-                        new: b.copied(),
-                        classes: (old, new),
-                        item,
-                    });
-                }
+            let is_owner =
+                a.is_some_and(|m| m.owner == old) || (a.is_none() && b.is_some_and(|m| m.owner == new));
+            let at = *places.entry(identity).or_insert_with(|| {
+                let pair = MemberPair {
+                    name,
+                    old: a.copied(),
+                    new: b.copied(),
+                    classes: (old, new),
+                    seen: Vec::new(),
+                    owner: None,
+                };
+                pairs.push(pair);
+                pairs.len() - 1
+            });
+            pairs[at].seen.push(number);
+            if is_owner && pairs[at].owner.is_none() {
+                pairs[at].owner = Some(number);
+                pairs[at].classes = (old, new);
             }
         }
     }
 
+    /// Whether a member reads the same on both sides.
+    fn is_same_member(&mut self, old: Option<&Member<'s>>, new: Option<&Member<'s>>) -> bool {
+        let (Some(a), Some(b)) = (old, new) else { return false };
+        match (a.def, b.def) {
+            (Some(x), Some(y)) => {
+                if let Some(known) = self.same_members.get(&(x, y)) {
+                    return *known;
+                }
+                let same = self.reads_the_same(x, y);
+                self.same_members.insert((x, y), same);
+                same
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn reads_the_same(&self, old: DefKey, new: DefKey) -> bool {
+        let (x, y) = (self.old.group(old), self.new.group(new));
+        let (a, b) = (self.old.module(old.module), self.new.module(new.module));
+        x.len() == y.len()
+            && x.iter().zip(y).all(|(x, y)| {
+                match (&a.defs[x.def as usize].kind, &b.defs[y.def as usize].kind) {
+                    (DefKind::Function(f), DefKind::Function(g)) => {
+                        f.head_digest == g.head_digest && f.body_digest == g.body_digest
+                    }
+                    (DefKind::Value(v), DefKind::Value(w)) => {
+                        // A name may mean something else now; a literal may not.
+                        v.annotation == w.annotation
+                            && v.value == w.value
+                            && v.value.as_ref().is_none_or(Value::is_literal)
+                    }
+                    (DefKind::Class(c), DefKind::Class(d)) => {
+                        c.digest == d.digest && c.bases.is_empty() && d.bases.is_empty()
+                    }
+                    _ => false,
+                }
+            })
+    }
+
     /// Compares one member.
-    pub(crate) fn member_pair(&mut self, pair: MemberPair<'s>, inner: &mut Vec<(DefKey, DefKey, Item)>) {
+    pub(crate) fn member_pair(
+        &mut self,
+        pair: &MemberPair<'s>,
+        item: &Item,
+        inner: &mut Vec<(DefKey, DefKey, Item)>,
+    ) {
         match (pair.old, pair.new) {
-            (Some(_), None) => self.member_gone(&pair),
-            (None, Some(_)) => self.member_added(&pair),
+            (Some(_), None) => self.member_gone(pair, item),
+            (None, Some(_)) => self.member_added(pair, item),
             (Some(a), Some(b)) => {
                 let (x, y) = (shape(&self.old, &a), shape(&self.new, &b));
                 let data = self.new.data_kind(pair.classes.1).is_some();
                 if let (Shape::Value(..), Shape::Value(..), true) = (&x, &y, data) {
-                    return self.field_types(&x, &y, &pair.item);
+                    return self.field_types(&x, &y, item);
                 }
-                self.shapes(&x, &y, &pair.item, inner);
+                self.shapes(&x, &y, item, inner);
             }
             (None, None) => {}
         }
@@ -183,7 +242,7 @@ impl<'s> Comparer<'s> {
         if let (Shape::Value(a, before), Shape::Value(b, after)) = (old, new)
             && let (Some(x), Some(y)) = (&before.annotation, &after.annotation)
         {
-            let bare = |annotation: &crate::parse::value::Value| crate::parse::model::Assigned {
+            let bare = |annotation: &Value| crate::parse::model::Assigned {
                 value: None,
                 annotation: Some(annotation.clone()),
                 is_type_alias: false,
@@ -203,7 +262,7 @@ impl<'s> Comparer<'s> {
             })
     }
 
-    fn member_gone(&mut self, pair: &MemberPair<'s>) {
+    fn member_gone(&mut self, pair: &MemberPair<'s>, item: &Item) {
         let Some(member) = pair.old else { return };
         let (old, new) = pair.classes;
         if self.lost_with_base(member.owner, pair.classes) {
@@ -219,11 +278,11 @@ impl<'s> Comparer<'s> {
         let keys = (key_of(&shape).or(member.def), Some(new));
         if let Some(base) = fresh.first() {
             let detail = format!("`{name}` may be inherited from `{base}`, which was not read");
-            return self.report("D12", None, &pair.item, detail, keys);
+            return self.report("D12", None, item, detail, keys);
         }
         if !old_opaque.is_empty() && is_operator(name) {
             let detail = format!("`{name}` may be inherited from `{}`, which was not read", old_opaque[0]);
-            return self.report("D12", None, &pair.item, detail, keys);
+            return self.report("D12", None, item, detail, keys);
         }
         // `__getattr__` of the class may serve it.
         let is_dynamic =
@@ -263,7 +322,7 @@ impl<'s> Comparer<'s> {
             old: old_side,
             new: new_side,
             deprecation,
-            ..self.draft(rule, &pair.item, detail)
+            ..self.draft(rule, item, detail)
         });
     }
 
@@ -291,7 +350,7 @@ impl<'s> Comparer<'s> {
         found.first().copied()
     }
 
-    fn member_added(&mut self, pair: &MemberPair<'s>) {
+    fn member_added(&mut self, pair: &MemberPair<'s>, item: &Item) {
         let Some(member) = pair.new else { return };
         let (old, new) = pair.classes;
         let shape = shape(&self.new, &member);
@@ -336,7 +395,7 @@ impl<'s> Comparer<'s> {
             }),
             _ => key.map(|key| self.side(Which::New, key)),
         };
-        self.push(Draft { new: side, ..self.draft(rule, &pair.item, detail) });
+        self.push(Draft { new: side, ..self.draft(rule, item, detail) });
     }
 
     /// Types of constructor parameters.

@@ -298,17 +298,11 @@ impl Comparer<'_> {
             return;
         }
         let (a, b) = (availability(old_entries), availability(new_entries));
-        if let Some(lost) = lost(a, b, self.supported()) {
+        if let Some(lost) = lost(a, b, self.supported) {
             let old = old_entries.first().map(|entry| DefKey { module: name.module, def: entry.def });
             let new = new_entries.first().map(|entry| DefKey { module, def: entry.def });
             self.report("B22", None, item, format!("no longer bound {lost}"), (old, new));
         }
-    }
-
-    /// The Pythons that both sides support, as a mask of 3.n.
-    fn supported(&self) -> u32 {
-        let of = |text: &Option<String>| text.as_deref().map_or(u32::MAX, super::requirements::python_mask);
-        of(&self.old.surface.info.requires_python) & of(&self.new.surface.info.requires_python) & 0x7f80
     }
 
     /// Names that are new, apart from those in new modules.

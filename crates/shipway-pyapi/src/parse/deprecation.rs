@@ -128,7 +128,7 @@ pub(crate) fn warn_call(expression: &Expr, converter: &mut Converter<'_>) -> Opt
 
 /// `.. deprecated:: 1.2` at the base indentation of a docstring.
 fn directive(text: &str) -> Option<Deprecation> {
-    let at = text.find(".. deprecated::")?;
+    let at = memchr::memmem::find(text.as_bytes(), b".. deprecated::")?;
     let line_start = text[..at].rfind('\n').map_or(0, |found| found + 1);
     let indentation = at - line_start;
     let base = text
@@ -162,6 +162,9 @@ fn removal_in(text: &str) -> Option<Box<str>> {
 /// Exceptions named in `:raises X:` fields.
 pub(crate) fn documented_raises(body: &[Stmt]) -> Vec<Box<str>> {
     let Some(text) = docstring(body) else { return Vec::new() };
+    if memchr::memmem::find(text.as_bytes(), b":rais").is_none() {
+        return Vec::new();
+    }
     let mut found: Vec<Box<str>> = Vec::new();
     for (at, field) in text.match_indices(":rais") {
         let rest = &text[at + field.len()..];

@@ -7,7 +7,7 @@
 const MAX_SOURCE: usize = 32 * 1024 * 1024;
 
 /// Sources below this size cannot be deep enough to exhaust [`STACK`], so they are not scanned.
-const SCAN_FROM: usize = 32 * 1024;
+const SCAN_FROM: usize = 64 * 1024;
 
 /// The deepest nesting that is parsed.
 const MAX_DEPTH: usize = 20_000;

@@ -43,6 +43,13 @@ pub(crate) fn module(mut shell: Module, bytes: &[u8]) -> Module {
     Builder::new(&source, shell).build(parsed.suite())
 }
 
+/// Parses a source and forgets it.
+pub(crate) fn parse_only(bytes: &[u8]) {
+    if let Ok(source) = decode(bytes) {
+        drop(ruff_python_parser::parse_unchecked_source(&source, PySourceType::Python));
+    }
+}
+
 /// Source text in the encoding that it declares (PEP 263).
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);

@@ -61,6 +61,7 @@ pub(crate) struct Resolver<'s> {
     names: RefCell<FxHashMap<(u32, Name), Option<Target>>>,
     busy: RefCell<FxHashSet<(u32, Name)>>,
     exports: RefCell<FxHashMap<u32, Option<Rc<Exports>>>>,
+    stars: RefCell<FxHashMap<u32, Rc<Vec<Name>>>>,
     pub(crate) mros: RefCell<FxHashMap<DefKey, Rc<classes::Mro>>>,
     pub(crate) members: RefCell<FxHashMap<DefKey, Rc<classes::Members<'s>>>>,
     steps: std::cell::Cell<u32>,
@@ -73,6 +74,7 @@ impl<'s> Resolver<'s> {
             names: RefCell::default(),
             busy: RefCell::default(),
             exports: RefCell::default(),
+            stars: RefCell::default(),
             mros: RefCell::default(),
             members: RefCell::default(),
             steps: std::cell::Cell::new(0),
@@ -148,7 +150,7 @@ impl<'s> Resolver<'s> {
         }
         for star in module.stars.iter().rev() {
             let Some(source) = self.surface.module(&star.module) else { continue };
-            if self.star_names(source).iter().any(|exported| exported.as_str() == name)
+            if self.star_names(source).binary_search_by(|exported| exported.as_str().cmp(name)).is_ok()
                 && let Some(target) = self.name(source, name)
             {
                 return Some(target);
@@ -302,8 +304,17 @@ impl<'s> Resolver<'s> {
         Some(DefKey { module: class.module, def: entry.def })
     }
 
-    /// The names that `from module import *` binds.
-    pub(crate) fn star_names(&self, module_id: u32) -> Vec<Name> {
+    /// The names that `from module import *` binds, in order.
+    pub(crate) fn star_names(&self, module_id: u32) -> Rc<Vec<Name>> {
+        if let Some(known) = self.stars.borrow().get(&module_id) {
+            return Rc::clone(known);
+        }
+        let names = Rc::new(self.list_star_names(module_id));
+        self.stars.borrow_mut().insert(module_id, Rc::clone(&names));
+        names
+    }
+
+    fn list_star_names(&self, module_id: u32) -> Vec<Name> {
         if let Some(exports) = self.exports(module_id) {
             return exports.names.clone();
         }
@@ -422,7 +433,10 @@ pub(crate) fn effective<'e>(module: &Module, entries: &'e [Entry]) -> Option<&'e
     // Several functions of one name without a condition are overloads or accessors: the last counts.
     let mut alternatives = entries.iter().filter(|entry| weight(entry) == best);
     let first = alternatives.next()?;
-    if first.when.is_branch { Some(first) } else { Some(alternatives.next_back().unwrap_or(first)) }
+    if first.when.is_branch {
+        return Some(first);
+    }
+    Some(alternatives.filter(|entry| !entry.when.is_branch).next_back().unwrap_or(first))
 }
 
 /// Under which circumstances a name is bound at run time.

@@ -159,13 +159,13 @@ impl Resolver<'_> {
         if listed.is_none() {
             for star in &module.stars {
                 let Some(source) = self.surface.module(&star.module) else { continue };
-                for name in self.star_names(source) {
-                    if module.scope.get(&name).is_empty()
-                        && !is_listed(&name)
+                for name in self.star_names(source).iter() {
+                    if module.scope.get(name).is_empty()
+                        && !is_listed(name)
                         && !name.starts_with('_')
-                        && let Some(target) = self.name(id, &name)
+                        && let Some(target) = self.name(id, name)
                     {
-                        add(&name, target, Why::Star);
+                        add(name, target, Why::Star);
                     }
                 }
             }
