@@ -76,9 +76,11 @@ fn a23_c1_c9_a_release_goes_through_all_steps_and_again_says_nothing_new() {
 }
 
 #[track_caller]
-fn killed_and_resumed(points: &[&str]) {
+fn killed_and_resumed(channels: &str, points: &[&str]) {
     for point in points {
         let project = Project::demo();
+        project.write("pyproject.toml", &PYPROJECT.replace("[\"dev\", \"stable\"]", channels));
+        project.commit("channels");
         project.run_until(point, &["release", "patch"]);
         let status = project.run(&["status", "--json"]).json();
         for channel in status["channels"].as_array().unwrap() {
@@ -93,33 +95,36 @@ fn killed_and_resumed(points: &[&str]) {
 
 #[test]
 fn a23_f5_killed_while_cutting_or_building_it_resumes() {
-    killed_and_resumed(&["bump.branch", "bump.push", "release.bumped", "build.placed"]);
+    killed_and_resumed("[\"dev\"]", &["bump.branch", "bump.push", "release.bumped", "build.placed"]);
 }
 
 #[test]
 fn a23_f5_killed_around_the_publish_it_resumes() {
-    killed_and_resumed(&["release.base", "publish.session", "publish.file", "publish.published"]);
+    killed_and_resumed(
+        "[\"dev\"]",
+        &["release.base", "publish.session", "publish.file", "publish.published"],
+    );
 }
 
 #[test]
 fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
-    killed_and_resumed(&["release.published", "promote.done", "release.promoted", "release.tagged"]);
+    killed_and_resumed(
+        "[\"dev\", \"stable\"]",
+        &["release.published", "promote.done", "release.promoted", "release.tagged"],
+    );
 }
 
 #[test]
 fn a23_f4_killed_inside_the_index_while_publishing_it_resumes() {
-    killed_and_resumed(&[
-        "session.committed",
-        "blob.placed",
-        "file.rows",
-        "publish.membership",
-        "publish.committed",
-    ]);
+    killed_and_resumed(
+        "[\"dev\"]",
+        &["session.committed", "blob.placed", "file.rows", "publish.membership", "publish.committed"],
+    );
 }
 
 #[test]
 fn a23_g5_killed_inside_the_index_while_promoting_it_resumes() {
-    killed_and_resumed(&["change.journal", "change.rows", "change.committed"]);
+    killed_and_resumed("[\"dev\", \"stable\"]", &["change.journal", "change.rows", "change.committed"]);
 }
 
 #[test]
@@ -160,6 +165,8 @@ fn a18_g4_a_release_that_fails_its_smoke_is_blocked_and_the_next_one_goes_on() {
 fn d5_a_stable_symbol_that_does_not_import_from_the_wheel_blocks() {
     let text = PYPROJECT.replace("demo_pkg.answer", "demo_pkg.extra.thing");
     let project = Project::demo();
+    // It is there to be read, and does not import where its dependency is not declared.
+    project.write("demo_pkg/extra.py", "import a_module_that_is_nowhere\n\nthing = 1\n");
     project.write("pyproject.toml", &text);
     project.commit("promise more");
     let run = project.run(&["release", "patch"]);
