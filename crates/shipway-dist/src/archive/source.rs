@@ -102,3 +102,32 @@ pub(crate) fn read_vec(source: &dyn ReadAt, offset: u64, length: u64) -> io::Res
     source.read_exact_at(offset, &mut buffer)?;
     Ok(buffer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, b"before").unwrap();
+        let source = FileSource::open(&path).unwrap();
+        source.refuse_if_changed().unwrap();
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+        assert!(source.refuse_if_changed().is_err());
+        // What was cut off while it was read comes back short, never as other bytes.
+        std::fs::write(&path, b"b").unwrap();
+        let error = read_vec(&source, 0, source.size()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_opened() {
+        assert!(FileSource::open(Path::new("/dev/zero")).is_err());
+        assert!(FileSource::open(Path::new("/")).is_err());
+    }
+}

@@ -65,8 +65,11 @@ super::rules! {
         why "a `Requires-Python` that does not parse hides the release from installers, or from none"
         fix "use a specifier such as `>=3.10`"
     error EXTRA "metadata-extra-47" 47
-        why "two extras with one normalized name, or an invalid name, cannot be asked for (PEP 685)"
+        why "an extra whose name is not valid cannot be asked for (PEP 508)"
         fix "rename the extra"
+    strict EXTRA_TWICE "metadata-extra-twice-47" 47
+        why "of two extras with one normalized name only one can be asked for (PEP 685)"
+        fix "keep one of them; both spellings ask for it"
     strict EXTRA_FORM "metadata-extra-form-47" 47
         why "from metadata 2.3 on the name of an extra stands there normalized (PEP 685)"
         fix "write the extra in lower case with `-`"

@@ -215,7 +215,7 @@ const METADATA_MUTANTS: &[(&str, &str, &str, &str)] = &[
     ("an extra that is no name", "metadata-extra-47", "Provides-Extra: test", "Provides-Extra: te st"),
     (
         "one extra twice",
-        "metadata-extra-47",
+        "metadata-extra-twice-47",
         "Provides-Extra: test",
         "Provides-Extra: test\nProvides-Extra: Test",
     ),

@@ -87,7 +87,7 @@ fn check_requirements(metadata: &Metadata, findings: &mut Findings) {
         }
         if let Some(other) = extras.insert(normalized, extra) {
             let message = format!("`{}` and `{}` are one extra", shown(other), shown(extra));
-            findings.field(&rules::EXTRA, field, message);
+            findings.field(&rules::EXTRA_TWICE, field, message);
         }
     }
     for field in ["Requires-Dist", "Provides-Dist", "Obsoletes-Dist"] {
