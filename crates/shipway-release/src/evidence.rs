@@ -98,7 +98,8 @@ pub fn keep(context: &Context<'_>, version: &str, statement: &Statement) -> Resu
 /// # Errors
 /// When either cannot be done.
 pub fn record(context: &Context<'_>, version: &str, statement: &Statement) -> Result<()> {
-    if context.config.directory.join(".shipway").exists() {
+    // A foreign index keeps nothing, so what is written here is all there is.
+    if context.config.is_foreign() || context.config.directory.join(".shipway").exists() {
         keep(context, version, statement)?;
     }
     send(context, version, statement)

@@ -91,7 +91,7 @@ impl Session {
             base_branch: overrides.base_branch.clone(),
         };
         let config = config::load(directory, &self.environment, &flags)?;
-        Ok(Context {
+        let context = Context {
             config,
             environment: self.environment.clone(),
             progress: &self.talk,
@@ -100,7 +100,15 @@ impl Session {
             section: overrides.section.clone(),
             clock: jiff::Timestamp::now,
             opened: Opened::default(),
-        })
+        };
+        // What a killed bump left is put right by whatever command comes next (row A7).
+        let left = |folder: &std::path::Path| {
+            folder.join(".git/shipway/bump.json").exists() || folder.join(".git").is_file()
+        };
+        if directory.ancestors().any(left) {
+            context.repository()?;
+        }
+        Ok(context)
     }
 
     fn may_ask(&self) -> bool {

@@ -171,8 +171,19 @@ impl Merge {
             self.string("base-branch", "main", raw.base_branch.as_ref(), flags.base_branch.as_deref());
         let remote = self.string("remote", "origin", raw.remote.as_ref(), None);
         let tag = self.string("tag", "v{version}", raw.tag.as_ref(), None);
-        if !tag.contains("{version}") {
-            self.errors.push(Error::usage("tag", format!("`tag` is `{tag}`, which has no `{{version}}`")));
+        let sample = tag.replace("{version}", "1.2.3").replace("{name}", "name");
+        let forbidden = |c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c);
+        let odd = ["..", "//", "@{", "/."].iter().any(|odd| sample.contains(odd));
+        let ends =
+            sample.starts_with(['-', '/', '.']) || sample.ends_with(['/', '.']) || sample.ends_with(".lock");
+        if !tag.contains("{version}")
+            || sample.contains(['{', '}'])
+            || sample.contains(forbidden)
+            || odd
+            || ends
+        {
+            let error = Error::usage("config-value", format!("`tag` is `{tag}`, which cannot name tags"));
+            self.errors.push(error.hint("tag = \"v{version}\""));
         }
         let changelog = self.changelog(directory, raw.changelog.as_ref());
         let public = self.flag("public", false, raw.public);

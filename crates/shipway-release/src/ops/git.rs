@@ -155,6 +155,15 @@ impl Git {
         self.ask(["symbolic-ref", "--quiet", "--short", "HEAD"])
     }
 
+    /// Whether any working tree of the repository stands on the branch.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn is_checked_out(&self, branch: &str) -> Result<bool> {
+        let line = format!("branch refs/heads/{branch}");
+        Ok(self.read(["worktree", "list", "--porcelain"])?.lines().any(|one| one == line))
+    }
+
     /// Paths that differ from HEAD or are untracked and not ignored; staged changes of ignored files count.
     ///
     /// # Errors

@@ -27,6 +27,10 @@ pub struct ProbeResult {
     pub duration_ms: u64,
 }
 
+/// Programs that a probe may use although the release does not bring them. Any other command must come from the
+/// fresh environment: one of the same name on the user's PATH would prove nothing.
+const FROM_THE_SYSTEM: &[&str] = &["sh", "bash", "env", "cmd", "cmd.exe", "powershell"];
+
 /// Runs a probe.
 ///
 /// # Errors
@@ -37,10 +41,20 @@ pub fn run(trial: &Trial, probe: &Probe, environment: &Environment) -> Result<Pr
     let (program, arguments) =
         probe.run.split_first().map_or(("", &[][..]), |(program, rest)| (program.as_str(), rest));
     let own = trial.venv.scripts.join(program);
+    if !own.exists() && !FROM_THE_SYSTEM.contains(&program) {
+        return Ok(ProbeResult {
+            id: probe.id.clone(),
+            kind: probe.kind,
+            ok: false,
+            exit: None,
+            problems: vec![format!("the installed release has no command `{program}`")],
+            duration_ms: 0,
+        });
+    }
     let mut call =
         Call::new(if own.exists() { own.into_os_string() } else { program.into() }, directory.path())
             .allowed(environment)
-            .env("PATH", crate::steps::build::prepend_path(&trial.venv.scripts, environment))
+            .env("PATH", search_path(&trial.venv.scripts, environment))
             .env("VIRTUAL_ENV", &trial.venv.directory)
             .env("HOME", trial.home())
             .env("XDG_CONFIG_HOME", trial.home().join(".config"))
@@ -91,6 +105,15 @@ pub fn run(trial: &Trial, probe: &Probe, environment: &Environment) -> Result<Pr
         problems.extend(compare_json(&stdout, probe));
     }
     Ok(result(output.code, problems, output.duration))
+}
+
+/// The environment's scripts and the system's programs, nothing of the user's.
+fn search_path(scripts: &std::path::Path, environment: &Environment) -> std::ffi::OsString {
+    if cfg!(windows) {
+        return crate::steps::build::prepend_path(scripts, environment);
+    }
+    let system = ["/usr/bin", "/bin"].map(std::path::PathBuf::from);
+    std::env::join_paths(std::iter::once(scripts.to_owned()).chain(system)).unwrap_or_default()
 }
 
 fn compare_json(stdout: &str, probe: &Probe) -> Vec<String> {

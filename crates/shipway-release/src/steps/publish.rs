@@ -178,7 +178,12 @@ fn preflight(
         Target::Shipway { client, .. } => {
             let answer = client.preflight(&session_request(manifest, channel))?;
             let errors = answer.problems.into_iter().map(|problem| {
-                let error = Error::refused("preflight", problem.message);
+                let error = if problem.id == shipway_dist::wire::code::TOKEN_SCOPE {
+                    // Another credential may help.
+                    Error::incomplete("token-scope", problem.message)
+                } else {
+                    Error::refused("preflight", problem.message)
+                };
                 match problem.hint {
                     Some(hint) => error.hint(hint),
                     None => error,

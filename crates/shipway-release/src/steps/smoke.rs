@@ -158,6 +158,7 @@ fn try_release(
         manifest,
         simple: &simple,
         dependencies: config.dependencies,
+        own_host: !config.is_foreign(),
         sdist: request.sdist,
     };
     (report.installed, report.findings) = judge_origin(&expected, &resolved);
@@ -204,12 +205,14 @@ struct Expected<'a> {
     manifest: &'a Manifest,
     simple: &'a Url,
     dependencies: Dependencies,
+    /// Whether the project's own file must come from the index's host; a foreign index may keep files elsewhere.
+    own_host: bool,
     sdist: bool,
 }
 
 /// Proves from pip's report where each file came from, and that the project's own is one of the manifest.
 fn judge_origin(expected: &Expected<'_>, resolved: &[Installed]) -> (Vec<InstalledFile>, Vec<Finding>) {
-    let Expected { name, manifest, simple, dependencies, sdist } = *expected;
+    let Expected { name, manifest, simple, dependencies, own_host, sdist } = *expected;
     let mut findings = Vec::new();
     let mut files = Vec::new();
     let mut own = 0;
@@ -230,7 +233,7 @@ fn judge_origin(expected: &Expected<'_>, resolved: &[Installed]) -> (Vec<Install
                 findings.push(Finding::error("no-wheel", format!("pip chose `{filename}`, not a wheel")));
             }
         }
-        if !from_index && (is_own || dependencies == Dependencies::Index) {
+        if !from_index && ((is_own && own_host) || dependencies == Dependencies::Index) {
             let message = format!("`{filename}` came from {}, not from the index", public_url(&one.url));
             findings.push(Finding::error("foreign-file", message));
         }
@@ -292,12 +295,20 @@ fn conclude(
     report: &mut SmokeReport,
 ) -> Result<()> {
     let verdict = if report.passed { Verdict::Passed } else { Verdict::Failed };
-    let detail = json!({ "installed": report.installed, "imports": report.imports, "probes": report.probes });
+    let detail = json!({ "index": target.label(), "installed": report.installed, "imports": report.imports, "probes": report.probes });
     let found =
         Found { findings: report.findings.clone(), detail, channel: Some(report.channel.to_string()) };
     let statement = clocked.gate(GateId::Smoke, manifest, verdict, found);
     let kept = evidence::record(context, &report.version, &statement);
     if report.passed {
+        return kept;
+    }
+    // Row G4: an import or a probe that fails blocks. Anything else (a file from elsewhere) says something about the
+    // index or the environment, not about the release.
+    let is_broken = |finding: &&Finding| {
+        ["stable-symbol", "smoke-probe", "safety-default"].contains(&finding.id.as_str())
+    };
+    if !report.findings.iter().any(|finding| is_broken(&finding)) {
         return kept;
     }
     match target {
@@ -378,8 +389,14 @@ mod tests {
     fn ids(resolved: &[Installed], dependencies: Dependencies) -> Vec<String> {
         let (name, manifest) = ("demo".parse().unwrap(), manifest());
         let simple = "http://127.0.0.1:8600/dev/simple/".parse().unwrap();
-        let expected =
-            Expected { name: &name, manifest: &manifest, simple: &simple, dependencies, sdist: false };
+        let expected = Expected {
+            name: &name,
+            manifest: &manifest,
+            simple: &simple,
+            dependencies,
+            own_host: true,
+            sdist: false,
+        };
         judge_origin(&expected, resolved).1.into_iter().map(|finding| finding.id).collect()
     }
 

@@ -335,3 +335,49 @@ fn a_detached_head_is_refused() {
     project.git(&["switch", "--quiet", "--detach"]);
     project.run(&["bump", "patch"]).assert(1, &["HEAD is detached"]);
 }
+
+#[test]
+fn a6_a_version_that_is_in_a_channel_is_refused() {
+    let project = Project::demo();
+    project.run(&["build"]).assert(0, &[]);
+    project.run(&["publish"]).assert(0, &[]);
+    project.write("pyproject.toml", &PYPROJECT.replace("1.2.3", "1.2.2"));
+    project.commit("went back");
+    let before = project.state();
+    project.run(&["bump", "patch"]).assert(1, &["version `1.2.3` exists already", "on the index, in dev"]);
+    assert_eq!(project.state(), before);
+}
+
+#[test]
+fn a4_a_hook_that_edits_a_planned_file_or_the_subject_is_refused() {
+    for (hook, script, text) in [
+        (
+            "pre-commit",
+            "echo '# more' >> pyproject.toml; git add pyproject.toml",
+            "another `pyproject.toml` than planned",
+        ),
+        ("commit-msg", "echo other > \"$1\"", "is called `other`"),
+    ] {
+        let project = Project::demo();
+        let path = project.root().join(".git/hooks").join(hook);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::process::Command::new("chmod").arg("+x").arg(&path).status().unwrap();
+        let before = project.state();
+        project.run(&["bump", "patch"]).assert(1, &[text]);
+        assert_eq!(project.state(), before);
+    }
+}
+
+#[test]
+fn a1_a_clone_of_a_single_branch_can_bump() {
+    let project = Project::demo();
+    let clone = project.root().join("../clone");
+    let (from, to) = (project.remote(), clone.display().to_string());
+    project.git_in(&project.home(), &["clone", "--quiet", "--single-branch", from.to_str().unwrap(), &to]);
+    for (key, value) in [("user.name", "Test"), ("user.email", "test@example.invalid")] {
+        project.git_in(&clone, &["config", key, value]);
+    }
+    project.run(&["--project", &to, "bump", "patch"]).assert(0, &["release/v1.2.4"]);
+    assert_eq!(project.git_in(&clone, &["branch", "--show-current"]), "release/v1.2.4");
+}

@@ -66,3 +66,12 @@ fn a_shipway_toml_stands_for_the_table_and_not_beside_it() {
     project.write("pyproject.toml", &format!("{pyproject}[tool.shipway]\npublic = false\n"));
     project.run(&["config", "show"]).assert(2, &["both `shipway.toml` and `[tool.shipway]` exist"]);
 }
+
+#[test]
+fn a_tag_template_that_cannot_name_tags_is_refused_at_once() {
+    for tag in ["a b{version}", "v", "{version}..", "-{version}", "{version}.lock"] {
+        let text = PYPROJECT.replace("[tool.shipway]\n", &format!("[tool.shipway]\ntag = \"{tag}\"\n"));
+        let project = Project::with(&[("pyproject.toml", &text)]);
+        project.run(&["bump", "patch", "--dry-run"]).assert(2, &[&format!("`tag` is `{tag}`")]);
+    }
+}

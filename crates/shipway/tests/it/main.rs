@@ -11,3 +11,4 @@ mod init;
 mod output;
 mod project;
 mod release;
+mod tour;

@@ -193,24 +193,31 @@ fn a23_a_gate_that_fails_stops_before_the_base_moves() {
 #[test]
 fn a22_no_credential_reaches_backend_gate_or_probe() {
     let mut project = Project::demo();
-    let spy = "sh -c 'env > \"$HOME/seen\"; demo'";
-    let gate = "\n[[tool.shipway.gate]]\nid = \"lint\"\nrun = \"sh -c 'env >&2; exit 1'\"\n";
-    project.write(
-        "pyproject.toml",
-        &PYPROJECT
-            .replace("run = \"demo\"", &format!("run = '''{}'''", spy.replace("> \"$HOME/seen\"", ">&2"))),
+    let seen = |name: &str| project.home().join(name).display().to_string();
+    let (probe, gate, backend) = (seen("probe"), seen("gate"), seen("backend"));
+    let spy = format!(
+        "import os\nfrom flit_core.buildapi import *\nopen({backend:?}, 'w').write(repr(dict(os.environ)))\n"
     );
-    project.commit("spy");
+    project.write("spy_backend.py", &spy);
+    let text = PYPROJECT
+        .replace(
+            "build-backend = \"flit_core.buildapi\"",
+            "build-backend = \"spy_backend\"\nbackend-path = [\".\"]",
+        )
+        .replace("run = \"demo\"", &format!("run = '''sh -c \"env > {probe}; demo\"'''"));
+    let flit = "\n[tool.flit.sdist]\ninclude = [\"spy_backend.py\"]\n";
+    let gate_table = format!("\n[[tool.shipway.gate]]\nid = \"lint\"\nrun = '''sh -c \"env > {gate}\"'''\n");
+    project.write("pyproject.toml", &format!("{text}{gate_table}{flit}"));
+    project.commit("spies");
     for name in ["SHIPWAY_TOKEN", "GITHUB_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN"] {
         project.set(name, "canary-secret");
     }
     project.run(&["release", "patch"]).assert(0, &[]);
-    project.write("pyproject.toml", &format!("{}{gate}", project.read("pyproject.toml")));
-    project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- More.\n");
-    project.commit("a gate that shows its environment");
-    let run = project.run(&["release", "patch"]);
-    run.assert(1, &["LC_ALL=C.UTF-8"]);
-    assert!(!run.stderr.contains("canary"), "{}", run.stderr);
+    for path in [probe, gate, backend] {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("C.UTF-8") && text.contains("PATH"), "{path}: it was run: {text}");
+        assert!(!text.contains("canary"), "{path}: {text}");
+    }
 }
 
 #[test]
@@ -329,4 +336,69 @@ fn j13_release_branches_of_an_earlier_life_are_left_alone() {
     project
         .run(&["release", "patch"])
         .assert(1, &["moved on since release/v1.2.4 was cut", "git branch -D release/v1.2.4"]);
+}
+
+#[test]
+fn d1_a_base_that_another_worktree_stands_on_is_not_moved_under_it() {
+    let project = Project::demo();
+    project.git(&["switch", "--quiet", "-c", "work"]);
+    let other = project.root().join("../other");
+    project.git(&["worktree", "add", "--quiet", other.to_str().unwrap(), "main"]);
+    project.run(&["release", "patch", "--to", "dev"]).assert(0, &[]);
+    assert_eq!(project.git_in(&other, &["status", "--porcelain"]), "", "nothing there turned into a change");
+    let remote = project.git_in(&project.remote(), &["rev-parse", "main"]);
+    assert_eq!(remote, project.git(&["rev-parse", "v1.2.4^{commit}"]));
+}
+
+#[test]
+fn j13_a_tagged_release_that_the_index_does_not_know_is_not_made_again() {
+    let mut project = Project::demo();
+    project.run(&["release", "patch", "--to", "dev"]).assert(0, &[]);
+    project.write("README.md", "# new\n");
+    project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- New.\n");
+    project.commit("something new");
+    // Another machine, another index: the branch and the tag are on the remote, the index is empty.
+    let elsewhere = project.home().join("another index");
+    project.set("SHIPWAY_DATA_DIR", elsewhere.to_str().unwrap());
+    project.run(&["release", "patch", "--to", "dev"]).assert(0, &["1.2.4 → 1.2.5"]);
+    assert_eq!(project.run(&["status", "--json"]).json()["channels"][0]["version"], "1.2.5");
+}
+
+#[test]
+fn a23_c1_a_published_release_is_resumed_from_the_index_when_its_files_are_gone() {
+    let project = Project::demo();
+    project.run_until("release.published", &["release", "patch"]);
+    let before = project.run(&["status", "--json"]).json()["channels"][0]["files"].clone();
+    project.git(&["clean", "-xfdq"]);
+    project.run(&["release", "patch"]).assert(0, &["restore", "from the index"]);
+    let after = assert_released(&project, "1.2.4");
+    assert_eq!(after["files"][0]["sha256"], before[0]["sha256"]);
+}
+
+#[test]
+fn g3_a_probe_does_not_pass_on_a_program_of_the_users() {
+    let mut project = Project::demo();
+    let text = PYPROJECT.replace("[project.scripts]\ndemo = \"demo_pkg:main\"\n", "");
+    project.write("pyproject.toml", &text);
+    project.commit("the script is forgotten");
+    let bin = project.home().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("demo"), "#!/bin/sh\necho 42\n").unwrap();
+    std::process::Command::new("chmod").arg("+x").arg(bin.join("demo")).status().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    project.set("PATH", &path);
+    project
+        .run(&["release", "patch", "--to", "stable"])
+        .assert(1, &["the installed release has no command `demo`"]);
+    assert_eq!(project.run(&["status", "--json"]).json()["blocked"][0]["version"], "1.2.4");
+}
+
+#[test]
+fn a_build_of_another_project_is_refused_and_leaves_nothing() {
+    let project = Project::demo();
+    let text = PYPROJECT.replace("[tool.shipway]\n", "[tool.shipway]\nname = \"other\"\n");
+    project.write("pyproject.toml", &text);
+    project.commit("another name");
+    project.run(&["build"]).assert(1, &["is a file of `demo_pkg`, not of `other`"]);
+    assert!(!project.root().join("dist").exists() && !project.root().join(".shipway/manifest.json").exists());
 }

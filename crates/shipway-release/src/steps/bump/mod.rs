@@ -78,7 +78,16 @@ fn execute(context: &Context<'_>, git: &Git, plan: &BumpPlan, no_switch: bool) -
     };
     // From here on the bump stands; the rest only brings this clone along.
     remove_worktree(git)?;
-    follow(context, git, plan, &commit, no_switch)?;
+    if let Err(error) = follow(context, git, plan, &commit, no_switch) {
+        let causes: Vec<String> =
+            error.problems().iter().flat_map(|problem| problem.causes.clone()).collect();
+        let text = format!(
+            "{} stands on the remote, but this clone could not follow: {}",
+            plan.branch,
+            causes.join("; ")
+        );
+        context.progress.warn(&text);
+    }
     point("bump.follow");
     Journal::remove(git)?;
     Ok(commit)
@@ -121,6 +130,23 @@ fn commit(git: &Git, plan: &BumpPlan) -> Result<String> {
                 .cause(format!("found: {}", changed.join(", ")));
         return Err(error.hint("a commit hook changes files; let it leave release commits alone"));
     }
+    for (path, bytes) in &plan.contents {
+        if git.show(&commit, path)?.as_ref() != Some(bytes) {
+            return Err(Error::refused(
+                "commit-differs",
+                format!("the release commit holds another `{path}` than planned"),
+            )
+            .hint("a commit hook changes files; let it leave release commits alone"));
+        }
+    }
+    let found = read(&["log", "-1", "--format=%s"])?;
+    if found != subject {
+        return Err(Error::refused(
+            "commit-differs",
+            format!("the release commit is called `{found}`, not `{subject}`"),
+        )
+        .hint("a commit-msg hook rewrites the message; let it leave release commits alone"));
+    }
     Ok(commit)
 }
 
@@ -153,7 +179,8 @@ fn follow(context: &Context<'_>, git: &Git, plan: &BumpPlan, commit: &str, no_sw
     git.read(["update-ref", &tracking(&plan.branch), commit])?;
     git.read(["update-ref", &tracking(&plan.base), &plan.base_commit])?;
     advance_base(git, &plan.base, &plan.base_commit, remote)?;
-    git.read(["branch", "--quiet", &format!("--set-upstream-to={remote}/{}", plan.branch), &plan.branch])?;
+    git.read(["config", &format!("branch.{}.remote", plan.branch), remote])?;
+    git.read(["config", &format!("branch.{}.merge", plan.branch), &format!("refs/heads/{}", plan.branch)])?;
     if !no_switch {
         git.read(["switch", "--quiet", &plan.branch])?;
     }
@@ -169,6 +196,9 @@ pub(crate) fn advance_base(git: &Git, base: &str, commit: &str, remote: &str) ->
         Some(local) if git.is_ancestor(&local, commit)? => {
             if git.branch()?.as_deref() == Some(base) {
                 git.read(["merge", "--quiet", "--ff-only", commit]).map(|_| ())
+            } else if git.is_checked_out(base)? {
+                // Another working tree stands on it: moving the ref under it would turn its files into changes.
+                Ok(())
             } else {
                 git.read(["update-ref", &full, commit, &local]).map(|_| ())
             }

@@ -124,7 +124,8 @@ pub fn plan(context: &Context<'_>, git: &Git, request: &BumpRequest) -> Result<B
 fn check_head(git: &Git) -> Result<()> {
     match git.branch()? {
         Some(_) => Ok(()),
-        None => Err(Error::refused("detached-head", "HEAD is detached").hint("git switch main")),
+        None => Err(Error::refused("detached-head", "HEAD is detached")
+            .hint("git switch the branch that you work on")),
     }
 }
 

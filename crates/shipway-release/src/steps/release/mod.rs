@@ -14,7 +14,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::git::Git;
 use crate::ops::process::crash_point;
-use crate::steps::build::{BuildRequest, build};
+use crate::ops::target::Target;
+use crate::steps::build::{BuildRequest, build, restore};
 use crate::steps::bump::{self, BumpRequest};
 use crate::steps::promote::{PromoteRequest, promote};
 use crate::steps::publish::{PublishRequest, publish};
@@ -168,6 +169,7 @@ fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
     let channel = context.config.first_channel();
     let target = context.target();
     errors.extend(target.and_then(|target| crate::steps::publish::require_credential(target, channel)).err());
+    errors.extend(target_channels(context).err());
     let path = context.environment.path("PATH");
     for gate in &context.config.gates {
         let program = gate.run.first().map(String::as_str).unwrap_or_default();
@@ -186,6 +188,21 @@ fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
     Err(Error::several(&format!("cannot release `{}`", context.config.name), errors))
 }
 
+/// A project and its index must mean the same channels in the same order, or a release stops half-way.
+fn target_channels(context: &Context<'_>) -> Result<()> {
+    let Target::Shipway { client, embedded: false } = context.target()? else { return Ok(()) };
+    let there: Vec<ChannelName> =
+        client.channels()?.channels.into_iter().map(|channel| channel.name).collect();
+    let own = &context.config.channels;
+    if there == *own {
+        return Ok(());
+    }
+    Err(Error::usage("channels-differ", "the index has other channels than the configuration")
+        .cause(format!("the index: {}", join(&there)))
+        .cause(format!("the configuration: {}", join(own)))
+        .hint("make `channels` in the configuration equal"))
+}
+
 /// Carries a cut release through to its last channel and its tag.
 fn carry(
     context: &Context<'_>,
@@ -198,6 +215,7 @@ fn carry(
     let text = version.to_string();
     let progress = context.progress;
     let dist = std::path::PathBuf::from("dist");
+    restore(context, version, commit, &dist)?;
     let built =
         build(context, &BuildRequest { commit: commit.to_owned(), out: dist.clone(), dry_run: false })?;
     let Some(manifest) = built.manifest else {
@@ -269,11 +287,19 @@ fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result
     let record = crate::steps::publish::require_record(context, target)?;
     let stored = crate::steps::publish::require_release(&record, version, target)?;
     let manifest = crate::steps::publish::manifest_of(context, stored)?;
-    let passed = crate::evidence::kept(context, &manifest)?.iter().any(|statement| {
+    let statements = match target {
+        Target::Shipway { client, .. } => {
+            let list = client.evidence(&context.config.name, version)?;
+            list.into_iter().flat_map(|list| list.statements).map(|one| one.statement).collect()
+        }
+        Target::Foreign(_) => crate::evidence::kept(context, &manifest)?,
+    };
+    let passed = statements.iter().any(|statement| {
         let predicate = &statement.predicate;
         predicate.gate == "smoke"
             && predicate.channel.as_deref() == Some(channel.as_str())
             && predicate.result == shipway_dist::evidence::Verdict::Passed
+            && predicate.detail.get("index").and_then(serde_json::Value::as_str) == Some(&target.label())
     });
     if passed {
         context.progress.done("smoke", &format!("{channel} (passed before)"));
@@ -313,10 +339,10 @@ fn baseline(
         .max_by(|a, b| a.0.cmp(&b.0));
     let Some((_, newest)) = newest else { return Ok(None) };
     let has_evidence = match context.target()? {
-        crate::ops::target::Target::Shipway { client, .. } => client
+        Target::Shipway { client, .. } => client
             .evidence(&context.config.name, &newest.version)?
             .is_some_and(|list| !list.statements.is_empty()),
-        crate::ops::target::Target::Foreign(_) => false,
+        Target::Foreign(_) => false,
     };
     let mut not_compared = vec!["command lines", "defaults"];
     if !has_evidence {

@@ -14,7 +14,10 @@ pub(super) struct Unfinished {
     pub(super) commit: String,
 }
 
-/// The release that was cut and has not come to its end: a release branch without its tag.
+/// The newest release of this base that was cut and has not come to its end.
+///
+/// A release branch counts when it was cut from this base and its version is either on the index and not yet
+/// in its last channel with its tag, or nowhere at all: a tag without a record at the index is an earlier life.
 pub(super) fn find_unfinished(
     context: &Context<'_>,
     git: &Git,
@@ -23,79 +26,79 @@ pub(super) fn find_unfinished(
     last: &ChannelName,
 ) -> Result<Option<Unfinished>> {
     let config = &context.config;
-    let mut newest: Option<Unfinished> = None;
-    for (name, commit) in &remote.refs {
-        let Some(version) =
-            name.strip_prefix("refs/heads/release/v").and_then(|text| text.parse::<Version>().ok())
-        else {
-            continue;
+    let Some(base) = base_of(context, git, remote)? else { return Ok(None) };
+    let branch = |(name, commit): &(String, String)| {
+        let version = name.strip_prefix("refs/heads/release/v")?.parse::<Version>().ok()?;
+        Some(Unfinished { version, commit: commit.clone() })
+    };
+    let mut candidates: Vec<Unfinished> = remote.refs.iter().filter_map(branch).collect();
+    candidates.sort_by(|a, b| b.version.cmp(&a.version));
+    let now = version_at(context, git, &base)?;
+    for found in candidates {
+        let tag = remote.get(&format!("refs/tags/{}", config.tag_of(&found.version)));
+        let same = |one: &&shipway_dist::wire::ReleaseRecord| {
+            one.version.parse::<Version>().is_ok_and(|version| version == found.version)
         };
-        if newest.as_ref().is_none_or(|found| found.version < version) {
-            newest = Some(Unfinished { version, commit: commit.clone() });
+        let release = record.and_then(|record| record.releases.iter().find(same));
+        let is_over = match release {
+            // What mends a blocked release is the next version.
+            Some(release) => release.blocked.is_some() || (tag.is_some() && release.channels.contains(last)),
+            None => {
+                tag.is_some()
+                    || is_marked(remote, &found)
+                    || now.as_ref().is_some_and(|now| *now > found.version)
+            }
+        };
+        if is_over {
+            continue;
+        }
+        if !git.has_object(&found.commit)? {
+            git.fetch_objects(&config.remote, &[format!("refs/heads/release/v{}", found.version)])?;
+        }
+        if git.is_ancestor(&base, &found.commit)? || git.is_ancestor(&found.commit, &base)? {
+            return Ok(Some(found));
+        }
+        let parent = git.commit_of(&format!("{}^", found.commit))?.unwrap_or_default();
+        // One that was cut from another line is that line's business.
+        if release.is_none() && git.is_ancestor(&parent, &base)? {
+            return Err(base_moved(context, &base, &found));
         }
     }
-    let Some(found) = newest else { return Ok(None) };
-    let release = record.and_then(|record| {
-        record
-            .releases
-            .iter()
-            .find(|one| one.version.parse::<Version>().is_ok_and(|version| version == found.version))
-    });
-    // A blocked release is over; what mends it is the next version.
-    if release.is_some_and(|release| release.blocked.is_some()) {
-        return Ok(None);
-    }
-    let there = release.is_some_and(|release| release.channels.contains(last));
-    if remote.get(&format!("refs/tags/{}", config.tag_of(&found.version))).is_some() && there {
-        return Ok(None);
-    }
-    if !git.has_object(&found.commit)? {
-        git.fetch_objects(&config.remote, &[format!("refs/heads/release/v{}", found.version)])?;
-    }
-    let base = remote.get(&format!("refs/heads/{}", config.base_branch)).unwrap_or_default().to_owned();
-    if !base.is_empty() && !git.has_object(&base)? {
-        git.fetch_objects(&config.remote, &[format!("refs/heads/{}", config.base_branch)])?;
-    }
-    if release.is_none() && is_history(context, git, remote, &base, &found)? {
-        return Ok(None);
-    }
-    if release.is_none()
-        && !git.is_ancestor(&base, &found.commit)?
-        && !git.is_ancestor(&found.commit, &base)?
-    {
-        return Err(Error::refused(
-            "base-moved",
-            format!("`{}` moved on since release/v{} was cut", config.base_branch, found.version),
-        )
-        .cause(format!("base `{base}`, release commit `{}`", found.commit))
-        .hint(format!(
-            "git push {} --delete release/v{} && git branch -D release/v{}; then release again",
-            config.remote, found.version, found.version
-        )));
-    }
-    Ok(Some(found))
+    Ok(None)
 }
 
-/// Whether a release branch belongs to the time before shipway: the base has gone on to a later version, or a
-/// tag of some other name marks its commit.
-fn is_history(
-    context: &Context<'_>,
-    git: &Git,
-    remote: &RemoteRefs,
-    base: &str,
-    found: &Unfinished,
-) -> Result<bool> {
-    let own = format!("refs/tags/{}", context.config.tag_of(&found.version));
-    let marked = remote.refs.iter().any(|(name, commit)| {
-        let name = name.trim_end_matches("^{}");
-        name.starts_with("refs/tags/") && name != own && *commit == found.commit
-    });
+fn base_moved(context: &Context<'_>, base: &str, found: &Unfinished) -> Error {
+    let (config, version) = (&context.config, &found.version);
+    Error::refused(
+        "base-moved",
+        format!("`{}` moved on since release/v{version} was cut", config.base_branch),
+    )
+    .cause(format!("base `{base}`, release commit `{}`", found.commit))
+    .hint(format!(
+        "git push {} --delete release/v{version} && git branch -D release/v{version}; then release again",
+        config.remote
+    ))
+}
+
+/// The base's commit on the remote, its objects brought here.
+fn base_of(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
+    let full = format!("refs/heads/{}", context.config.base_branch);
+    let Some(base) = remote.get(&full).map(str::to_owned) else { return Ok(None) };
+    if !git.has_object(&base)? {
+        git.fetch_objects(&context.config.remote, &[full])?;
+    }
+    Ok(Some(base))
+}
+
+/// Whether a tag of any name marks the commit.
+fn is_marked(remote: &RemoteRefs, found: &Unfinished) -> bool {
+    remote.refs.iter().any(|(name, commit)| name.starts_with("refs/tags/") && *commit == found.commit)
+}
+
+fn version_at(context: &Context<'_>, git: &Git, commit: &str) -> Result<Option<Version>> {
     let prefix = git.prefix_of(&context.config.directory)?;
-    let read = |path: &str| git.show(base, &format!("{prefix}{path}"));
-    let now = crate::version::find_places(&read, &[])
-        .ok()
-        .and_then(|places| places[0].value.parse::<Version>().ok());
-    Ok(marked || now.is_some_and(|now| now > found.version))
+    let read = |path: &str| git.show(commit, &format!("{prefix}{path}"));
+    Ok(crate::version::find_places(&read, &[]).ok().and_then(|places| places[0].value.parse().ok()))
 }
 
 pub(super) fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<()> {
@@ -111,9 +114,10 @@ pub(super) fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<
 /// The tag at the base's commit, when the base is exactly what was released last.
 pub(super) fn released_tag(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
     let config = &context.config;
-    let Some(base) = remote.get(&format!("refs/heads/{}", config.base_branch)) else { return Ok(None) };
-    let local = git.commit_of(&format!("refs/heads/{}", config.base_branch))?;
-    if local.is_some_and(|local| local != base) {
+    let Some(base) = base_of(context, git, remote)? else { return Ok(None) };
+    if let Some(local) = git.commit_of(&format!("refs/heads/{}", config.base_branch))?
+        && !git.is_ancestor(&local, &base)?
+    {
         return Ok(None);
     }
     let (before, after) = config.tag.split_once("{version}").unwrap_or_default();
@@ -123,5 +127,5 @@ pub(super) fn released_tag(context: &Context<'_>, git: &Git, remote: &RemoteRefs
         let version = text.strip_prefix(before.as_str())?.strip_suffix(after)?;
         version.parse::<Version>().ok().map(|_| text.to_owned())
     };
-    Ok(remote.refs.iter().filter(|(_, commit)| commit == base).find_map(|(name, _)| is_release(name)))
+    Ok(remote.refs.iter().filter(|(_, commit)| *commit == base).find_map(|(name, _)| is_release(name)))
 }
