@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
+use crate::archive::source::ReadAt;
+
 /// A SHA-256 digest.
 ///
 /// Written as 64 lower-case hexadecimal digits; upper case is accepted when read.
@@ -46,6 +48,21 @@ impl Sha256 {
     /// Hashes a file and returns the digest and its size in bytes.
     pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
         Self::of_reader(std::fs::File::open(path)?)
+    }
+
+    /// Hashes a source that is read by position.
+    pub(crate) fn of_source(source: &dyn ReadAt) -> io::Result<Self> {
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 128 * 1024];
+        let size = source.size();
+        let mut at = 0;
+        while at < size {
+            let length = (size - at).min(buffer.len() as u64) as usize;
+            source.read_exact_at(at, &mut buffer[..length])?;
+            hasher.update(&buffer[..length]);
+            at += length as u64;
+        }
+        Ok(hasher.finish().0)
     }
 
     /// The 32 bytes of the digest.

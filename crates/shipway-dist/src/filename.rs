@@ -115,6 +115,5 @@ impl DistributionFilename {
 }
 
 fn parse_version(text: &str) -> Result<Version, String> {
-    // `_` stands for `-` in the version part of a filename.
-    text.replace('_', "-").parse().map_err(|e: pep440_rs::VersionParseError| format!("version `{text}`: {e}"))
+    text.parse().map_err(|e: pep440_rs::VersionParseError| format!("version `{text}`: {e}"))
 }

@@ -4,16 +4,20 @@
 //! effect. Both the pipeline (`shipway-release`) and the server (`shipway-index`) stand on this crate
 //! and meet only through the types in [`wire`] and [`simple`].
 
+pub mod archive;
 pub mod channel;
 pub mod check;
 pub mod digest;
 pub mod evidence;
 pub mod filename;
 pub mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod manifest;
 pub mod metadata;
 pub mod name;
+pub mod rules;
 pub mod simple;
 pub mod wire;
 

@@ -70,6 +70,7 @@ pub fn find_string_assignment(source: &str, names: &[&str]) -> Result<Vec<Assign
         visit(source, parsed.suite(), names, &mut found)?;
         Ok(found)
     })
+    .map_err(|why| AssignmentError::Unsafe { why })?
 }
 
 fn visit(

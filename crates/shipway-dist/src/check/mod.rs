@@ -1,12 +1,27 @@
 //! Judges distribution files: every byte is read once, everything that is wrong is said at once.
 
+pub(crate) mod entry_points;
+mod filename;
+pub(crate) mod metadata;
+pub(crate) mod record;
+mod release;
+mod sdist;
+mod stdlib;
+pub(crate) mod wheel;
+
 use std::io;
 use std::path::Path;
 
+use crate::archive::Limits;
+use crate::archive::source::{Bytes, FileSource, ReadAt, read_vec};
 use crate::digest::Sha256;
 use crate::filename::DistributionFilename;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Findings, Severity};
 use crate::metadata::Metadata;
+use crate::rules::framing;
+
+pub use entry_points::EntryPoint;
+pub use release::compare_release;
 
 /// How to judge.
 #[derive(Debug, Clone, Default)]
@@ -30,11 +45,34 @@ pub struct FileReport {
     pub metadata: Option<Metadata>,
     /// The exact bytes of METADATA (wheel) or PKG-INFO (sdist).
     pub metadata_bytes: Option<Vec<u8>>,
+    /// The entry points of a wheel.
+    pub entry_points: Vec<EntryPoint>,
     /// Everything found, errors first.
     pub findings: Vec<Finding>,
 }
 
 impl FileReport {
+    fn new(filename: &str, size: u64, sha256: Sha256, findings: Vec<Finding>) -> Self {
+        Self {
+            filename: filename.to_owned(),
+            size,
+            sha256,
+            parsed: None,
+            metadata: None,
+            metadata_bytes: None,
+            entry_points: Vec::new(),
+            findings,
+        }
+    }
+
+    /// Gives the findings of one rule another severity, as the project's configuration says.
+    pub fn set_severity(&mut self, id: &str, severity: Severity) {
+        for finding in self.findings.iter_mut().filter(|finding| finding.id == id) {
+            finding.severity = severity;
+        }
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+
     /// Whether nothing refuses the file.
     pub fn ok(&self) -> bool {
         !self.findings.iter().any(|finding| finding.severity == Severity::Error)
@@ -44,19 +82,124 @@ impl FileReport {
 /// Judges the file at `path` as though it were called `filename`.
 ///
 /// # Errors
-/// When the path cannot be read. Whatever is wrong with what was read is a finding.
-pub fn check_file(path: &Path, filename: &str, _options: &Options) -> io::Result<FileReport> {
-    let (sha256, size) = Sha256::of_file(path)?;
-    let parsed = filename.parse::<DistributionFilename>();
-    let mut findings = Vec::new();
-    let parsed = parsed.map_err(|error| findings.push(Finding::error("filename", error.to_string()))).ok();
-    Ok(FileReport {
-        filename: filename.to_owned(),
-        size,
-        sha256,
-        parsed,
-        metadata: None,
-        metadata_bytes: None,
-        findings,
+/// When the path cannot be read, is no regular file, or changed while it was read. Whatever is wrong
+/// with what was read is a finding.
+pub fn check_file(path: &Path, filename: &str, options: &Options) -> io::Result<FileReport> {
+    let source = FileSource::open(path)?;
+    let report = check_source(&source, filename, options)?;
+    source.refuse_if_changed()?;
+    Ok(report)
+}
+
+/// Judges bytes in memory as though they were a file called `filename`.
+pub fn check_bytes(bytes: &[u8], filename: &str, options: &Options) -> FileReport {
+    // Reading from memory fails only beyond its end, which the bounds of every reader exclude.
+    check_source(&Bytes(bytes), filename, options).unwrap_or_else(|error| {
+        let mut findings = Findings::default();
+        findings.push(&framing::NOT_A_DISTRIBUTION, format!("cannot be read: {error}"));
+        FileReport::new(filename, bytes.len() as u64, Sha256::of(bytes), findings.finish(options.strict))
     })
+}
+
+fn check_source(source: &dyn ReadAt, filename: &str, options: &Options) -> io::Result<FileReport> {
+    let limits = Limits::default();
+    let mut findings = Findings::default();
+    let parsed = filename::judge(filename, &mut findings);
+    let (digest, judged) = rayon::join(
+        || Sha256::of_source(source),
+        || judge(source, filename, parsed.as_ref(), &limits, &mut findings),
+    );
+    let (sha256, judged) = (digest?, judged?);
+    if let (Some(metadata), Some(parsed)) = (&judged.metadata, &parsed) {
+        metadata::compare(metadata, parsed, &mut findings);
+    }
+    Ok(FileReport {
+        parsed,
+        metadata: judged.metadata,
+        metadata_bytes: judged.metadata_bytes,
+        entry_points: judged.entry_points,
+        ..FileReport::new(filename, source.size(), sha256, findings.finish(options.strict))
+    })
+}
+
+/// Judges metadata by itself: the bytes of METADATA or PKG-INFO.
+pub fn check_metadata(bytes: &[u8], options: &Options) -> (Option<Metadata>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let metadata = metadata::judge(bytes, "METADATA", &mut findings);
+    (metadata, findings.finish(options.strict))
+}
+
+/// Judges metadata that did not come from a file, such as the form of an upload.
+pub fn check_fields(metadata: &Metadata, options: &Options) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    metadata::judge_fields(metadata, &mut findings);
+    findings.finish(options.strict)
+}
+
+/// Judges a filename by itself.
+pub fn check_filename(filename: &str, options: &Options) -> (Option<DistributionFilename>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let parsed = filename::judge(filename, &mut findings);
+    (parsed, findings.finish(options.strict))
+}
+
+/// Whether a text is a requirement in the form of PEP 508.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_requirement(text: &str) -> Result<(), String> {
+    metadata::requirement::parse(text).map(|_| ())
+}
+
+/// What judging the bytes of a file gave, besides findings.
+#[derive(Debug, Default)]
+struct Judged {
+    metadata: Option<Metadata>,
+    metadata_bytes: Option<Vec<u8>>,
+    entry_points: Vec<EntryPoint>,
+}
+
+fn judge(
+    source: &dyn ReadAt,
+    filename: &str,
+    parsed: Option<&DistributionFilename>,
+    limits: &Limits,
+    findings: &mut Findings,
+) -> io::Result<Judged> {
+    let wheel = filename.ends_with(".whl");
+    if !(wheel || filename.ends_with(".tar.gz")) {
+        return Ok(Judged::default());
+    }
+    check_magic(source, wheel, findings)?;
+    if wheel {
+        wheel::judge(source, parsed, limits, findings)
+    } else {
+        sdist::judge(source, parsed, limits, findings)
+    }
+}
+
+/// Refuses a file of another kind than its name says, and one that is of two kinds at once.
+fn check_magic(source: &dyn ReadAt, wheel: bool, findings: &mut Findings) -> io::Result<()> {
+    let head = read_vec(source, 0, source.size().min(512))?;
+    let tail_at = source.size().saturating_sub(22 + 0xffff);
+    let is_tar = head.get(257..262) == Some(b"ustar") || head.starts_with(b"\x1f\x8b");
+    if wheel {
+        if is_tar {
+            findings.push(&framing::POLYGLOT, "a wheel that begins like a tar or gzip file");
+        } else if !head.starts_with(b"PK") {
+            let begin: String = head.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            findings.push(&framing::NOT_A_DISTRIBUTION, format!("begins with {begin}, expected a zip file"));
+        }
+        return Ok(());
+    }
+    // An end record that reaches the end of the file makes a zip of whatever stands before it.
+    let tail = read_vec(source, tail_at, source.size() - tail_at)?;
+    let is_zip = memchr::memmem::find_iter(&tail, b"PK\x05\x06").any(|at| {
+        let comment = tail.get(at + 20..at + 22).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+        comment.is_some_and(|length| at + 22 + usize::from(length) == tail.len())
+    });
+    if is_zip || head.starts_with(b"PK\x03\x04") {
+        findings.push(&framing::POLYGLOT, "an sdist that a zip reader can open");
+    }
+    Ok(())
 }

@@ -436,7 +436,7 @@ pub(crate) fn effective<'e>(module: &Module, entries: &'e [Entry]) -> Option<&'e
     if first.when.is_branch {
         return Some(first);
     }
-    Some(alternatives.filter(|entry| !entry.when.is_branch).next_back().unwrap_or(first))
+    Some(alternatives.rfind(|entry| !entry.when.is_branch).unwrap_or(first))
 }
 
 /// Under which circumstances a name is bound at run time.

@@ -1,0 +1,14 @@
+//! Tests of the judgement of distribution files, from the outside.
+
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
+
+mod bounds;
+mod build;
+mod differential;
+mod members;
+mod mutants_content;
+mod mutants_sdist;
+mod mutants_zip;
+mod random;
+mod real;
