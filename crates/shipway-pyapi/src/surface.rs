@@ -73,6 +73,16 @@ impl Surface {
     }
 }
 
+impl Drop for Surface {
+    fn drop(&mut self) {
+        // Freeing some hundred thousand records takes a noticeable part of a diff, so it is not waited for.
+        let modules = std::mem::take(&mut self.modules);
+        if let Ok(pool) = pool() {
+            pool.spawn(move || drop(modules));
+        }
+    }
+}
+
 /// The threads that parse; their stacks are large because syntax trees may be deep.
 pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
     static POOL: OnceLock<Result<ThreadPool, String>> = OnceLock::new();
