@@ -106,11 +106,8 @@ fn judge(base: &Surface, changed: &Surface, mutation: &Mutation) -> Option<Strin
     match mutation.expected {
         None => (!heavy.is_empty()).then(|| format!("{heavy:?}")),
         Some(rule) => {
-            let hits = diff
-                .findings
-                .iter()
-                .filter(|f| f.id == rule && f.paths.iter().any(|p| *p == mutation.symbol))
-                .count();
+            let hits =
+                diff.findings.iter().filter(|f| f.id == rule && f.paths.contains(&mutation.symbol)).count();
             // Who imports or calls what is gone is broken, too.
             let others = heavy
                 .iter()
@@ -125,7 +122,7 @@ fn judge(base: &Surface, changed: &Surface, mutation: &Mutation) -> Option<Strin
 
 fn apply(source: &str, edits: &Edits) -> String {
     let mut sorted = edits.clone();
-    sorted.sort_by(|a, b| b.0.cmp(&a.0));
+    sorted.sort_by_key(|edit| std::cmp::Reverse(edit.0));
     let mut text = source.to_owned();
     for (from, to, new) in sorted {
         text.replace_range(from..to, &new);
@@ -198,7 +195,6 @@ fn plant(
 /// Changes of a signature that has neither `*args` nor `**kwargs`, and compatible ones.
 fn signature(source: &str, function: &StmtFunctionDef, symbol: &str, list: &mut Vec<Mutation>) {
     let parameters = &function.parameters;
-    let name = function.name.range;
     let is_awaited = function.returns.as_ref().is_some_and(|returns| {
         let text = &source[returns.range().start().to_usize()..returns.range().end().to_usize()];
         text.contains("Awaitable") || text.contains("Coroutine") || text.contains("Future")
@@ -232,7 +228,6 @@ fn signature(source: &str, function: &StmtFunctionDef, symbol: &str, list: &mut 
     }
     let all = &parameters.args;
     let end = parameters.range.end().to_usize() - 1;
-    let _ = name;
     let comma = if all.is_empty() || source[..end].trim_end().ends_with(',') { "" } else { ", " };
     plant(
         list,
@@ -248,6 +243,12 @@ fn signature(source: &str, function: &StmtFunctionDef, symbol: &str, list: &mut 
         vec![(end, end, format!("{comma}*, shipway_new=None"))],
         symbol,
     );
+    last_parameter(source, function, symbol, list);
+}
+
+/// Changes of the last parameter.
+fn last_parameter(source: &str, function: &StmtFunctionDef, symbol: &str, list: &mut Vec<Mutation>) {
+    let all = &function.parameters.args;
     let text = |parameter: &ParameterWithDefault| {
         source[parameter.range.start().to_usize()..parameter.range.end().to_usize()].to_owned()
     };
@@ -369,11 +370,11 @@ fn class_mutations(source: &str, class: &StmtClassDef, symbol: &str, list: &mut 
             plant(list, "ok: explicit object", None, vec![(at, at, "(object)".to_owned())], symbol);
         }
     }
-    if let [Expr::Name(base)] = class.bases() {
-        if matches!(base.id.as_str(), "ValueError" | "RuntimeError" | "TypeError" | "KeyError") {
-            let range = base.range;
-            let edits = vec![(range.start().to_usize(), range.end().to_usize(), "Exception".to_owned())];
-            plant(list, "change exception base", Some("D09"), edits, symbol);
-        }
+    if let [Expr::Name(base)] = class.bases()
+        && matches!(base.id.as_str(), "ValueError" | "RuntimeError" | "TypeError" | "KeyError")
+    {
+        let range = base.range;
+        let edits = vec![(range.start().to_usize(), range.end().to_usize(), "Exception".to_owned())];
+        plant(list, "change exception base", Some("D09"), edits, symbol);
     }
 }

@@ -73,6 +73,16 @@ impl Surface {
     }
 }
 
+impl Drop for Surface {
+    fn drop(&mut self) {
+        // Freeing some hundred thousand records takes a noticeable part of a diff, so it is not waited for.
+        let modules = std::mem::take(&mut self.modules);
+        if let Ok(pool) = pool() {
+            pool.spawn(move || drop(modules));
+        }
+    }
+}
+
 /// The threads that parse; their stacks are large because syntax trees may be deep.
 pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
     static POOL: OnceLock<Result<ThreadPool, String>> = OnceLock::new();
@@ -83,7 +93,7 @@ pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
 
 /// Extracts the surface of a wheel, an sdist or a folder of sources, executing none of it.
 pub fn extract(path: &Path, options: &ExtractOptions) -> Result<Surface, PyApiError> {
-    let contents = source::open(path)?;
+    let contents = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
     if contents.modules.is_empty() {
         return Err(PyApiError::NoModules { path: path.to_owned() });
     }
@@ -105,29 +115,17 @@ pub fn extract_pair(
 /// Gives the number of modules and of bytes. Only benchmarks need it.
 #[doc(hidden)]
 pub fn read_and_parse(path: &Path, options: &ExtractOptions) -> Result<(usize, usize), PyApiError> {
-    let Contents { modules, wheel, .. } = source::open(path)?;
+    let Contents { modules, .. } = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
     let files: Vec<ModuleFile> = modules.into_iter().filter(|file| !is_test(&file.name, options)).collect();
-    let bytes = pool()?.install(|| {
-        files
-            .into_par_iter()
-            .with_max_len(8)
-            .map_init(
-                || wheel.clone(),
-                |wheel, file| {
-                    let bytes = match (file.bytes, wheel) {
-                        (Bytes::Read(bytes), _) => bytes,
-                        (Bytes::File(path), _) => std::fs::read(path).unwrap_or_default(),
-                        (Bytes::Member(index), Some(wheel)) if file.kind != FileKind::Compiled => {
-                            wheel.read(index).unwrap_or_default()
-                        }
-                        (Bytes::Member(_), _) => Vec::new(),
-                    };
-                    parse::parse_only(&bytes);
-                    bytes.len()
-                },
-            )
-            .collect::<Vec<usize>>()
-    });
+    let read = |file: ModuleFile| {
+        let bytes = match file.bytes {
+            Bytes::Read(bytes) => bytes,
+            Bytes::File(path) => std::fs::read(path).unwrap_or_default(),
+        };
+        parse::parse_only(&bytes);
+        bytes.len()
+    };
+    let bytes: Vec<usize> = pool()?.install(|| files.into_par_iter().with_max_len(8).map(read).collect());
     Ok((bytes.len(), bytes.iter().sum()))
 }
 
@@ -140,41 +138,9 @@ fn is_test(name: &str, options: &ExtractOptions) -> bool {
 }
 
 fn assemble(contents: Contents, options: &ExtractOptions) -> Surface {
-    let Contents { info, modules: files, wheel } = contents;
+    let Contents { info, modules: files } = contents;
     let files: Vec<ModuleFile> = files.into_iter().filter(|file| !is_test(&file.name, options)).collect();
-    let parsed: Vec<(FileKind, Module)> = files
-        .into_par_iter()
-        .with_max_len(8)
-        .map_init(
-            || wheel.clone(),
-            |wheel, file| {
-                let shell = Module {
-                    name: file.name.as_str().into(),
-                    is_package: file.path.ends_with("/__init__.py") || file.path.ends_with("/__init__.pyi"),
-                    is_stub: file.kind == FileKind::Stub,
-                    is_compiled: file.kind == FileKind::Compiled,
-                    file: file.path.into_boxed_str(),
-                    ..Module::default()
-                };
-                if file.kind == FileKind::Compiled {
-                    return (file.kind, shell);
-                }
-                let bytes = match (file.bytes, wheel) {
-                    (Bytes::Read(bytes), _) => Ok(bytes),
-                    (Bytes::File(path), _) => std::fs::read(path),
-                    (Bytes::Member(index), Some(wheel)) => wheel.read(index),
-                    (Bytes::Member(_), None) => Err(std::io::Error::other("no archive")),
-                };
-                match bytes {
-                    Ok(bytes) => (file.kind, parse::module(shell, &bytes)),
-                    Err(error) => {
-                        let error = Some(format!("cannot be read: {error}").into_boxed_str());
-                        (file.kind, Module { error, ..shell })
-                    }
-                }
-            },
-        )
-        .collect();
+    let parsed: Vec<(FileKind, Module)> = files.into_par_iter().with_max_len(8).map(read_module).collect();
     let mut by_name: BTreeMap<Box<str>, [Option<Module>; 3]> = BTreeMap::new();
     for (kind, module) in parsed {
         let slot = match kind {
@@ -199,6 +165,29 @@ fn assemble(contents: Contents, options: &ExtractOptions) -> Surface {
     add_namespaces(&mut modules);
     let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
     Surface { info, modules, index, options: options.clone() }
+}
+
+fn read_module(file: ModuleFile) -> (FileKind, Module) {
+    let shell = Module {
+        name: file.name.as_str().into(),
+        is_package: file.path.ends_with("/__init__.py") || file.path.ends_with("/__init__.pyi"),
+        is_stub: file.kind == FileKind::Stub,
+        is_compiled: file.kind == FileKind::Compiled,
+        file: file.path.into_boxed_str(),
+        ..Module::default()
+    };
+    if file.kind == FileKind::Compiled {
+        return (file.kind, shell);
+    }
+    let bytes = match file.bytes {
+        Bytes::Read(bytes) => Ok(bytes),
+        Bytes::File(path) => std::fs::read(path),
+    };
+    let module = match bytes {
+        Ok(bytes) => parse::module(shell, &bytes),
+        Err(error) => Module { error: Some(format!("cannot be read: {error}").into_boxed_str()), ..shell },
+    };
+    (file.kind, module)
 }
 
 /// Adds the folders that are packages without an `__init__`.

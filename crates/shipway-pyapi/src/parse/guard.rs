@@ -27,13 +27,13 @@ pub(crate) fn check(source: &str) -> Result<(), String> {
 }
 
 /// Runs `work` on a thread whose stack is large enough for the deepest permitted tree.
-pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         match thread.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(value)) => value,
+            Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(error) => panic!("cannot start a thread: {error}"),
+            Err(error) => Err(format!("no thread can be started: {error}")),
         }
     })
 }
@@ -161,7 +161,8 @@ mod tests {
                     &source,
                     ruff_python_ast::PySourceType::Python,
                 ))
-            });
+            })
+            .unwrap();
         }
     }
 }

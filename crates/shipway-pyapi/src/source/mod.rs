@@ -1,22 +1,21 @@
 //! Finds the modules of a wheel, an sdist or a source folder, and what it says of itself.
 
-pub(crate) mod archive;
 pub(crate) mod metadata;
 mod project;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shipway_dist::archive::{ArchiveError, Limits, read_members};
 use shipway_dist::filename::DistributionFilename;
 
-use self::archive::Wheel;
 use self::metadata::DistributionInfo;
 use self::project::Layout;
 use crate::error::PyApiError;
 
 /// Where the bytes of a module come from.
 pub(crate) enum Bytes {
-    Member(usize),
     File(PathBuf),
     Read(Vec<u8>),
 }
@@ -39,15 +38,17 @@ pub(crate) enum FileKind {
     Compiled,
 }
 
+/// Says which modules need not be read, by dotted name.
+pub(crate) type Skip<'a> = &'a dyn Fn(&str) -> bool;
+
 /// A distribution, opened.
 pub(crate) struct Contents {
     pub(crate) info: DistributionInfo,
     pub(crate) modules: Vec<ModuleFile>,
-    pub(crate) wheel: Option<Wheel>,
 }
 
 /// Opens a wheel, an sdist, or a folder of sources (or of an unpacked wheel).
-pub(crate) fn open(path: &Path) -> Result<Contents, PyApiError> {
+pub(crate) fn open(path: &Path, skip: Skip<'_>) -> Result<Contents, PyApiError> {
     let read = |source| PyApiError::Read { path: path.to_owned(), source };
     let refuse = |why: String| PyApiError::NotADistribution { path: path.to_owned(), why };
     let kind = std::fs::metadata(path).map_err(read)?;
@@ -56,9 +57,9 @@ pub(crate) fn open(path: &Path) -> Result<Contents, PyApiError> {
     }
     let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut contents = if filename.ends_with(".whl") {
-        open_wheel(path).map_err(|error| refuse(error.to_string()))?
+        open_wheel(path, &filename, skip).map_err(|error| refuse(error.to_string()))?
     } else if filename.ends_with(".tar.gz") || filename.ends_with(".tgz") {
-        open_sdist(path).map_err(|error| refuse(error.to_string()))?
+        open_sdist(path, &filename).map_err(|error| refuse(error.to_string()))?
     } else {
         return Err(refuse("expected a `.whl`, a `.tar.gz` or a folder".to_owned()));
     };
@@ -70,22 +71,42 @@ pub(crate) fn open(path: &Path) -> Result<Contents, PyApiError> {
     Ok(contents)
 }
 
-fn open_wheel(path: &Path) -> io::Result<Contents> {
-    let mut wheel = Wheel::open(path)?;
+/// The paths of all members, and the bytes of those that were wanted.
+type Archived = (Vec<String>, HashMap<String, Vec<u8>>);
+
+/// Reads the members that are wanted of an archive, and lists all of them.
+fn read(path: &Path, filename: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Archived, ArchiveError> {
+    let mut paths = Vec::new();
+    let mut accept = |name: &str| {
+        paths.push(name.to_owned());
+        wanted(name)
+    };
+    let members = read_members(path, filename, &mut accept, &Limits::default())?;
+    Ok((paths, members.into_iter().collect()))
+}
+
+fn open_wheel(path: &Path, filename: &str, skip: Skip<'_>) -> Result<Contents, ArchiveError> {
+    let is_wanted = |member: &str| match dist_info_file(member) {
+        Some(file) => matches!(file, "METADATA" | "entry_points.txt" | "WHEEL"),
+        None => (member.ends_with(".py") || member.ends_with(".pyi")) && !skips(member, skip),
+    };
+    let (paths, mut members) = read(path, filename, &is_wanted)?;
     let mut info = DistributionInfo { kind: "wheel", ..DistributionInfo::default() };
     let mut modules = Vec::new();
-    for (index, member) in wheel.paths() {
-        if let Some(file) = dist_info_file(&member) {
-            if matches!(file, "METADATA" | "entry_points.txt" | "WHEEL") {
-                let bytes = wheel.read(index)?;
-                take_dist_info(file, &bytes, &mut info);
-            }
-            continue;
+    for member in paths {
+        let bytes = members.remove(&member).unwrap_or_default();
+        match dist_info_file(&member) {
+            Some(file) => take_dist_info(file, &bytes, &mut info),
+            None => sort_member(&member, Bytes::Read(bytes), &mut info, &mut modules),
         }
-        sort_member(&member, Bytes::Member(index), &mut info, &mut modules);
     }
     finish(&mut info, &modules);
-    Ok(Contents { info, modules, wheel: Some(wheel) })
+    Ok(Contents { info, modules })
+}
+
+/// Whether a member need not be read.
+fn skips(member: &str, skip: Skip<'_>) -> bool {
+    module_of(member).is_some_and(|(name, _)| skip(&name))
 }
 
 /// The file inside a top-level `*.dist-info` folder.
@@ -189,15 +210,10 @@ fn is_wanted(path: &str) -> bool {
             .any(|end| path.ends_with(end))
 }
 
-fn open_sdist(path: &Path) -> io::Result<Contents> {
-    let sdist = archive::read_sdist(path, &is_wanted)?;
+fn open_sdist(path: &Path, filename: &str) -> Result<Contents, ArchiveError> {
+    let (paths, mut members) = read(path, filename, &is_wanted)?;
     let strip = |path: &str| path.split_once('/').map_or(String::new(), |(_, rest)| rest.to_owned());
-    let mut files: Vec<(String, Option<Bytes>)> = Vec::new();
-    let mut read: std::collections::HashMap<String, Vec<u8>> = sdist.members.into_iter().collect();
-    for member in sdist.paths {
-        let bytes = read.remove(&member).map(Bytes::Read);
-        files.push((strip(&member), bytes));
-    }
+    let files = paths.iter().map(|member| (strip(member), members.remove(member).map(Bytes::Read))).collect();
     Ok(sources("sdist", files))
 }
 
@@ -236,7 +252,7 @@ fn open_folder(root: &Path) -> io::Result<Contents> {
         }
     }
     finish(&mut info, &modules);
-    Ok(Contents { info, modules, wheel: None })
+    Ok(Contents { info, modules })
 }
 
 /// Makes a distribution of a source tree.
@@ -282,7 +298,7 @@ fn sources(kind: &'static str, files: Vec<(String, Option<Bytes>)>) -> Contents 
         }
     }
     finish(&mut info, &modules);
-    Contents { info, modules, wheel: None }
+    Contents { info, modules }
 }
 
 /// Folders whose name says that they are not installed.
