@@ -170,6 +170,19 @@ pub struct SessionRequest {
     /// Whether the release was built on a person's machine instead of the configured CI.
     #[serde(default)]
     pub local: bool,
+    /// What the run is going to do besides, so that a preflight can say early what the token does not reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Need>,
+}
+
+/// An action that a run is going to need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The action of a token: `promote`, `block`, `evidence`.
+    pub action: String,
+    /// The channel, where the action is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
 }
 
 /// Answer to a session request: 201 for a new session, 200 for one that was open already, and 200 with

@@ -128,6 +128,13 @@ impl Index {
                 problems = self.stand(&mut snapshot, request).await?.problems;
             }
         }
+        for need in &request.also {
+            let action = Action::ALL.iter().copied().find(|action| action.as_str() == need.action);
+            let channel = need.channel.as_ref().map(|channel| channel.as_str());
+            if let Some(action) = action {
+                problems.extend(who.grant()?.require(action, Some(normalized), channel).err());
+            }
+        }
         let finding = |error: &IndexError| match error.findings() {
             [] => vec![Finding::error(error.code(), error.to_string())],
             findings => findings
@@ -479,6 +486,7 @@ fn session_request(session: &SessionRow) -> SessionRequest {
         files: session.files.iter().map(file).collect(),
         commit: session.commit.clone(),
         local: session.local,
+        also: Vec::new(),
     }
 }
 

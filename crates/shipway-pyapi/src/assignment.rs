@@ -73,6 +73,40 @@ pub fn find_string_assignment(source: &str, names: &[&str]) -> Result<Vec<Assign
     .map_err(|why| AssignmentError::Unsafe { why })?
 }
 
+/// Where a name comes from that a module imports instead of assigning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedName {
+    /// The number of dots: 0 for an absolute import.
+    pub level: u32,
+    /// The module, without the dots; empty for `from . import NAME`.
+    pub module: String,
+    /// The name there.
+    pub name: String,
+}
+
+/// Finds the module-level `from MODULE import NAME` that binds `name`; the last one counts.
+///
+/// A source that cannot be parsed has none: reading its assignments says why.
+pub fn find_imported_name(source: &str, name: &str) -> Option<ImportedName> {
+    guard::check(source).ok()?;
+    guard::on_large_stack(|| {
+        let parsed = ruff_python_parser::parse_module(source).ok()?;
+        let imports = parsed.suite().iter().filter_map(|statement| match statement {
+            Stmt::ImportFrom(import) => Some(import),
+            _ => None,
+        });
+        let found = imports.flat_map(|import| import.names.iter().map(move |alias| (import, alias)));
+        let bound = found.filter(|(_, alias)| alias.asname.as_ref().unwrap_or(&alias.name).as_str() == name);
+        bound.last().map(|(import, alias)| ImportedName {
+            level: import.level,
+            module: import.module.as_ref().map(|module| module.as_str().to_owned()).unwrap_or_default(),
+            name: alias.name.as_str().to_owned(),
+        })
+    })
+    .ok()
+    .flatten()
+}
+
 fn visit(
     source: &str,
     body: &[Stmt],
@@ -180,6 +214,22 @@ fn line_of(source: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_module_that_a_name_is_imported_from() {
+        let found = |source: &str| {
+            find_imported_name(source, "__version__").map(|one| (one.level, one.module, one.name))
+        };
+        let some = |level, module: &str, name: &str| Some((level, module.to_owned(), name.to_owned()));
+        assert_eq!(
+            found("from .core import x\nfrom .data import __version__\n"),
+            some(1, "data", "__version__")
+        );
+        assert_eq!(found("from x.about import VERSION as __version__"), some(0, "x.about", "VERSION"));
+        assert_eq!(found("from .about import __version__ as v"), None);
+        assert_eq!(found("def f():\n    from .data import __version__\n"), None);
+        assert_eq!(found("(("), None);
+    }
 
     fn one(source: &str) -> Assignment {
         let mut all = find_string_assignment(source, &["__version__"]).unwrap();

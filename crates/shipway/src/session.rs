@@ -91,6 +91,11 @@ impl Session {
             base_branch: overrides.base_branch.clone(),
         };
         let config = config::load(directory, &self.environment, &flags)?;
+        // Programs run in groups of their own, which the terminal's Ctrl-C does not reach.
+        let _ = ctrlc::set_handler(|| {
+            shipway_release::ops::process::end_all();
+            std::process::exit(130);
+        });
         let context = Context {
             config,
             environment: self.environment.clone(),

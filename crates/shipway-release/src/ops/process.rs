@@ -243,6 +243,7 @@ impl<'a> Call<'a> {
                 .hint(format!("install `{}` or put it on PATH", self.program.to_string_lossy()))
         })?;
         let pid = child.id();
+        let _running = tools::Running::new(pid);
         let writer = child.stdin.take().zip(self.input).map(|(mut pipe, bytes)| {
             // A program that does not read its input is free to; the broken pipe says nothing.
             std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
@@ -303,11 +304,41 @@ pub fn time_in_tools() -> Duration {
     tools::total()
 }
 
+/// Ends every program that is running now, with all that it started: for a run that is interrupted.
+pub fn end_all() {
+    for pid in tools::running() {
+        group::kill(pid);
+    }
+}
+
 mod tools {
+    use std::collections::BTreeSet;
     use std::sync::Mutex;
     use std::time::{Duration, Instant};
 
     static SPANS: Mutex<Vec<(Instant, Instant)>> = Mutex::new(Vec::new());
+
+    static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+    /// A program that is running, known as long as this lives.
+    pub(super) struct Running(u32);
+
+    impl Running {
+        pub(super) fn new(pid: u32) -> Self {
+            RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(pid);
+            Self(pid)
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&self.0);
+        }
+    }
+
+    pub(super) fn running() -> Vec<u32> {
+        RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().copied().collect()
+    }
 
     pub(super) fn spent(from: Instant, to: Instant) {
         SPANS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((from, to));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 use shipway_dist::evidence::Verdict;
-use shipway_dist::wire::{ProjectRecord, ReleaseRecord, SessionRequest, SessionState};
+use shipway_dist::wire::{Need, ProjectRecord, ReleaseRecord, SessionRequest, SessionState};
 use shipway_dist::{ChannelName, Manifest, Sha256};
 
 use crate::context::Context;
@@ -29,6 +29,8 @@ pub struct PublishRequest {
     pub dist: PathBuf,
     /// Prove target, credential and files; upload nothing.
     pub dry_run: bool,
+    /// What the run is going to do besides.
+    pub also: Vec<Need>,
 }
 
 /// What was published.
@@ -94,7 +96,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         Err(error) => errors.push(error),
     }
     if errors.is_empty() || request.dry_run {
-        errors.extend(preflight(context, target, &manifest, &channel).err());
+        errors.extend(preflight(context, target, &manifest, &channel, &request.also).err());
     }
     if !errors.is_empty() {
         return Err(Error::several(
@@ -148,7 +150,7 @@ pub(crate) fn require_credential(target: &Target, channel: &ChannelName) -> Resu
         Target::Shipway { client, .. } if client.http().credential().is_none() => {
             Err(Error::incomplete("no-credential", format!("no credential for {}", target.label()))
                 .cause("looked in SHIPWAY_TOKEN, UV_PUBLISH_TOKEN, UV_PUBLISH_PASSWORD, TWINE_PASSWORD, .pypirc and the keyring")
-                .hint("set SHIPWAY_TOKEN to a token with the action `upload`"))
+                .hint("set SHIPWAY_TOKEN to a token with the actions `upload,evidence,read`"))
         }
         // A foreign index may take uploads from anybody; the preflight shows whether it does.
         Target::Shipway { .. } => Ok(()),
@@ -156,7 +158,7 @@ pub(crate) fn require_credential(target: &Target, channel: &ChannelName) -> Resu
     }
 }
 
-fn session_request(manifest: &Manifest, channel: &ChannelName) -> SessionRequest {
+fn session_request(manifest: &Manifest, channel: &ChannelName, also: &[Need]) -> SessionRequest {
     SessionRequest {
         project: manifest.project.clone(),
         version: manifest.version.to_string(),
@@ -164,6 +166,7 @@ fn session_request(manifest: &Manifest, channel: &ChannelName) -> SessionRequest
         files: manifest.files.clone(),
         commit: Some(manifest.commit.clone()),
         local: manifest.run.is_none(),
+        also: also.to_vec(),
     }
 }
 
@@ -173,10 +176,11 @@ fn preflight(
     target: &Target,
     manifest: &Manifest,
     channel: &ChannelName,
+    also: &[Need],
 ) -> Result<()> {
     match target {
         Target::Shipway { client, .. } => {
-            let answer = client.preflight(&session_request(manifest, channel))?;
+            let answer = client.preflight(&session_request(manifest, channel, also))?;
             let errors = answer.problems.into_iter().map(|problem| {
                 let error = if problem.id == shipway_dist::wire::code::TOKEN_SCOPE {
                     // Another credential may help.
@@ -220,7 +224,7 @@ fn to_shipway(
     dist: &Path,
 ) -> Result<Vec<&'static str>> {
     let point = |name: &str| crash_point(&context.environment, name);
-    let session = client.open_session(&session_request(manifest, channel))?;
+    let session = client.open_session(&session_request(manifest, channel, &[]))?;
     point("publish.session");
     if session.state == SessionState::Published {
         return Ok(vec!["already there"; manifest.files.len()]);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use shipway_dist::wire::Need;
 use shipway_release::Result;
 use shipway_release::steps::publish::{PublishRequest, publish};
 
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         to: arguments.to.as_deref().map(channel).transpose()?,
         dist: arguments.dist.clone(),
         dry_run: arguments.dry_run,
+        also: vec![Need { action: "evidence".to_owned(), channel: None }],
     };
     let report = publish(&context, &request)?;
     let mut outcome = Outcome::new(&report);

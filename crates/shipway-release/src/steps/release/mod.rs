@@ -7,7 +7,7 @@ mod refs;
 mod unfinished;
 
 use serde::Serialize;
-use shipway_dist::wire::ProjectRecord;
+use shipway_dist::wire::{Need, ProjectRecord};
 use shipway_dist::{ChannelName, Version};
 
 use crate::context::Context;
@@ -203,6 +203,19 @@ fn target_channels(context: &Context<'_>) -> Result<()> {
         .hint("make `channels` in the configuration equal"))
 }
 
+/// The actions that a release up to `last` needs of its token after the upload.
+fn needs(context: &Context<'_>, last: &ChannelName) -> Vec<Need> {
+    let need = |action: &str, channel: Option<&ChannelName>| Need {
+        action: action.to_owned(),
+        channel: channel.cloned(),
+    };
+    let channels = &context.config.channels;
+    let end = channels.iter().position(|channel| channel == last).unwrap_or(0);
+    let mut needs = vec![need("evidence", None), need("block", None)];
+    needs.extend(channels.iter().take(end + 1).skip(1).map(|channel| need("promote", Some(channel))));
+    needs
+}
+
 /// Carries a cut release through to its last channel and its tag.
 fn carry(
     context: &Context<'_>,
@@ -243,10 +256,11 @@ fn carry(
     let passed: Vec<&str> = gates.gates.iter().map(|gate| gate.id.as_str()).collect();
     progress.done("gates", &format!("{} passed", passed.join(", ")));
     // Whatever the index would refuse is known before the base moves.
-    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true })?;
+    let also = needs(context, last);
+    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true, also })?;
     move_base(context, git, commit)?;
     crash_point(&context.environment, "release.base");
-    let published = publish(context, &PublishRequest { to: None, dist, dry_run: false })?;
+    let published = publish(context, &PublishRequest { to: None, dist, dry_run: false, also: Vec::new() })?;
     let word = match (published.already, context.config.is_foreign()) {
         (true, _) => "already there",
         (false, true) => "read back",
