@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::config::{Config, Environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::credentials::Ask;
 use crate::ops::git::Git;
 use crate::ops::python::Python;
@@ -38,6 +38,7 @@ pub struct Context<'a> {
 pub struct Opened {
     target: OnceCell<Target>,
     python: OnceCell<Python>,
+    lock: OnceCell<std::fs::File>,
 }
 
 impl Context<'_> {
@@ -72,13 +73,44 @@ impl Context<'_> {
         Ok(self.opened.python.get_or_init(|| python))
     }
 
+    /// Takes the project for this process: whatever cuts or carries a release does so alone.
+    ///
+    /// # Errors
+    /// When another shipway has it.
+    pub fn lock(&self, git: &Git) -> Result<()> {
+        if self.opened.lock.get().is_some() {
+            return Ok(());
+        }
+        let path = git.private().join("lock");
+        let open = || -> std::io::Result<std::fs::File> {
+            std::fs::create_dir_all(git.private())?;
+            std::fs::File::options().create(true).truncate(false).write(true).open(&path)
+        };
+        let file = open().map_err(|error| Error::io("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Nobody else can have filled it: a context is used by one thread.
+                let _ = self.opened.lock.set(file);
+                Ok(())
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(Error::refused("busy", "another shipway is releasing this project")
+                    .hint("wait for it to end, then run it again"))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", &path, &error)),
+        }
+    }
+
     /// The repository of the project, with whatever a killed run left behind put right.
     ///
     /// # Errors
     /// When the project is in no repository, or what was left cannot be put right.
     pub fn repository(&self) -> Result<Git> {
         let git = Git::open(&self.config.directory, &self.environment)?;
-        crate::steps::bump::recover(&git, &self.config, self.progress)?;
+        if crate::steps::bump::has_journal(&git) {
+            self.lock(&git)?;
+            crate::steps::bump::recover(&git, &self.config, self.progress)?;
+        }
         Ok(git)
     }
 

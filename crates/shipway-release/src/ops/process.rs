@@ -417,20 +417,6 @@ pub fn fix_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
-/// Whether a process with this id is running, for recovery after a kill.
-pub fn is_running(pid: u32) -> bool {
-    #[cfg(unix)]
-    {
-        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-        pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = pid;
-        false
-    }
-}
-
 /// Aborts the process when the environment names this point; for tests of recovery.
 pub fn crash_point(environment: &Environment, point: &str) {
     if environment.get(crate::config::environment::CRASH_AT) == Some(point) {

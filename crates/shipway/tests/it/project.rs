@@ -187,8 +187,14 @@ impl Project {
         let status = self.git(&["status", "--porcelain", "--untracked-files=all"]);
         let worktrees = self.git(&["worktree", "list", "--porcelain"]);
         let left = self.root().join(".git/shipway");
-        let left: Vec<_> =
-            std::fs::read_dir(left).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        // The lock's file stays; whether it is held goes with the process.
+        let left: Vec<_> = std::fs::read_dir(left)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .filter(|name| name != "lock")
+            .collect();
         format!("{refs}\n--\n{remote}\n--\n{head}\n--\n{status}\n--\n{worktrees}\n--\n{left:?}")
     }
 }

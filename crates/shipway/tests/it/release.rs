@@ -402,3 +402,29 @@ fn a_build_of_another_project_is_refused_and_leaves_nothing() {
     project.run(&["build"]).assert(1, &["is a file of `demo_pkg`, not of `other`"]);
     assert!(!project.root().join("dist").exists() && !project.root().join(".shipway/manifest.json").exists());
 }
+
+#[test]
+fn d9_of_two_at_once_one_cuts_the_release_and_the_other_is_told() {
+    let project = Project::demo();
+    let start = || {
+        let mut command = project.command(env!("CARGO_BIN_EXE_shipway"), &project.root());
+        command
+            .args(["bump", "patch"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let ends: Vec<_> =
+        [start(), start()].into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let mut codes: Vec<_> = ends.iter().map(|end| end.status.code()).collect();
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(1)], "{ends:?}");
+    let loser = ends.iter().find(|end| end.status.code() == Some(1)).unwrap();
+    let said = String::from_utf8_lossy(&loser.stderr);
+    assert!(
+        said.contains("another shipway is releasing this project") || said.contains("exists already"),
+        "{said}"
+    );
+    assert_eq!(project.git(&["log", "--format=%s", "main..origin/release/v1.2.4"]), "chore(release): v1.2.4");
+}

@@ -9,14 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ops::git::Git;
-use crate::ops::process::is_running;
 use crate::progress::Progress;
 
 /// What a bump has begun.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Journal {
-    /// The process.
-    pub(super) pid: u32,
     /// The release branch.
     pub(super) branch: String,
     /// The release commit, once it exists.
@@ -64,10 +61,15 @@ pub(super) fn remove_worktree(git: &Git) -> Result<()> {
     git.read(["worktree", "prune"]).map(|_| ())
 }
 
+/// Whether a bump was begun and has not ended.
+pub fn has_journal(git: &Git) -> bool {
+    Journal::path(git).exists()
+}
+
 /// Puts right what a killed bump left: its working tree goes; its branch goes unless the remote has it.
 ///
 /// # Errors
-/// When another bump is running, or what was left cannot be removed.
+/// When what was left cannot be removed. The caller holds the project's lock.
 pub fn recover(git: &Git, config: &Config, progress: &dyn Progress) -> Result<()> {
     let path = Journal::path(git);
     let bytes = match std::fs::read(&path) {
@@ -79,13 +81,6 @@ pub fn recover(git: &Git, config: &Config, progress: &dyn Progress) -> Result<()
         return Err(Error::incomplete("journal", format!("`{}` cannot be read", path.display()))
             .hint("remove it if no shipway is running"));
     };
-    if journal.pid != std::process::id() && is_running(journal.pid) {
-        return Err(Error::refused(
-            "busy",
-            format!("another shipway (process {}) is bumping this project", journal.pid),
-        )
-        .hint("wait for it to end"));
-    }
     undo(git, config, &journal, progress)
 }
 

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::ops::git::{Git, Push};
 use crate::ops::process::crash_point;
 
-pub use journal::recover;
 use journal::{Journal, remove_worktree, undo};
+pub use journal::{has_journal, recover};
 pub use plan::{BumpPlan, BumpRequest, plan};
 
 /// What a bump did, or in a dry run would do.
@@ -42,6 +42,7 @@ pub fn bump(context: &Context<'_>, request: &BumpRequest) -> Result<BumpReport> 
         let git = git.quarantined(quarantine.path());
         return Ok(BumpReport { plan: plan(context, &git, request)?, dry_run: true, commit: None });
     }
+    context.lock(&git)?;
     let plan = plan(context, &git, request)?;
     context.progress.done("plan", &format!("{} {} → {} ({})", plan.project, plan.old, plan.new, plan.why));
     let commit = execute(context, &git, &plan, request.no_switch)?;
@@ -53,7 +54,7 @@ pub fn bump(context: &Context<'_>, request: &BumpRequest) -> Result<BumpReport> 
 }
 
 fn execute(context: &Context<'_>, git: &Git, plan: &BumpPlan, no_switch: bool) -> Result<String> {
-    let mut journal = Journal { pid: std::process::id(), branch: plan.branch.clone(), commit: None };
+    let mut journal = Journal { branch: plan.branch.clone(), commit: None };
     journal.write(git)?;
     let point = |name: &str| crash_point(&context.environment, name);
     point("bump.journal");

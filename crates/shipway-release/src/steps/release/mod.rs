@@ -94,6 +94,9 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
         parse_new(text, context.config.scheme)?;
     }
     let git = context.repository()?;
+    if !request.bump.dry_run {
+        context.lock(&git)?;
+    }
     check_ground(context, &request.bump)?;
     let remote = git.ls_remote(&context.config.remote)?;
     let record = context.target()?.project(&context.config.name)?;
