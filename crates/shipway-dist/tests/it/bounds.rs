@@ -86,7 +86,7 @@ fn a_wheel_of_more_members_than_plain_zip_counts_is_fine() {
 
 #[test]
 #[ignore = "long: 200,000 members, half a minute without optimization"]
-fn a_wheel_of_two_hundred_thousand_members_is_fine() {
+fn long_a_wheel_of_two_hundred_thousand_members_is_fine() {
     let report = judge(&wheel_of(200_000), WHEEL, true);
     assert!(report.ok(), "{:#?}", report.findings);
 }

@@ -428,3 +428,26 @@ fn d9_of_two_at_once_one_cuts_the_release_and_the_other_is_told() {
     );
     assert_eq!(project.git(&["log", "--format=%s", "main..origin/release/v1.2.4"]), "chore(release): v1.2.4");
 }
+
+#[test]
+#[ignore = "long: 60 releases, each killed at a random moment, a quarter of an hour"]
+fn long_killed_at_random_moments_it_resumes() {
+    for round in 0..60_u64 {
+        let project = Project::demo();
+        let mut command = project.command(env!("CARGO_BIN_EXE_shipway"), &project.root());
+        command
+            .args(["release", "patch"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // Spread over the whole run; the moment itself is as random as the machine.
+        std::thread::sleep(std::time::Duration::from_millis(round * 7919 % 9000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Programs that it had started end on their own.
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        let run = project.run(&["release", "patch"]);
+        assert_eq!(run.code, Some(0), "round {round}: {run:#?}");
+        assert_released(&project, "1.2.4");
+    }
+}
