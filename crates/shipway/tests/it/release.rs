@@ -454,3 +454,22 @@ fn long_killed_at_random_moments_it_resumes() {
         assert_released(&project, "1.2.4");
     }
 }
+
+#[test]
+fn f1_f2_publish_needs_no_build_tool_and_notices_other_bytes_at_the_index() {
+    let mut project = Project::demo();
+    project.run(&["build"]).assert(0, &[]);
+    let empty = project.home().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    project.set("PATH", empty.to_str().unwrap());
+    project.run(&["publish"]).assert(0, &["(uploaded)"]);
+    let manifest: Value = serde_json::from_str(&project.read(".shipway/manifest.json")).unwrap();
+    let digest = manifest["files"][0]["sha256"].as_str().unwrap();
+    let blobs = project.root().join("../index/blobs");
+    let blob = blobs.join(&digest[..2]).join(&digest[2..4]).join(digest);
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, &bytes).unwrap();
+    project.run(&["publish"]).assert(1, &["the index gives other bytes", "manifest sha256"]);
+}
