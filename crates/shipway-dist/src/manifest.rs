@@ -37,6 +37,9 @@ pub struct Manifest {
     pub attempt: Option<u32>,
     /// The seconds since 1970 given to the build as `SOURCE_DATE_EPOCH`: the commit's time.
     pub source_date_epoch: i64,
+    /// Whether the headers of the sdist were rewritten after the backend made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub normalized: bool,
     /// Tools and their versions: `shipway`, `python`, the backend and what it required.
     pub tools: BTreeMap<String, String>,
     /// The distribution files, by filename.

@@ -24,6 +24,31 @@ pub const RULES: &[Rule] = &[
         "build the release commit again",
     ),
     rule(
+        "module-missing",
+        "a module of the source tree is not in the wheel or the sdist, so that what users install lacks code",
+        "correct the backend's list of packages, or name the module in `build.exclude`",
+    ),
+    rule(
+        "data-missing",
+        "a data file that the project declares is not in the wheel",
+        "correct the backend's package data, or the declaration",
+    ),
+    rule(
+        "wheel-from-sdist",
+        "the wheel built from the sdist is not the wheel built from the tree: one of them lacks or changes a file",
+        "make the sdist hold everything that the build reads (MANIFEST.in or the backend's include list)",
+    ),
+    rule(
+        "not-reproducible",
+        "two builds of one commit with the same tools gave different bytes, so nobody can check where they came from",
+        "set `build.normalize = true` where only headers differ; otherwise remove what depends on time, path or machine",
+    ),
+    rule(
+        "tree-unknown",
+        "the commit that was built is not in this repository, so that its files could not be compared with the release",
+        "fetch the commit",
+    ),
+    rule(
         "lint-failed",
         "the declared linter found something",
         "run the gate's command and mend what it names",
@@ -78,4 +103,10 @@ pub const RULES: &[Rule] = &[
 
 const fn rule(id: &'static str, why: &'static str, fix: &'static str) -> Rule {
     Rule { id, why, fix }
+}
+
+/// Whether an id is of a finding about distribution files, whose level a project may set.
+pub fn is_of_distributions(id: &str) -> bool {
+    const OURS: [&str; 4] = ["module-missing", "data-missing", "wheel-from-sdist", "not-reproducible"];
+    shipway_dist::rules::find(id).is_some() || OURS.contains(&id)
 }

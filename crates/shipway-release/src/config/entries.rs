@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use shipway_dist::GateId;
+use shipway_dist::{GateId, Severity};
 
 use super::load::Merge;
-use super::raw::{RawAccept, RawGate, RawProbe};
-use super::{CommandGate, Probe, ProbeKind};
+use super::raw::{RawAccept, RawGate, RawLevel, RawProbe};
+use super::{CommandGate, LevelOverride, Probe, ProbeKind};
 use crate::error::Error;
 
 impl Merge {
@@ -115,5 +115,47 @@ impl Merge {
             }
         }
         accepted
+    }
+
+    pub(super) fn levels(&mut self, raw: Vec<RawLevel>) -> Vec<LevelOverride> {
+        let mut levels = Vec::new();
+        for (at, entry) in raw.into_iter().enumerate() {
+            let key = format!("level[{at}]");
+            let (Some(id), Some(level), Some(reason)) =
+                (entry.id, entry.level, entry.reason.filter(|reason| !reason.trim().is_empty()))
+            else {
+                let what = format!("`{key}` needs `id`, `level` and `reason`");
+                self.errors.push(Error::usage("config-value", what));
+                continue;
+            };
+            if !crate::rules::is_of_distributions(&id) {
+                let what = format!("`{key}.id` is `{id}`, which no check of distribution files has");
+                self.errors.push(
+                    Error::usage("config-value", what)
+                        .hint("`shipway explain` lists every id; `shipway check` prints them"),
+                );
+                continue;
+            }
+            let level = match level.as_str() {
+                "error" => Severity::Error,
+                "warning" => Severity::Warning,
+                other => {
+                    self.errors.push(self.one_of(&format!("{key}.level"), other, "`error` or `warning`"));
+                    continue;
+                }
+            };
+            levels.push(LevelOverride { id, level, reason });
+        }
+        levels
+    }
+
+    /// Refuses what is no glob.
+    pub(super) fn globs(&mut self, key: &str, patterns: &[String]) {
+        for pattern in patterns {
+            if let Err(error) = globset::Glob::new(pattern) {
+                let what = format!("`{key}` holds `{pattern}`, which is no glob");
+                self.errors.push(Error::usage("config-value", what).cause(error.kind().to_string()));
+            }
+        }
     }
 }

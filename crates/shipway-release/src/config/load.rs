@@ -9,7 +9,9 @@ use url::Url;
 
 use super::raw::{PathOrFalse, RawConfig};
 use super::unknown::unknown_keys;
-use super::{Config, Contract, Dependencies, Environment, ForeignChannel, Scheme, Setting, environment};
+use super::{
+    BuildSettings, Config, Contract, Dependencies, Environment, ForeignChannel, Scheme, Setting, environment,
+};
 use crate::error::{Error, Result};
 
 /// What the command line says about configuration.
@@ -218,7 +220,10 @@ impl Merge {
                 (env.get(environment::PYTHON).map(Value::from), environment::PYTHON.to_owned()),
             ],
         );
+        let normalize = self.flag("build.normalize", false, build.normalize);
+        self.globs("build.exclude", build.exclude.as_deref().unwrap_or_default());
         let contract = raw.contract.unwrap_or_default();
+        self.globs("contract.data", contract.data.as_deref().unwrap_or_default());
         let mode = match self.string("contract.mode", "compat", contract.mode.as_ref(), None).as_str() {
             "contract" => shipway_pyapi::Mode::Contract,
             "compat" => shipway_pyapi::Mode::Compat,
@@ -256,7 +261,7 @@ impl Merge {
             scheme,
             major_on_zero,
             python: python.as_ref().and_then(Value::as_str).map(PathBuf::from),
-            build_lock: build.lock,
+            build: BuildSettings { lock: build.lock, normalize, exclude: build.exclude.unwrap_or_default() },
             dependencies,
             extras: smoke.extras.unwrap_or_default(),
             gates,
@@ -270,6 +275,7 @@ impl Merge {
             },
             probes,
             accepted: self.accepted(raw.accept.unwrap_or_default()),
+            levels: self.levels(raw.level.unwrap_or_default()),
             data_dir: self.data_dir(env)?,
             origins: Vec::new(),
         })

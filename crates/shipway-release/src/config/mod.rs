@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use shipway_dist::{ChannelName, GateId, ProjectName};
+use shipway_dist::{ChannelName, Finding, GateId, ProjectName, Severity};
 use shipway_pyapi::{Acceptance, Mode};
 use url::Url;
 
@@ -52,8 +52,8 @@ pub struct Config {
     pub major_on_zero: bool,
     /// The interpreter asked for.
     pub python: Option<PathBuf>,
-    /// Hash-locked requirements of the build environment, relative to the project.
-    pub build_lock: Option<String>,
+    /// How the project is built.
+    pub build: BuildSettings,
     /// Where dependencies may come from in a smoke.
     pub dependencies: Dependencies,
     /// Extras installed in a smoke.
@@ -66,6 +66,8 @@ pub struct Config {
     pub probes: Vec<Probe>,
     /// Breaks of the API that were accepted.
     pub accepted: Vec<Acceptance>,
+    /// Findings about distribution files that weigh more or less here than by default.
+    pub levels: Vec<LevelOverride>,
     /// Where the embedded index and keys live.
     pub data_dir: PathBuf,
     /// Every value that is not nested in a table of its own, with its origin.
@@ -101,6 +103,39 @@ pub enum Scheme {
     Pep440,
     /// `YYYY.MM.PATCH` or like; numbers grow, levels are not judged.
     Calver,
+}
+
+/// How the project is built.
+#[derive(Debug, Clone, Default)]
+pub struct BuildSettings {
+    /// Hash-locked requirements of the build environment, relative to the project.
+    pub lock: Option<String>,
+    /// Whether the headers of the sdist are rewritten.
+    pub normalize: bool,
+    /// Globs of modules that a release leaves out on purpose.
+    pub exclude: Vec<String>,
+}
+
+/// A finding about distribution files that weighs more or less here than by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LevelOverride {
+    /// The finding's id.
+    pub id: String,
+    /// What it weighs here.
+    pub level: Severity,
+    /// Why.
+    pub reason: String,
+}
+
+impl Config {
+    /// Gives findings the weight that they have in this project.
+    pub fn weigh(&self, findings: &mut [Finding]) {
+        for finding in findings {
+            if let Some(level) = self.levels.iter().find(|level| level.id == finding.id) {
+                finding.severity = level.level;
+            }
+        }
+    }
 }
 
 /// Where dependencies may come from in a smoke.

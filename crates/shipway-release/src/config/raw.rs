@@ -42,6 +42,21 @@ pub struct RawConfig {
     pub probe: Option<Vec<RawProbe>>,
     /// Breaks of the API that were accepted.
     pub accept: Option<Vec<RawAccept>>,
+    /// Findings about distribution files that weigh more or less here than by default.
+    pub level: Option<Vec<RawLevel>>,
+}
+
+/// A finding about distribution files that weighs more or less than by default.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct RawLevel {
+    /// The finding, as `shipway check` prints it.
+    pub id: Option<String>,
+    /// `error` refuses, `warning` only tells.
+    pub level: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A break of the API that was accepted.
@@ -102,6 +117,10 @@ pub struct RawBuild {
     pub python: Option<String>,
     /// A requirements file with hashes that the build environment is installed from.
     pub lock: Option<String>,
+    /// Whether the headers of the sdist are rewritten so that they depend on its contents alone; default false.
+    pub normalize: Option<bool>,
+    /// Globs of modules, relative to the project, that a release leaves out on purpose.
+    pub exclude: Option<Vec<String>>,
 }
 
 /// How a release is installed and tried.

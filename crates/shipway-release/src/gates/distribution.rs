@@ -1,4 +1,4 @@
-//! The gate `distribution`: every file is sound, and is a file of exactly this release.
+//! The gate `distribution`: every file is sound, is a file of exactly this release, and holds what the commit holds.
 
 use std::path::Path;
 
@@ -6,14 +6,15 @@ use serde_json::json;
 use shipway_dist::check::{self, FileReport, Options};
 use shipway_dist::{Finding, GateId, Manifest};
 
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::gates::GateReport;
+use crate::gates::{GateReport, contents};
 
 /// Judges the files of a manifest in `folder`.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn distribution(manifest: &Manifest, folder: &Path) -> Result<GateReport> {
+pub fn distribution(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Result<GateReport> {
     let mut findings = Vec::new();
     let mut files = Vec::new();
     for file in &manifest.files {
@@ -21,10 +22,13 @@ pub fn distribution(manifest: &Manifest, folder: &Path) -> Result<GateReport> {
         let report = check::check_file(&path, &file.filename, &Options::default())
             .map_err(|error| Error::io("read", &path, &error))?;
         findings.extend(against_manifest(&report, manifest, file));
-        files.push(json!({ "filename": file.filename, "sha256": report.sha256, "ok": report.ok() }));
+        files.push(json!({ "filename": file.filename, "sha256": report.sha256 }));
         findings.extend(report.findings);
     }
-    Ok(GateReport::new(GateId::Distribution, findings, json!({ "files": files })))
+    findings.extend(contents::contents(context, manifest, folder)?);
+    context.config.weigh(&mut findings);
+    let detail = json!({ "files": files, "levels": context.config.levels });
+    Ok(GateReport::new(GateId::Distribution, findings, detail))
 }
 
 fn against_manifest(

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod command;
+pub mod contents;
 pub mod distribution;
 
 use serde::Serialize;

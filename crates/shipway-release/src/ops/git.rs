@@ -194,6 +194,14 @@ impl Git {
         Ok(output.success().then_some(output.stdout))
     }
 
+    /// Every file of a commit below `prefix` (empty, or ending in `/`), relative to it; submodules are left out.
+    pub fn files(&self, commit: &str, prefix: &str) -> Result<Vec<String>> {
+        let tree = format!("{commit}:{}", prefix.trim_end_matches('/'));
+        let listing = self.read(["ls-tree", "-r", "-z", "--format=%(objecttype) %(path)", &tree])?;
+        let files = listing.split('\0').filter_map(|line| line.strip_prefix("blob "));
+        Ok(files.map(str::to_owned).collect())
+    }
+
     /// Whether `ancestor` is in the history of `commit`.
     ///
     /// # Errors

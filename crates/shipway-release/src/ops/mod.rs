@@ -10,6 +10,7 @@ pub mod install;
 pub mod probe;
 pub mod process;
 pub mod python;
+pub mod sdist;
 pub mod secret;
 pub mod simple_html;
 pub mod target;

@@ -54,7 +54,7 @@ pub fn run(
         context.config.gates.iter().filter(|gate| chosen.contains(&gate.id)).collect();
     let mut gates = run_commands(context, manifest, &commands)?;
     if chosen.contains(&GateId::Distribution) {
-        gates.push((clocked, distribution::distribution(manifest, out)?));
+        gates.push((clocked, distribution::distribution(context, manifest, out)?));
     }
     if chosen.contains(&GateId::StableApi) || chosen.contains(&GateId::Semver) {
         let clocked = Clocked::start(context);

@@ -77,7 +77,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
     let mut errors = Vec::new();
     errors.extend(require_credential(target, &channel).err());
     let clocked = Clocked::start(context);
-    match distribution::distribution(&manifest, &dist) {
+    match distribution::distribution(context, &manifest, &dist) {
         Ok(report) => {
             let found =
                 Found { findings: report.findings.clone(), detail: report.detail.clone(), channel: None };
@@ -379,6 +379,7 @@ pub(crate) fn manifest_of(context: &Context<'_>, release: &ReleaseRecord) -> Res
         run: None,
         attempt: None,
         source_date_epoch: 0,
+        normalized: false,
         tools: std::collections::BTreeMap::new(),
         files: release.files.iter().map(file).collect(),
     })

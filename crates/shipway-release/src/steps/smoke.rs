@@ -366,6 +366,7 @@ mod tests {
             run: None,
             attempt: None,
             source_date_epoch: 0,
+            normalized: false,
             tools: BTreeMap::new(),
             files: vec![shipway_dist::ManifestFile {
                 filename: "demo-1.0-py3-none-any.whl".to_owned(),

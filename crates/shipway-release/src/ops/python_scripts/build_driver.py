@@ -1,6 +1,7 @@
-"""Runs the project's PEP 517 backend through the `build` library; the answer is one JSON document on fd 3's file.
+"""Runs the project's PEP 517 backend through the `build` library; the answer is a JSON document in a file.
 
-Arguments: requires SOURCE ANSWER | build SOURCE OUT ANSWER
+Arguments: requires ANSWER SOURCE | sdist ANSWER SOURCE OUT | wheel ANSWER SOURCE OUT
+           | wheel-from-sdist ANSWER SDIST OUT
 """
 
 import importlib.metadata
@@ -19,9 +20,14 @@ def requires(source):
     return sorted(found)
 
 
-def build(source, out):
-    sdist = ProjectBuilder(source).build("sdist", out)
-    # The wheel is made from the sdist, so that an sdist which lacks a file cannot look whole.
+def build(kind, source, out):
+    builder = ProjectBuilder(source)
+    builder.build(kind, out)
+    tools = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    return {"backend": builder._backend, "tools": tools}
+
+
+def wheel_from_sdist(sdist, out):
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(sdist) as archive:
             if hasattr(tarfile, "data_filter"):
@@ -29,16 +35,19 @@ def build(source, out):
             else:
                 archive.extractall(folder)
         (top,) = os.listdir(folder)
-        ProjectBuilder(os.path.join(folder, top)).build("wheel", out)
-    tools = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    return {"backend": ProjectBuilder(source)._backend, "tools": tools}
+        return build("wheel", os.path.join(folder, top), out)
 
 
 def main():
-    what, source, *rest = sys.argv[1:]
-    answer = requires(source) if what == "requires" else build(source, rest[0])
-    with open(rest[-1], "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+    what, answer, source, *out = sys.argv[1:]
+    if what == "requires":
+        found = requires(source)
+    elif what == "wheel-from-sdist":
+        found = wheel_from_sdist(source, *out)
+    else:
+        found = build(what, source, *out)
+    with open(answer, "w", encoding="utf-8") as file:
+        json.dump(found, file)
 
 
 main()

@@ -232,8 +232,10 @@ fn carry(
     let progress = context.progress;
     let dist = std::path::PathBuf::from("dist");
     restore(context, version, commit, &dist)?;
-    let built =
-        build(context, &BuildRequest { commit: commit.to_owned(), out: dist.clone(), dry_run: false })?;
+    let built = build(
+        context,
+        &BuildRequest { commit: commit.to_owned(), out: dist.clone(), verify: false, dry_run: false },
+    )?;
     let Some(manifest) = built.manifest else {
         return Err(Error::incomplete("internal", "the build gave no manifest"));
     };
