@@ -17,6 +17,7 @@ pub mod gate;
 pub mod manifest;
 pub mod metadata;
 pub mod name;
+pub mod report;
 pub mod rules;
 pub mod simple;
 pub mod wire;

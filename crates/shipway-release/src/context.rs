@@ -69,7 +69,7 @@ impl Context<'_> {
         if let Some(python) = self.opened.python.get() {
             return Ok(python);
         }
-        let python = Python::find(&self.config, &self.environment)?;
+        let python = Python::find(self.config.python.as_deref(), &self.environment)?;
         Ok(self.opened.python.get_or_init(|| python))
     }
 

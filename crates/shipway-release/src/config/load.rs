@@ -49,6 +49,15 @@ pub fn load(directory: &Path, environment: &Environment, flags: &Flags) -> Resul
     }
 }
 
+/// Whether the folder holds a configuration of shipway at all.
+///
+/// # Errors
+/// When a file that may hold one cannot be read.
+pub fn is_configured(directory: &Path) -> Result<bool> {
+    let file = read_file(directory)?;
+    Ok(file.table.as_object().is_some_and(|table| !table.is_empty()))
+}
+
 struct File {
     label: String,
     table: Value,

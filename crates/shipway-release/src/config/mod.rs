@@ -18,7 +18,7 @@ use shipway_pyapi::{Acceptance, Mode};
 use url::Url;
 
 pub use environment::Environment;
-pub use load::{Flags, data_dir, load, schema};
+pub use load::{Flags, data_dir, is_configured, load, schema};
 pub use raw::RawConfig;
 
 /// The resolved configuration of a project.

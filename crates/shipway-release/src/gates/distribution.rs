@@ -8,19 +8,24 @@ use shipway_dist::{Finding, GateId, Manifest};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::gates::{GateReport, contents};
+use crate::gates::{GateReport, contents, rendering};
 
 /// Judges the files of a manifest in `folder`.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn distribution(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Result<GateReport> {
-    let mut findings = Vec::new();
-    let mut files = Vec::new();
+    let mut reports = Vec::new();
     for file in &manifest.files {
         let path = folder.join(&file.filename);
         let report = check::check_file(&path, &file.filename, &Options::default())
             .map_err(|error| Error::io("read", &path, &error))?;
+        reports.push(report);
+    }
+    rendering::render(&mut reports, false, &|| context.python().cloned(), &context.environment)?;
+    let mut findings = Vec::new();
+    let mut files = Vec::new();
+    for (file, report) in manifest.files.iter().zip(reports) {
         findings.extend(against_manifest(&report, manifest, file));
         files.push(json!({ "filename": file.filename, "sha256": report.sha256 }));
         findings.extend(report.findings);

@@ -2,6 +2,7 @@
 
 pub mod api_source;
 pub mod credentials;
+pub mod docutils;
 pub mod foreign;
 pub mod git;
 pub mod http;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::{Config, Environment};
+use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::ops::process::Call;
 
@@ -61,13 +61,13 @@ pub struct Venv {
 }
 
 impl Python {
-    /// Finds the interpreter that the configuration names, else `python3`, else `python`.
+    /// Finds the interpreter that is asked for, else `python3`, else `python`.
     ///
     /// # Errors
     /// When there is none.
-    pub fn find(config: &Config, environment: &Environment) -> Result<Self> {
-        let candidates = match &config.python {
-            Some(python) => vec![python.clone()],
+    pub fn find(wanted: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let candidates = match wanted {
+            Some(python) => vec![python.to_owned()],
             None => vec![PathBuf::from("python3"), PathBuf::from("python")],
         };
         let mut problem = None;

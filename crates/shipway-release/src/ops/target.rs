@@ -170,7 +170,7 @@ fn refuse_public(config: &Config, environment: &Environment, url: &Url) -> Resul
     if config.public || is_local {
         return Ok(());
     }
-    let python = Python::find(config, environment)?;
+    let python = Python::find(config.python.as_deref(), environment)?;
     let public = python.public_hosts(environment)?;
     let is_public = public.iter().any(|one| host == one || host.ends_with(&format!(".{one}")));
     if is_public {

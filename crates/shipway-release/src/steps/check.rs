@@ -1,12 +1,31 @@
-//! Judges distribution files wherever they are; needs no project and no configuration.
+//! Judges distribution files wherever they are; needs no project. Where there is one, its levels hold.
 
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
-use shipway_dist::check::{Options, check_file};
+use shipway_dist::check::{FileReport, Options, check_file};
 use shipway_dist::{Finding, Sha256};
 
+use crate::config::{Environment, LevelOverride};
 use crate::error::{Error, Result};
+use crate::gates::rendering;
+use crate::ops::python::Python;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct CheckRequest {
+    /// Files, or folders that hold some.
+    pub paths: Vec<PathBuf>,
+    /// Whether what is only unusual refuses too.
+    pub strict: bool,
+    /// Whether reStructuredText is rendered where docutils is installed, which takes a moment.
+    pub render: bool,
+    /// The interpreter that has docutils; none for `python3`.
+    pub python: Option<PathBuf>,
+    /// The project's levels.
+    pub levels: Vec<LevelOverride>,
+}
 
 /// The judgement of several files.
 #[derive(Debug, Clone, Serialize)]
@@ -28,40 +47,54 @@ pub struct CheckedFile {
     pub findings: Vec<Finding>,
 }
 
-/// Judges files; a folder stands for the distribution files in it.
+/// Judges files, side by side; a folder stands for the distribution files in it.
 ///
 /// # Errors
 /// When a path cannot be read, or a folder holds no distribution file.
-pub fn check(paths: &[PathBuf], options: &Options) -> Result<CheckReport> {
+pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckReport> {
     let mut errors = Vec::new();
     let mut expanded = Vec::new();
-    for path in paths {
+    for path in &request.paths {
         match expand(path) {
             Ok(files) => expanded.extend(files),
             Err(error) => errors.push(error),
         }
     }
-    let mut files = Vec::new();
-    for path in expanded {
-        let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        match check_file(&path, &filename, options) {
-            Ok(report) => files.push(CheckedFile {
-                ok: report.ok(),
-                path,
-                sha256: report.sha256,
-                findings: report.findings,
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                errors.push(Error::usage("no-file", format!("`{}` does not exist", path.display())));
-            }
-            Err(error) => errors.push(Error::io("read", &path, &error)),
+    let options = Options { strict: request.strict };
+    let judged: Vec<Result<FileReport>> = expanded.par_iter().map(|path| judge(path, &options)).collect();
+    let mut reports = Vec::new();
+    for (path, result) in expanded.into_iter().zip(judged) {
+        match result {
+            Ok(report) => reports.push((path, report)),
+            Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() {
-        Ok(CheckReport { files })
-    } else {
-        Err(Error::several("cannot check everything", errors))
+    if !errors.is_empty() {
+        return Err(Error::several("cannot check everything", errors));
     }
+    if request.render {
+        let python = || Python::find(request.python.as_deref(), environment);
+        let open = reports.iter_mut().map(|(_, report)| report);
+        rendering::render(open, request.strict, &python, environment)?;
+    }
+    let files = reports.into_iter().map(|(path, mut report)| {
+        for level in &request.levels {
+            report.set_severity(&level.id, level.level);
+        }
+        CheckedFile { ok: report.ok(), path, sha256: report.sha256, findings: report.findings }
+    });
+    Ok(CheckReport { files: files.collect() })
+}
+
+fn judge(path: &Path, options: &Options) -> Result<FileReport> {
+    let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    check_file(path, &filename, options).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Error::usage("no-file", format!("`{}` does not exist", path.display()))
+        } else {
+            Error::io("read", path, &error)
+        }
+    })
 }
 
 fn expand(path: &Path) -> Result<Vec<PathBuf>> {

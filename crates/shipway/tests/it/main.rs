@@ -7,6 +7,7 @@
 mod api;
 mod build;
 mod bump;
+mod check;
 mod config;
 mod init;
 mod output;

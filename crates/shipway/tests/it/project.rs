@@ -207,15 +207,15 @@ fn finished(output: Output) -> Run {
     }
 }
 
-/// What builds in tests are made with: the `build` library and the backends of the field.
-pub(crate) const BACKENDS: [&str; 7] = [
+/// What builds in tests are made with: the `build` library, the backends of the field, and what renders.
+const TOOLS: [&str; 7] = [
     "build==1.3.0",
     "flit_core==3.12.0",
     "setuptools==80.9.0",
     "hatchling==1.27.0",
     "poetry-core==2.2.1",
     "pdm-backend==2.4.5",
-    "uv_build==0.9.5",
+    "docutils==0.22.2",
 ];
 
 /// The wheels that a build needs, fetched once with the ordinary pip; builds in tests then use no network.
@@ -223,14 +223,14 @@ fn wheels() -> &'static Path {
     static WHEELS: OnceLock<PathBuf> = OnceLock::new();
     WHEELS.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let folder = target.join("wheels-2");
+        let folder = target.join("wheels-3");
         let lock = std::fs::File::create(target.join("wheels.lock")).unwrap();
         lock.lock().unwrap();
         if !folder.join("complete").exists() {
             let output = Command::new("python3")
                 .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest"])
                 .arg(&folder)
-                .args(BACKENDS)
+                .args(TOOLS)
                 .output()
                 .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -11,7 +11,7 @@ use shipway_dist::ChannelName;
 use shipway_release::ops::install::{Trial, Wanted};
 use shipway_release::steps::build::{BuildRequest, build};
 use shipway_release::steps::bump::{BumpRequest, bump};
-use shipway_release::steps::check::check;
+use shipway_release::steps::check::{CheckRequest, check};
 use shipway_release::steps::mark::{Mark, mark};
 use shipway_release::steps::release::{ReleaseReport, ReleaseRequest, release};
 use shipway_release::steps::status::{StatusReport, status};
@@ -116,7 +116,8 @@ impl Tour<'_> {
         self.proves("from here on the release is these digests");
 
         self.chapter("check: judge both files");
-        let report = check(&[self.sample.directory.join("dist")], &shipway_dist::check::Options::default())?;
+        let paths = vec![self.sample.directory.join("dist")];
+        let report = check(&CheckRequest { paths, ..CheckRequest::default() }, &context.environment)?;
         if let Some(finding) =
             report.files.iter().filter(|file| !file.ok).flat_map(|file| &file.findings).next()
         {
