@@ -70,6 +70,11 @@ pub const RULES: &[Rule] = &[
         "put it back, or change the contract and bump accordingly",
     ),
     rule(
+        "script-broken",
+        "a console script names a module or attribute that cannot be loaded from the installed release",
+        "correct the script's target, or declare the dependency that it lacks",
+    ),
+    rule(
         "smoke-probe",
         "a declared probe of kind smoke went otherwise than declared",
         "run the probe's command in a fresh install",

@@ -51,6 +51,8 @@ pub struct SmokeReport {
     pub installed: Vec<InstalledFile>,
     /// Every stable symbol.
     pub imports: Vec<ImportResult>,
+    /// Every console script and whether what it names can be loaded.
+    pub scripts: Vec<ImportResult>,
     /// Every probe.
     pub probes: Vec<ProbeResult>,
     /// What refuses it.
@@ -78,10 +80,10 @@ pub struct InstalledFile {
     pub from_index: bool,
 }
 
-/// A stable symbol and how its import went.
+/// A stable symbol or script and how its import went.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportResult {
-    /// The dotted path.
+    /// The dotted path, or `name = module:attribute`.
     pub symbol: String,
     /// Why it does not import.
     pub error: Option<String>,
@@ -117,6 +119,7 @@ pub fn smoke(context: &Context<'_>, request: &SmokeRequest) -> Result<SmokeRepor
         passed: false,
         installed: Vec::new(),
         imports: Vec::new(),
+        scripts: Vec::new(),
         probes: Vec::new(),
         findings: Vec::new(),
         blocked: false,
@@ -175,14 +178,15 @@ fn try_release(
             .push(Finding::error("smoke-install", "pip installed something other than what it had resolved"));
         return Ok(());
     }
-    task.update("importing stable symbols");
-    report.imports = import_symbols(context, &trial)?;
-    for import in &report.imports {
-        if let Some(error) = &import.error {
-            report.findings.push(Finding::error(
-                "stable-symbol",
-                format!("`{}` does not import: {error}", import.symbol),
-            ));
+    task.update("importing stable symbols, loading scripts");
+    let answer = import_symbols(context, &trial)?;
+    (report.imports, report.scripts) = (answer.imports, answer.scripts);
+    for (id, what, results) in [
+        ("stable-symbol", "does not import", &report.imports),
+        ("script-broken", "does not load, so that the command fails", &report.scripts),
+    ] {
+        for (result, error) in results.iter().filter_map(|one| Some((one, one.error.as_ref()?))) {
+            report.findings.push(Finding::error(id, format!("`{}` {what}: {error}", result.symbol)));
         }
     }
     for probe in
@@ -252,11 +256,15 @@ fn judge_origin(expected: &Expected<'_>, resolved: &[Installed]) -> (Vec<Install
     (files, findings)
 }
 
-fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Vec<ImportResult>> {
+/// What the script that imports answers.
+#[derive(Debug, Default, Deserialize)]
+struct Imports {
+    imports: Vec<ImportResult>,
+    scripts: Vec<ImportResult>,
+}
+
+fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Imports> {
     let symbols = &context.config.contract.stable;
-    if symbols.is_empty() {
-        return Ok(Vec::new());
-    }
     let script = trial.folder().join("import_symbols.py");
     let answer = trial.folder().join("imports.json");
     std::fs::write(&script, IMPORT).map_err(|error| Error::io("write", &script, &error))?;
@@ -269,6 +277,7 @@ fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Vec<ImportResu
         .args(["-I", "-B"])
         .arg(&script)
         .arg(&answer)
+        .arg(context.config.name.normalized())
         .args(symbols)
         .timeout(std::time::Duration::from_secs(300))
         .run()?;
@@ -279,10 +288,9 @@ fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Vec<ImportResu
             output.ending(),
             output.tail(3).join(" / ")
         );
-        symbols
-            .iter()
-            .map(|symbol| ImportResult { symbol: symbol.clone(), error: Some(error.clone()) })
-            .collect()
+        let failed = |symbol: &String| ImportResult { symbol: symbol.clone(), error: Some(error.clone()) };
+        let scripts = if symbols.is_empty() { vec![failed(&"scripts".to_owned())] } else { Vec::new() };
+        Imports { imports: symbols.iter().map(failed).collect(), scripts }
     }))
 }
 
@@ -295,7 +303,7 @@ fn conclude(
     report: &mut SmokeReport,
 ) -> Result<()> {
     let verdict = if report.passed { Verdict::Passed } else { Verdict::Failed };
-    let detail = json!({ "index": target.label(), "installed": report.installed, "imports": report.imports, "probes": report.probes });
+    let detail = json!({ "index": target.label(), "installed": report.installed, "imports": report.imports, "scripts": report.scripts, "probes": report.probes });
     let found =
         Found { findings: report.findings.clone(), detail, channel: Some(report.channel.to_string()) };
     let statement = clocked.gate(GateId::Smoke, manifest, verdict, found);
@@ -306,7 +314,7 @@ fn conclude(
     // Row G4: an import or a probe that fails blocks. Anything else (a file from elsewhere) says something about the
     // index or the environment, not about the release.
     let is_broken = |finding: &&Finding| {
-        ["stable-symbol", "smoke-probe", "safety-default"].contains(&finding.id.as_str())
+        ["stable-symbol", "script-broken", "smoke-probe", "safety-default"].contains(&finding.id.as_str())
     };
     if !report.findings.iter().any(|finding| is_broken(&finding)) {
         return kept;

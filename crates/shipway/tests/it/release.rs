@@ -177,6 +177,21 @@ fn d5_a_stable_symbol_that_does_not_import_from_the_wheel_blocks() {
 }
 
 #[test]
+fn c7_a_console_script_that_does_not_load_from_the_wheel_blocks() {
+    let project = Project::demo();
+    // The static judgement sees the function; only the installed release shows that its module does not import.
+    project.write("demo_pkg/cli.py", "import a_module_that_is_nowhere\n\n\ndef main():\n    pass\n");
+    let text = PYPROJECT
+        .replace("demo = \"demo_pkg:main\"", "demo = \"demo_pkg:main\"\nother = \"demo_pkg.cli:main\"");
+    project.write("pyproject.toml", &text);
+    project.commit("another script");
+    let run = project.run(&["release", "patch"]);
+    run.assert(1, &["script-broken: `other = demo_pkg.cli:main` does not load", "a_module_that_is_nowhere"]);
+    let status = project.run(&["status", "--json"]).json();
+    assert!(status["channels"][1]["version"].is_null(), "{status}");
+}
+
+#[test]
 fn a23_a_gate_that_fails_stops_before_the_base_moves() {
     let project = Project::demo();
     project.write(

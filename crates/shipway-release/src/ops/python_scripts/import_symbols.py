@@ -1,6 +1,10 @@
-"""Imports dotted paths, one after the other; the answer is a JSON list in the file named first."""
+"""Imports dotted paths and loads a distribution's scripts, one after the other.
+
+Arguments: ANSWER NAME PATH...; the answer is a JSON document in a file: {"imports": [], "scripts": []}.
+"""
 
 import importlib
+import importlib.metadata
 import json
 import sys
 import traceback
@@ -21,16 +25,29 @@ def resolve(path):
         module = getattr(module, part)
 
 
+def attempt(symbol, action):
+    try:
+        action()
+        return {"symbol": symbol, "error": None}
+    except BaseException as error:
+        line = traceback.format_exception_only(type(error), error)[-1].strip()
+        return {"symbol": symbol, "error": line}
+
+
+def scripts(name):
+    for entry in importlib.metadata.distribution(name).entry_points:
+        # What only an extra brings may be missing without it.
+        if entry.group in ("console_scripts", "gui_scripts") and not entry.extras:
+            yield attempt(f"{entry.name} = {entry.value}", entry.load)
+
+
 def main():
-    answer = []
-    for path in sys.argv[2:]:
-        try:
-            resolve(path)
-            answer.append({"symbol": path, "error": None})
-        except BaseException as error:
-            line = traceback.format_exception_only(type(error), error)[-1].strip()
-            answer.append({"symbol": path, "error": line})
-    with open(sys.argv[1], "w", encoding="utf-8") as file:
+    file, name, *paths = sys.argv[1:]
+    answer = {
+        "imports": [attempt(path, lambda: resolve(path)) for path in paths],
+        "scripts": list(scripts(name)),
+    }
+    with open(file, "w", encoding="utf-8") as file:
         json.dump(answer, file)
 
 
