@@ -14,11 +14,13 @@ pub mod finding;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod log;
 pub mod manifest;
 pub mod metadata;
 pub mod name;
 pub mod report;
 pub mod rules;
+pub mod signing;
 pub mod simple;
 pub mod wire;
 

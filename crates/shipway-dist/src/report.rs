@@ -19,7 +19,10 @@ pub fn workflow_command(kind: &str, properties: &[(&str, &str)], message: &str) 
 }
 
 /// Findings about files as workflow commands, errors first, at most `limit` (a run shows only a few).
-pub fn annotations<'f>(files: impl IntoIterator<Item = (&'f str, &'f [Finding])>, limit: usize) -> Vec<String> {
+pub fn annotations<'f>(
+    files: impl IntoIterator<Item = (&'f str, &'f [Finding])>,
+    limit: usize,
+) -> Vec<String> {
     let mut all: Vec<(&str, &Finding)> = files
         .into_iter()
         .flat_map(|(path, findings)| findings.iter().map(move |finding| (path, finding)))

@@ -6,6 +6,7 @@
 mod bounds;
 mod build;
 mod differential;
+mod log_peers;
 mod members;
 mod mutants_content;
 mod mutants_sdist;
