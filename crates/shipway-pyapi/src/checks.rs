@@ -1,10 +1,11 @@
 //! What is wrong with one distribution by itself: imports and commands that lead nowhere.
 
 use shipway_dist::Finding;
+use shipway_dist::rules::{Rule, python as rules};
 
 use crate::parse::model::{DefKind, ImportUse};
 use crate::resolve::{Resolver, Target};
-use crate::surface::Surface;
+use crate::surface::{ExtractOptions, Surface};
 
 /// An import of a module that the distribution should hold and does not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,21 +16,19 @@ pub(crate) struct Dangling {
     pub(crate) line: u32,
 }
 
+impl Dangling {
+    /// What a rule says of it.
+    pub(crate) fn finding(&self, rule: &'static Rule) -> Finding {
+        let message =
+            format!("`{}` imports `{}`, which the distribution does not hold", self.module, self.target);
+        rule.finding(message).member(format!("{}:{}", self.file, self.line))
+    }
+}
+
 /// Finds unconditional imports of own submodules that do not exist (rows J6 and A03).
 pub fn dangling_imports(surface: &Surface) -> Vec<Finding> {
     let resolver = Resolver::new(surface);
-    find_dangling(&resolver)
-        .into_iter()
-        .map(|import| {
-            let message = format!(
-                "`{}` imports `{}`, which the distribution does not hold",
-                import.module, import.target
-            );
-            Finding::error("dangling-import", message)
-                .member(format!("{}:{}", import.file, import.line))
-                .hint("add the missing package to the build configuration and build again")
-        })
-        .collect()
+    find_dangling(&resolver).iter().map(|import| import.finding(&rules::DANGLING_IMPORT)).collect()
 }
 
 /// Finds entry points whose module or attribute does not exist (row C7).
@@ -42,11 +41,8 @@ pub fn script_targets(surface: &Surface) -> Vec<Finding> {
         .filter_map(|entry| {
             let why = broken_target(&resolver, &entry.target)?;
             let message = format!("`{}` of `{}` calls `{}`: {why}", entry.name, entry.group, entry.target);
-            Some(
-                Finding::error("entry-point-target", message)
-                    .field("entry_points.txt")
-                    .hint("point the entry point at a function that exists"),
-            )
+            let rule = if entry.is_script() { &rules::SCRIPT_TARGET } else { &rules::ENTRY_POINT_TARGET };
+            Some(rule.finding(message).member("entry_points.txt"))
         })
         .collect()
 }
@@ -125,13 +121,20 @@ fn is_own(resolver: &Resolver<'_>, path: &str) -> bool {
 
 /// All dangling imports, one for each module that is missing.
 pub(crate) fn find_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
+    let mut found = all_dangling(resolver);
+    found.dedup_by(|a, b| a.target == b.target);
+    found
+}
+
+/// All dangling imports, sorted by the module that is missing.
+pub(crate) fn all_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
     let mut found: Vec<Dangling> = Vec::new();
     // A source tree may lack what the build generates.
     if resolver.surface.info.kind != "wheel" && resolver.surface.info.kind != "folder" {
         return found;
     }
     for module in &resolver.surface.modules {
-        if module.is_stub || is_skipped(&module.name, resolver) {
+        if module.is_stub || is_left_out(&module.name, &resolver.surface.options) {
             continue;
         }
         for import in &module.imports {
@@ -146,16 +149,13 @@ pub(crate) fn find_dangling(resolver: &Resolver<'_>) -> Vec<Dangling> {
         }
     }
     found.sort();
-    found.dedup_by(|a, b| a.target == b.target);
     found
 }
 
-fn is_skipped(name: &str, resolver: &Resolver<'_>) -> bool {
-    name.split('.').any(|part| {
-        part.starts_with("test_")
-            || matches!(part, "testing" | "templates")
-            || resolver.surface.options.never_public.iter().any(|never| never == part)
-    })
+/// Whether what a module imports does not count: it is a test, a template or somebody else's code.
+pub(crate) fn is_left_out(name: &str, options: &ExtractOptions) -> bool {
+    is_never_read(name, options)
+        || name.split('.').any(|part| part.starts_with("test_") || matches!(part, "testing" | "templates"))
 }
 
 fn missing(resolver: &Resolver<'_>, import: &ImportUse) -> Option<String> {
@@ -197,5 +197,10 @@ fn missing(resolver: &Resolver<'_>, import: &ImportUse) -> Option<String> {
 
 /// Test suites are not read, so what is in them cannot be missed.
 fn was_left_out(resolver: &Resolver<'_>, path: &str) -> bool {
-    path.split('.').any(|part| resolver.surface.options.never_public.iter().any(|never| never == part))
+    is_never_read(path, &resolver.surface.options)
+}
+
+/// Whether a part of a dotted path is never public.
+pub(crate) fn is_never_read(path: &str, options: &ExtractOptions) -> bool {
+    path.split('.').any(|part| options.never_public.iter().any(|never| never == part))
 }

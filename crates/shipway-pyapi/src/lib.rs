@@ -9,6 +9,7 @@ pub mod contract;
 pub mod diff;
 mod error;
 pub mod finding;
+pub mod judge;
 mod parse;
 pub mod report;
 mod resolve;

@@ -3,6 +3,7 @@
 pub(crate) mod entry_points;
 mod filename;
 pub(crate) mod metadata;
+mod observe;
 pub(crate) mod record;
 mod release;
 mod sdist;
@@ -21,6 +22,7 @@ use crate::metadata::Metadata;
 use crate::rules::framing;
 
 pub use entry_points::EntryPoint;
+pub use observe::Observer;
 pub use release::compare_release;
 
 /// How to judge.
@@ -65,6 +67,12 @@ impl FileReport {
         }
     }
 
+    /// Adds what was found elsewhere; errors stay first.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+
     /// Gives the findings of one rule another severity, as the project's configuration says.
     pub fn set_severity(&mut self, id: &str, severity: Severity) {
         for finding in self.findings.iter_mut().filter(|finding| finding.id == id) {
@@ -85,8 +93,22 @@ impl FileReport {
 /// When the path cannot be read, is no regular file, or changed while it was read. Whatever is wrong
 /// with what was read is a finding.
 pub fn check_file(path: &Path, filename: &str, options: &Options) -> io::Result<FileReport> {
+    check_file_with(path, filename, options, &observe::Nobody)
+}
+
+/// Judges the file at `path` as [`check_file`] does, and shows members of a wheel to an observer on the
+/// way, so that whoever judges their content need not inflate them again.
+///
+/// # Errors
+/// As [`check_file`].
+pub fn check_file_with(
+    path: &Path,
+    filename: &str,
+    options: &Options,
+    observer: &dyn Observer,
+) -> io::Result<FileReport> {
     let source = FileSource::open(path)?;
-    let report = check_source(&source, filename, options)?;
+    let report = check_source(&source, filename, options, observer)?;
     source.refuse_if_changed()?;
     Ok(report)
 }
@@ -94,20 +116,25 @@ pub fn check_file(path: &Path, filename: &str, options: &Options) -> io::Result<
 /// Judges bytes in memory as though they were a file called `filename`.
 pub fn check_bytes(bytes: &[u8], filename: &str, options: &Options) -> FileReport {
     // Reading from memory fails only beyond its end, which the bounds of every reader exclude.
-    check_source(&Bytes(bytes), filename, options).unwrap_or_else(|error| {
+    check_source(&Bytes(bytes), filename, options, &observe::Nobody).unwrap_or_else(|error| {
         let mut findings = Findings::default();
         findings.push(&framing::NOT_A_DISTRIBUTION, format!("cannot be read: {error}"));
         FileReport::new(filename, bytes.len() as u64, Sha256::of(bytes), findings.finish(options.strict))
     })
 }
 
-fn check_source(source: &dyn ReadAt, filename: &str, options: &Options) -> io::Result<FileReport> {
+fn check_source(
+    source: &dyn ReadAt,
+    filename: &str,
+    options: &Options,
+    observer: &dyn Observer,
+) -> io::Result<FileReport> {
     let limits = Limits::default();
     let mut findings = Findings::default();
     let parsed = filename::judge(filename, &mut findings);
     let (digest, judged) = rayon::join(
         || Sha256::of_source(source),
-        || judge(source, filename, parsed.as_ref(), &limits, &mut findings),
+        || judge(source, filename, parsed.as_ref(), (&limits, observer), &mut findings),
     );
     let (sha256, judged) = (digest?, judged?);
     if let (Some(metadata), Some(parsed)) = (&judged.metadata, &parsed) {
@@ -163,7 +190,7 @@ fn judge(
     source: &dyn ReadAt,
     filename: &str,
     parsed: Option<&DistributionFilename>,
-    limits: &Limits,
+    (limits, observer): (&Limits, &dyn Observer),
     findings: &mut Findings,
 ) -> io::Result<Judged> {
     let wheel = filename.ends_with(".whl");
@@ -172,7 +199,7 @@ fn judge(
     }
     check_magic(source, wheel, findings)?;
     if wheel {
-        wheel::judge(source, parsed, limits, findings)
+        wheel::judge(source, parsed, (limits, observer), findings)
     } else {
         sdist::judge(source, parsed, limits, findings)
     }

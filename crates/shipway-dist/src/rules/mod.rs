@@ -9,6 +9,7 @@ use crate::finding::{Finding, Severity};
 pub mod filename;
 pub mod framing;
 pub mod metadata;
+pub mod python;
 pub mod sdist;
 pub mod wheel;
 
@@ -43,7 +44,7 @@ impl Rule {
 
 /// Every rule, section by section.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [filename::RULES, metadata::RULES, framing::RULES, wheel::RULES, sdist::RULES]
+    [filename::RULES, metadata::RULES, framing::RULES, wheel::RULES, python::RULES, sdist::RULES]
         .into_iter()
         .flatten()
         .copied()

@@ -73,6 +73,9 @@ super::rules! {
     error NO_CODE "wheel-empty-102" 102
         why "a wheel that holds nothing to import, run or use is a failed build"
         fix "check which packages the build backend includes"
+    error NO_MODULE "wheel-no-module-102" 102
+        why "a wheel that holds data but no module, script or library leaves nothing to import: its code was left out of the build"
+        fix "check which packages the build backend includes; a wheel of data alone declares so with an empty `Import-Name`"
     strict META_ONLY "wheel-meta-102" 102
         why "a wheel without any file of its own only pulls in others; more often it is a failed build"
         fix "check which packages the build backend includes, unless a metapackage is meant"

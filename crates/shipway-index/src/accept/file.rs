@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use pep440_rs::Version;
-use shipway_dist::check::{FileReport, Options, check_file};
+use shipway_dist::check::{FileReport, Options};
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::Kind;
 use shipway_dist::finding::{Finding, Severity};
 use shipway_dist::metadata::Metadata;
 use shipway_dist::name::ProjectName;
+use shipway_pyapi::judge::judge_file;
 
 use crate::blobs::Staged;
 use crate::error::IndexError;
@@ -48,7 +49,7 @@ pub(crate) async fn judge(
         let (staged, filename) = (staged.clone(), expected.filename.clone());
         let check = move || {
             let path = staged.path();
-            check_file(path, &filename, &Options::default()).map_err(IndexError::io("read", path))
+            judge_file(path, &filename, &Options::default()).map_err(IndexError::io("read", path))
         };
         tokio::task::spawn_blocking(check).await??
     };

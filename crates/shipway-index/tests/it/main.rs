@@ -5,6 +5,7 @@
 mod channels;
 mod crash;
 mod files;
+mod judge;
 mod kit;
 mod pages;
 mod processes;

@@ -105,13 +105,14 @@ impl Content<'_> {
         findings: &mut Findings,
     ) {
         let mut tops: BTreeMap<&str, bool> = BTreeMap::new();
-        let mut anything = false;
+        let (mut anything, mut usable) = (false, false);
         for name in self.files.keys() {
             let (top, rest) = name.split_once('/').unwrap_or((name, ""));
             if top.ends_with(".dist-info") {
                 continue;
             }
             anything = true;
+            usable |= is_usable(name);
             let installed = if top.ends_with(".data") {
                 match rest.split_once('/') {
                     Some(("purelib" | "platlib", installed)) => installed,
@@ -131,6 +132,9 @@ impl Content<'_> {
             } else {
                 findings.push(&rules::NO_CODE, "the wheel holds nothing but metadata");
             }
+        } else if !usable && !declares_no_module(metadata) {
+            let message = "the wheel holds data files only: no module, script, library or data scheme";
+            findings.push(&rules::NO_MODULE, message);
         }
         for (&top, &is_package) in &tops {
             if is_stdlib(top) {
@@ -153,6 +157,31 @@ impl Content<'_> {
             }
         }
     }
+}
+
+/// Whether a file is of use without any other file of the wheel: a module, a shared library, a path
+/// file, or a file that `.data/` installs elsewhere.
+fn is_usable(name: &str) -> bool {
+    if let Some((_, rest)) = name.split_once('/').filter(|(top, _)| top.ends_with(".data")) {
+        return match rest.split_once('/') {
+            Some(("scripts" | "headers" | "data", _)) => true,
+            Some((_, installed)) => is_usable(installed),
+            None => false,
+        };
+    }
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let is_library = file
+        .split_once(".so")
+        .is_some_and(|(stem, rest)| !stem.is_empty() && (rest.is_empty() || rest.starts_with('.')));
+    is_library
+        || [".py", ".pyi", ".pyd", ".dll", ".dylib"].iter().any(|extension| file.ends_with(extension))
+        || (file.ends_with(".pyc") && !folder.ends_with("__pycache__"))
+        || (file.ends_with(".pth") && folder.is_empty())
+}
+
+/// Whether the metadata says, with an empty `Import-Name`, that there is nothing to import (PEP 794).
+fn declares_no_module(metadata: Option<&Metadata>) -> bool {
+    metadata.is_some_and(|metadata| metadata.all("Import-Name").any(|name| name.trim().is_empty()))
 }
 
 /// The top-level name that a file makes importable, and whether it is a directory.

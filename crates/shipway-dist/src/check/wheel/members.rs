@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::archive::inflate::{InflateError, Inflater, Packed, with_inflater};
 use crate::archive::source::ReadAt;
 use crate::archive::zip::{self, Directory, Entry, Local};
+use crate::check::Observer;
 use crate::check::record::{Hash, Record};
 use crate::finding::Findings;
 use crate::rules::{framing, wheel};
 
 /// How much of a member is kept while it is inflated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Capture {
+#[derive(Clone, Copy)]
+pub(super) enum Capture<'o> {
     Nothing,
     /// The first bytes.
     Beginning(usize),
@@ -21,14 +22,16 @@ pub(super) enum Capture {
     Whole,
     /// All of it, to be judged as JSON and dropped.
     Document,
+    /// All of it, to be shown and dropped.
+    Shown(&'o dyn Observer),
 }
 
-impl Capture {
+impl Capture<'_> {
     fn most(self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Beginning(most) => most,
-            Self::Whole | Self::Document => usize::MAX,
+            Self::Whole | Self::Document | Self::Shown(_) => usize::MAX,
         }
     }
 }
@@ -48,10 +51,10 @@ pub(super) struct Work<'w> {
 
 impl Work<'_> {
     /// Inflates and hashes all members that are left, the largest first.
-    pub(super) fn all(
+    pub(super) fn all<'c>(
         &self,
         done: Option<u32>,
-        capture: &(dyn Fn(&str, u64) -> Capture + Sync),
+        capture: &(dyn Fn(&str, u64) -> Capture<'c> + Sync),
         findings: &mut Findings,
     ) -> io::Result<Vec<(u32, Vec<u8>)>> {
         let entries = &self.directory.entries;
@@ -99,11 +102,11 @@ impl Work<'_> {
     }
 
     /// Judges one member: local header, data, CRC, size, `RECORD`.
-    pub(super) fn member(&self, at: u32, capture: Capture) -> io::Result<Outcome> {
+    pub(super) fn member(&self, at: u32, capture: Capture<'_>) -> io::Result<Outcome> {
         with_inflater(|inflater| self.judge(at, capture, inflater))
     }
 
-    fn judge(&self, at: u32, capture: Capture, inflater: &mut Inflater) -> io::Result<Outcome> {
+    fn judge(&self, at: u32, capture: Capture<'_>, inflater: &mut Inflater) -> io::Result<Outcome> {
         let entry = &self.directory.entries[at as usize];
         let name = self.directory.name(entry);
         let mut outcome = Outcome { findings: Findings::default(), captured: None };
@@ -126,7 +129,7 @@ impl Work<'_> {
         let expected = self.expected.get(at);
         let mut hash = expected.map(|expected| Hash::new(expected.algorithm()));
         let mut captured = match capture {
-            Capture::Whole => {
+            Capture::Whole | Capture::Shown(_) => {
                 Vec::with_capacity(entry.size.min(entry.compressed.saturating_mul(1032)) as usize)
             }
             _ => Vec::new(),
@@ -152,6 +155,7 @@ impl Work<'_> {
         }
         match capture {
             Capture::Nothing => {}
+            Capture::Shown(observer) => observer.member(name, &captured),
             Capture::Beginning(_) | Capture::Whole => outcome.captured = Some((at, captured)),
             Capture::Document => {
                 if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&captured) {

@@ -11,7 +11,7 @@ use crate::archive::Limits;
 use crate::archive::path::{Clash, Names, check_name};
 use crate::archive::source::ReadAt;
 use crate::archive::zip::{self, Directory};
-use crate::check::{Judged, metadata, record};
+use crate::check::{Judged, Observer, metadata, record};
 use crate::filename::DistributionFilename;
 use crate::finding::{Findings, shown};
 use crate::rules::{framing, wheel as rules};
@@ -29,7 +29,7 @@ const MOST_DOCUMENT: u64 = 8 << 20;
 pub(super) fn judge(
     source: &dyn ReadAt,
     parsed: Option<&DistributionFilename>,
-    limits: &Limits,
+    (limits, observer): (&Limits, &dyn Observer),
     findings: &mut Findings,
 ) -> io::Result<Judged> {
     let Some(directory) = zip::read_directory(source, limits, findings)? else {
@@ -47,6 +47,7 @@ pub(super) fn judge(
         .map(|(at, entry)| (directory.name(entry), at as u32))
         .filter(|(name, _)| !name.ends_with('/'))
         .collect();
+    observer.names(&mut files.keys().copied());
     let dist_info = find_dist_info(&files, parsed, findings);
     refuse_oversized(&directory, &files, dist_info.as_deref(), findings);
     let mut work = Work { source, directory: &directory, expected: record::Record::default() };
@@ -55,7 +56,10 @@ pub(super) fn judge(
         None => None,
     };
     let prefix = dist_info.as_ref().map(|name| format!("{name}/"));
-    let capture = |name: &str, size: u64| what_to_capture(name, size, prefix.as_deref());
+    let capture = |name: &str, size: u64| match what_to_capture(name, size, prefix.as_deref()) {
+        Capture::Nothing if observer.wants(name, size) => Capture::Shown(observer),
+        capture => capture,
+    };
     let captured = work.all(done, &capture, findings)?;
     let name_of = |at: u32| directory.name(&directory.entries[at as usize]);
     let content = Content {
@@ -125,7 +129,7 @@ fn refuse_oversized(
     }
 }
 
-fn what_to_capture(name: &str, size: u64, prefix: Option<&str>) -> Capture {
+fn what_to_capture(name: &str, size: u64, prefix: Option<&str>) -> Capture<'static> {
     if let Some(rest) = prefix.and_then(|prefix| name.strip_prefix(prefix)) {
         if rest.starts_with("sboms/") && rest.ends_with(".json") && size <= MOST_DOCUMENT {
             return Capture::Document;
