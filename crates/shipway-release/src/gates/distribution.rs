@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::json;
-use shipway_dist::check::{self, FileReport, Options};
+use shipway_dist::check::{FileReport, Options};
 use shipway_dist::{Finding, GateId, Manifest};
+use shipway_pyapi::judge::judge_file;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ pub fn distribution(context: &Context<'_>, manifest: &Manifest, folder: &Path) -
     let mut reports = Vec::new();
     for file in &manifest.files {
         let path = folder.join(&file.filename);
-        let report = check::check_file(&path, &file.filename, &Options::default())
+        let report = judge_file(&path, &file.filename, &Options::default())
             .map_err(|error| Error::io("read", &path, &error))?;
         reports.push(report);
     }

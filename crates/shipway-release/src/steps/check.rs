@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
-use shipway_dist::check::{FileReport, Options, check_file};
+use shipway_dist::check::{FileReport, Options};
 use shipway_dist::{Finding, Sha256};
+use shipway_pyapi::judge::judge_file;
 
 use crate::config::{Environment, LevelOverride};
 use crate::error::{Error, Result};
@@ -88,7 +89,7 @@ pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckR
 
 fn judge(path: &Path, options: &Options) -> Result<FileReport> {
     let filename = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    check_file(path, &filename, options).map_err(|error| {
+    judge_file(path, &filename, options).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             Error::usage("no-file", format!("`{}` does not exist", path.display()))
         } else {
