@@ -357,3 +357,16 @@ pub struct StoredStatement {
     /// The statement.
     pub statement: Statement,
 }
+
+/// `GET /api/v1/log`: who signs the checkpoints of the tamper-evident log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogInfo {
+    /// `shipway.index.log/1`.
+    pub schema: String,
+    /// Always true.
+    pub ok: bool,
+    /// The log's name, as its checkpoints begin.
+    pub origin: String,
+    /// The key that signs them, as signed-note writes it.
+    pub verifier_key: String,
+}

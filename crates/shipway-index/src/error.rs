@@ -210,6 +210,12 @@ pub enum IndexError {
         #[from]
         source: sqlx::Error,
     },
+    /// The log and the journal no longer agree, or a file of the log is damaged.
+    #[error("the log cannot go on: {why}")]
+    Log {
+        /// What does not agree.
+        why: String,
+    },
     /// A stored value cannot be read back.
     #[error("the database holds `{value}` in {place}")]
     Corrupt {
@@ -325,6 +331,7 @@ impl IndexError {
             Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
+            | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Bind { .. }
@@ -364,6 +371,7 @@ impl IndexError {
             | Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
+            | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Bind { .. }

@@ -11,6 +11,7 @@ use crate::accept::parse_version;
 use crate::blobs::Blobs;
 use crate::config::{Clock, Config, Faults, Limits};
 use crate::error::IndexError;
+use crate::log::Log;
 use crate::pages::Cache;
 use crate::project::Channel;
 use crate::store::{self, Entry, Store};
@@ -22,6 +23,7 @@ pub(crate) struct Index {
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
     pub(crate) cache: Cache,
+    pub(crate) log: Log,
     pub(crate) upstream: Option<Upstream>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
@@ -49,9 +51,10 @@ impl Index {
             let lock = std::fs::File::create(&path).map_err(IndexError::io("create", &path))?;
             // One process at a time creates tables and switches the journal mode.
             lock.lock().map_err(IndexError::io("lock", &path))?;
-            Ok::<_, IndexError>((lock, Blobs::open(storage, keep, faults)?))
+            let log = Log::open(data, faults.clone())?;
+            Ok::<_, IndexError>((lock, log, Blobs::open(storage, keep, faults)?))
         };
-        let (lock, blobs) = tokio::task::spawn_blocking(prepare).await??;
+        let (lock, log, blobs) = tokio::task::spawn_blocking(prepare).await??;
         let store = Store::open(&database).await?;
         create_channels(&store, config).await?;
         drop(lock);
@@ -59,6 +62,7 @@ impl Index {
             store,
             blobs,
             cache: Cache::default(),
+            log,
             upstream: Upstream::new(&config.upstream, config.limits.upstream_page),
             limits: config.limits.clone(),
             clock: config.clock.clone(),

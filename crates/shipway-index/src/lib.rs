@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod http;
 mod index;
+mod log;
 mod pages;
 mod project;
 mod random;

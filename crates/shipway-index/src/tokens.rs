@@ -255,6 +255,16 @@ impl Identity {
         }
     }
 
+    /// Whether whatever happens in any project may be read.
+    pub(crate) fn reads_everything(&self, anonymous_read: bool) -> bool {
+        match self {
+            Self::Anonymous => anonymous_read,
+            Self::Holder(grant) => {
+                grant.projects.is_none() && grant.channels.is_none() && grant.actions.contains(&Action::Read)
+            }
+        }
+    }
+
     /// Whether the record of a project may be read: whoever may act on it may.
     pub(crate) fn may_know(&self, project: &str, channels: &[Channel], anonymous_read: bool) -> bool {
         match self {

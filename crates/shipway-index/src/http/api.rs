@@ -24,7 +24,7 @@ use crate::tokens::Identity;
 /// The largest document: a session of thousands of files, or a statement with a report.
 const DOCUMENT: usize = 8 * 1024 * 1024;
 
-fn json(status: StatusCode, document: &impl Serialize) -> Answer {
+pub(super) fn json(status: StatusCode, document: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(document).map_err(IndexError::from)?;
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();

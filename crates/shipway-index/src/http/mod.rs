@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod auth;
 mod files;
+mod log;
 mod negotiate;
 mod operations;
 mod ranges;
@@ -51,6 +52,7 @@ pub(crate) fn router(index: Index) -> (Router, App) {
     };
     let api = Router::new()
         .route("/channels", get(api::channels))
+        .route("/log", get(log::info))
         .route("/projects/{project}", get(api::project))
         .route("/projects/{project}/releases/{version}/evidence", get(api::evidence).post(api::add_evidence))
         .route("/preflight", post(api::preflight))
@@ -69,6 +71,8 @@ pub(crate) fn router(index: Index) -> (Router, App) {
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))
         .route("/files/{sha256}/{filename}", get(files::file))
+        .route("/log/checkpoint", get(log::checkpoint))
+        .route("/log/tile/{*path}", get(log::tile))
         .nest("/api/v1", api)
         .merge(simple("simple"))
         .merge(simple("+simple"))

@@ -61,3 +61,46 @@ pub(crate) async fn last_record(
     .await?;
     Ok(row.map(|row| row.try_get("id")).transpose()?)
 }
+
+/// An entry as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalRow {
+    pub(crate) serial: i64,
+    pub(crate) id: String,
+    pub(crate) at: String,
+    pub(crate) actor: String,
+    pub(crate) action: String,
+    pub(crate) project: String,
+    pub(crate) object: String,
+    /// JSON.
+    pub(crate) detail: String,
+}
+
+/// The entries with a serial above `after` and up to `to`, in order.
+pub(crate) async fn journal(
+    connection: &mut AnyConnection,
+    after: u64,
+    to: u64,
+) -> Result<Vec<JournalRow>, IndexError> {
+    let rows = sqlx::query(
+        "SELECT serial, id, at, actor, action, project, object, detail FROM journal
+         WHERE serial > $1 AND serial <= $2 ORDER BY serial",
+    )
+    .bind(i64::try_from(after).unwrap_or(i64::MAX))
+    .bind(i64::try_from(to).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let entry = |row: &sqlx::any::AnyRow| {
+        Ok(JournalRow {
+            serial: row.try_get("serial")?,
+            id: row.try_get("id")?,
+            at: row.try_get("at")?,
+            actor: row.try_get("actor")?,
+            action: row.try_get("action")?,
+            project: row.try_get("project")?,
+            object: row.try_get("object")?,
+            detail: row.try_get("detail")?,
+        })
+    };
+    rows.iter().map(entry).collect()
+}

@@ -24,7 +24,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use crate::error::IndexError;
 
 pub(crate) use evidence::{evidence_of, insert_evidence};
-pub(crate) use journal::{Entry, append, last_record};
+pub(crate) use journal::{Entry, JournalRow, append, journal, last_record};
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, insert_channel, insert_file,
     insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed, metadata,

@@ -7,6 +7,7 @@ mod crash;
 mod files;
 mod judge;
 mod kit;
+mod log;
 mod pages;
 mod processes;
 mod races;
