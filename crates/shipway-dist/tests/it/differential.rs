@@ -13,9 +13,9 @@ use shipway_dist::check::{
     Options, check_bytes, check_fields, check_filename, check_metadata, check_requirement,
 };
 use shipway_dist::metadata::Metadata;
+use shipway_testing::Random;
 
 use crate::build::{METADATA, SDIST, WHEEL, Wheel, sdist, write};
-use crate::random::Random;
 
 fn oracle(directory: &Path, mode: &str, arguments: &[String], lines: &[String]) -> Option<Vec<Value>> {
     let script = write(directory, "oracle.py", include_bytes!("oracle.py"));

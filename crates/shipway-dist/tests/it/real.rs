@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use shipway_dist::check::{Options, check_bytes, check_file};
+use shipway_testing::Random;
 
 use crate::build::Zip;
 use crate::mutants_zip::MUTANTS;
-use crate::random::Random;
 
 /// Pinned, so that a new release of somebody else breaks no test here.
 const WHEELS: [&str; 6] =
