@@ -5,6 +5,7 @@
 
 mod bounds;
 mod build;
+mod corpus;
 mod differential;
 mod members;
 mod mutants_content;
