@@ -287,3 +287,10 @@ fn what_popular_projects_do_is_a_warning_by_default_and_an_error_under_strict() 
     assert_eq!(report.findings[0].severity, Severity::Warning);
     assert_eq!(errors(&judge(&bytes, WHEEL, true)), ["metadata-field-version-38"]);
 }
+
+#[test]
+fn a_second_generator_as_repairing_tools_add_it_is_nothing() {
+    let mut wheel = Wheel::demo();
+    wheel.replace("/WHEEL", "Tag: py3-none-any\n", "Tag: py3-none-any\nGenerator: delocate 0.13.0\n\n");
+    assert!(judge(&wheel.zip().bytes(), WHEEL, true).findings.is_empty());
+}
