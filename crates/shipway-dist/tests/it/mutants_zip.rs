@@ -242,6 +242,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         zip.member(CLI).both(|header| header.size += 1);
     }),
     ("a symbolic link", "member-kind-91", |zip| zip.member(CLI).central.attributes = 0o120_777 << 16),
+    ("a symbolic link from a host without them", "member-kind-91", |zip| {
+        let header = &mut zip.member(CLI).central;
+        (header.host, header.attributes) = (0, 0o120_777 << 16);
+    }),
     ("a device", "member-kind-91", |zip| zip.member(CLI).central.attributes = 0o020_644 << 16),
     ("a directory with content", "member-kind-91", |zip| {
         zip.members.push(Member::stored("demo/sub/", b"content"));

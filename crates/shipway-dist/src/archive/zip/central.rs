@@ -58,7 +58,6 @@ fn entry(
     let text = String::from_utf8_lossy(&bytes[name.clone()]);
     let flags = u16_at(header, 8);
     let method = u16_at(header, 10);
-    let host = header[5];
     let attributes = u32_at(header, 38);
     let mut values = Sized64 {
         size: u64::from(u32_at(header, 24)),
@@ -90,8 +89,8 @@ fn entry(
         findings.member(&rules::ZIP_METHOD, &text, format!("needs version {} of the format", header[6]));
     }
     check_flags(&text, flags, method, !bytes[name.clone()].is_ascii(), findings);
-    // Only a Unix host puts a mode into the upper half; 19 is macOS.
-    let mode = if matches!(host, 3 | 19) { attributes >> 16 } else { 0 };
+    // Only a Unix host means a mode by the upper half, but most readers take it for one from every host.
+    let mode = attributes >> 16;
     let kind = mode & 0o170_000;
     if !matches!(kind, 0 | 0o100_000 | 0o040_000) {
         let what = if kind == 0o120_000 { "a symbolic link" } else { "a device or other special file" };
