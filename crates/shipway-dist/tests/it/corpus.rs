@@ -27,7 +27,8 @@ fn list(name: &str) -> Vec<Vec<String>> {
 
 fn fetch(which: &str) -> Vec<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/fetch.py");
-    let output = Command::new("python3").arg(script).arg(folder()).arg(which).stderr(Stdio::inherit()).output();
+    let output =
+        Command::new("python3").arg(script).arg(folder()).arg(which).stderr(Stdio::inherit()).output();
     let output = output.expect("python3 with pip fetches the corpus");
     assert!(output.status.success(), "the corpus cannot be fetched");
     String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect()

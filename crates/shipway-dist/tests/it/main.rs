@@ -9,6 +9,8 @@ mod corpus;
 mod differential;
 mod members;
 mod mutants_content;
+mod mutants_filename;
+mod mutants_metadata;
 mod mutants_sdist;
 mod mutants_zip;
 mod random;
