@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use shipway_dist::check::{Options, check_bytes, compare_release};
@@ -32,10 +33,6 @@ fn files(extension: &str) -> Vec<Real> {
     paths.iter().map(real).collect()
 }
 
-fn top(name: &str) -> String {
-    name.replace(".tar.gz", "/")
-}
-
 /// The identifiers found, with the severity under `--strict`.
 fn found(bytes: &[u8], name: &str) -> BTreeSet<(String, Severity)> {
     let findings = check_bytes(bytes, name, &Options { strict: true }).findings;
@@ -43,15 +40,126 @@ fn found(bytes: &[u8], name: &str) -> BTreeSet<(String, Severity)> {
 }
 
 /// One defect: what it is, what it is refused with, and how the file and its name look with it.
-type Defect<'d> = (&'static str, &'static str, Box<dyn Fn() -> (Vec<u8>, String) + Sync + 'd>);
+pub(crate) struct Defect {
+    what: &'static str,
+    id: &'static str,
+    make: Box<dyn Fn() -> (Vec<u8>, String) + Sync>,
+}
+
+fn defect(
+    (what, id): (&'static str, &'static str),
+    name: &str,
+    make: impl Fn() -> Vec<u8> + Sync + 'static,
+) -> Defect {
+    let name = name.to_owned();
+    Defect { what, id, make: Box::new(move || (make(), name.clone())) }
+}
+
+/// The defects of one kind in one file, and the file itself, only taken apart and put together.
+struct Defects {
+    whole: Vec<u8>,
+    list: Vec<Defect>,
+}
+
+fn of_framing(file: &Real) -> Defects {
+    let zip = Arc::new(Zip::parse(&file.bytes).expect("an ordinary zip file"));
+    let list = framing().map(|&(what, id, mutate)| {
+        let zip = zip.clone();
+        defect((what, id), &file.name, move || {
+            let mut mutant = Zip::clone(&zip);
+            mutate(&mut mutant);
+            mutant.bytes()
+        })
+    });
+    Defects { whole: zip.bytes(), list: list.collect() }
+}
+
+/// No pinned wheel has a name beyond ASCII.
+fn framing() -> impl Iterator<Item = &'static mutants_zip::Mutant> {
+    mutants_zip::MUTANTS.iter().filter(|(what, ..)| !what.contains("beyond ASCII"))
+}
+
+fn of_content(file: &Real) -> Defects {
+    let wheel = Arc::new(Wheel::parse(&file.bytes));
+    let list = mutants_content::MUTANTS.iter().map(|&(what, id, mutate)| {
+        let wheel = wheel.clone();
+        defect((what, id), &file.name, move || {
+            let mut mutant = Wheel::clone(&wheel);
+            mutate(&mut mutant);
+            mutant.zip().bytes()
+        })
+    });
+    Defects { whole: wheel.zip().bytes(), list: list.collect() }
+}
+
+fn of_metadata(file: &Real) -> Defects {
+    let wheel = Arc::new(Wheel::parse(&file.bytes));
+    let list = mutants_metadata::MUTANTS.iter().map(|&(what, id, mutate)| {
+        let wheel = wheel.clone();
+        defect((what, id), &file.name, move || {
+            let mut mutant = Wheel::clone(&wheel);
+            mutant.headers("METADATA", mutate);
+            mutant.zip().bytes()
+        })
+    });
+    Defects { whole: wheel.zip().bytes(), list: list.collect() }
+}
+
+fn of_members(file: &Real) -> Defects {
+    let sdist = Arc::new(Sdist::parse(&file.bytes, &file.name.replace(".tar.gz", "/")));
+    // What a defect would be made in is not in every sdist.
+    let possible = |what: &str| !what.contains("pyproject.toml") || sdist.has("pyproject.toml");
+    let list =
+        mutants_sdist::MUTANTS.iter().filter(|(what, ..)| possible(what)).map(|&(what, id, mutate)| {
+            let sdist = sdist.clone();
+            defect((what, id), &file.name, move || {
+                let mut mutant = Sdist::clone(&sdist);
+                mutate(&mut mutant);
+                mutant.bytes()
+            })
+        });
+    Defects { whole: sdist.bytes(), list: list.collect() }
+}
+
+fn of_frame(file: &Real) -> Defects {
+    let list = mutants_sdist::FRAMES.iter().map(|&(what, id, change)| {
+        let whole = file.bytes.clone();
+        defect((what, id), &file.name, move || {
+            let mut bytes = whole.clone();
+            change(&mut bytes);
+            bytes
+        })
+    });
+    Defects { whole: file.bytes.clone(), list: list.collect() }
+}
+
+fn of_name(file: &Real) -> Defects {
+    let wheel = file.name.ends_with(".whl");
+    let table = if wheel { mutants_filename::WHEELS } else { mutants_filename::SDISTS };
+    let list = table.iter().map(|&(what, id, rename)| {
+        let whole = file.bytes.clone();
+        defect((what, id), &rename(&file.name), move || whole.clone())
+    });
+    Defects { whole: file.bytes.clone(), list: list.collect() }
+}
+
+/// Every single defect in every pinned file, with the name that the file has then.
+pub(crate) fn mutants() -> impl Iterator<Item = (Vec<u8>, String)> {
+    let of_wheel: &[fn(&Real) -> Defects] = &[of_framing, of_content, of_metadata, of_name];
+    let of_sdist: &[fn(&Real) -> Defects] = &[of_members, of_frame, of_name];
+    let all = files(".whl").into_iter().map(move |file| (of_wheel, file));
+    all.chain(files(".tar.gz").into_iter().map(move |file| (of_sdist, file)))
+        .flat_map(|(kinds, file)| kinds.iter().flat_map(move |kind| kind(&file).list).collect::<Vec<_>>())
+        .map(|defect| (defect.make)())
+}
 
 /// Judges one file with each defect; returns the defects that were tried.
-fn judge(file: &Real, whole: &[u8], defects: Vec<Defect<'_>>) -> Vec<(&'static str, &'static str)> {
+fn judge(file: &Real, defects: &Defects) -> Vec<(&'static str, &'static str)> {
     assert!(check_bytes(&file.bytes, &file.name, &Options::default()).ok(), "{} as it is", file.name);
-    let report = check_bytes(whole, &file.name, &Options::default());
+    let report = check_bytes(&defects.whole, &file.name, &Options::default());
     assert!(report.ok(), "{}, taken apart and put together: {:#?}", file.name, report.findings);
-    let before = found(whole, &file.name);
-    let judged = defects.par_iter().filter_map(|(what, id, make)| {
+    let before = found(&defects.whole, &file.name);
+    let judged = defects.list.par_iter().filter_map(|Defect { what, id, make }| {
         if before.iter().any(|(found, _)| found == id) {
             return None;
         }
@@ -68,141 +176,52 @@ fn judge(file: &Real, whole: &[u8], defects: Vec<Defect<'_>>) -> Vec<(&'static s
     judged.collect()
 }
 
-/// Every entry of a table was tried in at least one real file.
-fn assert_all_tried<'t>(
-    tried: &[(&'static str, &'static str)],
-    table: impl Iterator<Item = (&'static str, &'static str)> + 't,
-) {
+/// Judges every file of a kind, and sees that each defect was tried in at least one.
+fn judge_all(extension: &str, kind: fn(&Real) -> Defects, table: &[(&'static str, &'static str)]) {
+    let mut tried = Vec::new();
+    for file in files(extension) {
+        tried.extend(judge(&file, &kind(&file)));
+    }
     let seen: BTreeSet<_> = tried.iter().collect();
-    let missing: Vec<_> = table.filter(|entry| !seen.contains(entry)).collect();
     eprintln!("{} mutants of real files, {} kinds of defect", tried.len(), seen.len());
+    let missing: Vec<_> = table.iter().filter(|entry| !seen.contains(entry)).collect();
     assert!(missing.is_empty(), "never tried in a real file: {missing:?}");
+}
+
+fn keys<T>(
+    table: impl IntoIterator<Item = &'static (&'static str, &'static str, T)>,
+) -> Vec<(&'static str, &'static str)>
+where
+    T: 'static,
+{
+    table.into_iter().map(|(what, id, _)| (*what, *id)).collect()
 }
 
 #[test]
 fn real_wheels_from_the_package_registry_with_a_defect_of_the_framing_are_refused() {
-    // No pinned wheel has a name beyond ASCII.
-    let table = || mutants_zip::MUTANTS.iter().filter(|(what, ..)| !what.contains("beyond ASCII"));
-    let mut tried = Vec::new();
-    for file in files(".whl") {
-        let zip = Zip::parse(&file.bytes).expect("an ordinary zip file");
-        let defect = |&(what, id, mutate): &mutants_zip::Mutant| -> Defect<'_> {
-            let (zip, name) = (&zip, &file.name);
-            (
-                what,
-                id,
-                Box::new(move || {
-                    let mut mutant = zip.clone();
-                    mutate(&mut mutant);
-                    (mutant.bytes(), name.clone())
-                }),
-            )
-        };
-        tried.extend(judge(&file, &zip.bytes(), table().map(defect).collect()));
-    }
-    assert_all_tried(&tried, table().map(|(what, id, _)| (*what, *id)));
+    judge_all(".whl", of_framing, &keys(framing()));
 }
 
 #[test]
 fn real_wheels_from_the_package_registry_with_a_defect_of_the_content_are_refused() {
-    let mut tried = Vec::new();
-    for file in files(".whl") {
-        let wheel = Wheel::parse(&file.bytes);
-        let defect = |&(what, id, mutate): &mutants_content::Mutant| -> Defect<'_> {
-            let (wheel, name) = (&wheel, &file.name);
-            (
-                what,
-                id,
-                Box::new(move || {
-                    let mut mutant = wheel.clone();
-                    mutate(&mut mutant);
-                    (mutant.zip().bytes(), name.clone())
-                }),
-            )
-        };
-        let defects = mutants_content::MUTANTS.iter().map(defect).collect();
-        tried.extend(judge(&file, &wheel.zip().bytes(), defects));
-    }
-    assert_all_tried(&tried, mutants_content::MUTANTS.iter().map(|(what, id, _)| (*what, *id)));
+    judge_all(".whl", of_content, &keys(mutants_content::MUTANTS));
 }
 
 #[test]
 fn real_wheels_from_the_package_registry_with_a_defect_of_the_metadata_are_refused() {
-    let mut tried = Vec::new();
-    for file in files(".whl") {
-        let wheel = Wheel::parse(&file.bytes);
-        let defect = |&(what, id, mutate): &mutants_metadata::Mutant| -> Defect<'_> {
-            let (wheel, name) = (&wheel, &file.name);
-            (
-                what,
-                id,
-                Box::new(move || {
-                    let mut mutant = wheel.clone();
-                    mutant.headers("METADATA", mutate);
-                    (mutant.zip().bytes(), name.clone())
-                }),
-            )
-        };
-        let defects = mutants_metadata::MUTANTS.iter().map(defect).collect();
-        tried.extend(judge(&file, &wheel.zip().bytes(), defects));
-    }
-    assert_all_tried(&tried, mutants_metadata::MUTANTS.iter().map(|(what, id, _)| (*what, *id)));
+    judge_all(".whl", of_metadata, &keys(mutants_metadata::MUTANTS));
 }
 
 #[test]
 fn real_sdists_from_the_package_registry_with_a_defect_are_refused() {
-    let mut tried = Vec::new();
-    for file in files(".tar.gz") {
-        let sdist = Sdist::parse(&file.bytes, &top(&file.name));
-        let defect = |&(what, id, mutate): &mutants_sdist::Mutant| -> Defect<'_> {
-            let (sdist, name) = (&sdist, &file.name);
-            (
-                what,
-                id,
-                Box::new(move || {
-                    let mut mutant = sdist.clone();
-                    mutate(&mut mutant);
-                    (mutant.bytes(), name.clone())
-                }),
-            )
-        };
-        let frame = |&(what, id, change): &mutants_sdist::Frame| -> Defect<'_> {
-            let file = &file;
-            (
-                what,
-                id,
-                Box::new(move || {
-                    let mut bytes = file.bytes.clone();
-                    change(&mut bytes);
-                    (bytes, file.name.clone())
-                }),
-            )
-        };
-        // What a defect would be made in is not in every sdist.
-        let has = |end: &str| sdist.has(end);
-        let possible = |what: &str| !what.contains("pyproject.toml") || has("pyproject.toml");
-        let members = mutants_sdist::MUTANTS.iter().filter(|(what, ..)| possible(what)).map(defect);
-        let defects = members.chain(mutants_sdist::FRAMES.iter().map(frame)).collect();
-        tried.extend(judge(&file, &sdist.bytes(), defects));
-    }
-    let members = mutants_sdist::MUTANTS.iter().map(|(what, id, _)| (*what, *id));
-    assert_all_tried(&tried, members.chain(mutants_sdist::FRAMES.iter().map(|(what, id, _)| (*what, *id))));
+    judge_all(".tar.gz", of_members, &keys(mutants_sdist::MUTANTS));
+    judge_all(".tar.gz", of_frame, &keys(mutants_sdist::FRAMES));
 }
 
 #[test]
 fn real_files_from_the_package_registry_with_another_name_are_refused() {
-    let mut tried = Vec::new();
-    for (extension, table) in [(".whl", mutants_filename::WHEELS), (".tar.gz", mutants_filename::SDISTS)] {
-        for file in files(extension) {
-            let defect = |&(what, id, rename): &mutants_filename::Mutant| -> Defect<'_> {
-                let file = &file;
-                (what, id, Box::new(move || (file.bytes.clone(), rename(&file.name))))
-            };
-            tried.extend(judge(&file, &file.bytes, table.iter().map(defect).collect()));
-        }
-    }
-    let table = mutants_filename::WHEELS.iter().chain(mutants_filename::SDISTS);
-    assert_all_tried(&tried, table.map(|(what, id, _)| (*what, *id)));
+    judge_all(".whl", of_name, &keys(mutants_filename::WHEELS));
+    judge_all(".tar.gz", of_name, &keys(mutants_filename::SDISTS));
 }
 
 #[test]
@@ -232,13 +251,16 @@ fn a_static_field_that_differs_between_real_files_from_the_package_registry_is_r
 #[test]
 fn every_rule_has_a_defect_that_shows_it() {
     let mut count: BTreeMap<&str, usize> = rules::all().map(|rule| (rule.id, 0)).collect();
-    let ids = (mutants_zip::MUTANTS.iter().map(|(_, id, _)| *id))
-        .chain(mutants_content::MUTANTS.iter().map(|(_, id, _)| *id))
-        .chain(mutants_metadata::MUTANTS.iter().map(|(_, id, _)| *id))
-        .chain(mutants_sdist::MUTANTS.iter().map(|(_, id, _)| *id))
-        .chain(mutants_sdist::FRAMES.iter().map(|(_, id, _)| *id))
-        .chain(mutants_filename::WHEELS.iter().chain(mutants_filename::SDISTS).map(|(_, id, _)| *id));
-    for id in ids {
+    let tables = [
+        keys(mutants_zip::MUTANTS),
+        keys(mutants_content::MUTANTS),
+        keys(mutants_metadata::MUTANTS),
+        keys(mutants_sdist::MUTANTS),
+        keys(mutants_sdist::FRAMES),
+        keys(mutants_filename::WHEELS),
+        keys(mutants_filename::SDISTS),
+    ];
+    for (_, id) in tables.concat() {
         *count.get_mut(id).unwrap_or_else(|| panic!("`{id}` is no rule")) += 1;
     }
     let mut table: Vec<(u16, &str, usize)> =
