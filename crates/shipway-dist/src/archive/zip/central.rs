@@ -7,8 +7,9 @@ use crate::finding::Findings;
 use crate::rules::framing as rules;
 
 const HEADER: usize = 46;
-/// The version of the format that zip64 needs (APPNOTE 4.4.3); some readers refuse later ones.
-pub(super) const MOST_NEEDED: u8 = 45;
+/// The version of the format that zip64 needs (APPNOTE 4.4.3); some readers refuse later ones. The upper
+/// half of the field is a host: of a member that needs VMS unzip asks whether it is wanted.
+pub(super) const MOST_NEEDED: u16 = 45;
 
 /// Reads `count` headers that fill `bytes` exactly; stops at the first that cannot be read.
 pub(super) fn parse(bytes: &[u8], count: u64, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
@@ -85,8 +86,9 @@ fn entry(
             format!("inflates to {} bytes, the bound is {}", values.size, limits.member),
         );
     }
-    if header[6] > MOST_NEEDED {
-        findings.member(&rules::ZIP_METHOD, &text, format!("needs version {} of the format", header[6]));
+    let needed = u16_at(header, 6);
+    if needed > MOST_NEEDED {
+        findings.member(&rules::ZIP_METHOD, &text, format!("needs version {needed} of the format"));
     }
     check_flags(&text, flags, method, !bytes[name.clone()].is_ascii(), findings);
     // Only a Unix host means a mode by the upper half, but most readers take it for one from every host.
