@@ -3,7 +3,7 @@
 use crate::build::tarball::{gunzip, gzip, trailer};
 use crate::build::{Entry, SDIST, Sdist, Wheel, assert_refused, judge, sdist};
 
-type Unusual = (&'static str, fn(&mut Sdist));
+pub(crate) type Unusual = (&'static str, fn(&mut Sdist));
 pub(crate) type Mutant = (&'static str, &'static str, fn(&mut Sdist));
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -209,37 +209,38 @@ fn every_defect_of_the_gzip_frame_is_refused_with_its_own_identifier() {
     assert_eq!(trailer(&sdist().tar()), whole[whole.len() - 8..]);
 }
 
+pub(crate) const UNUSUAL: &[Unusual] = &[
+    ("nothing changed", |_| ()),
+    ("more zero blocks", |tar| tar.trailer.resize(10240, 0)),
+    ("an extended header with the same size", |tar| {
+        let at = tar.entries.len() - 1;
+        let size = tar.entries[at].data.len().to_string();
+        tar.entries.insert(at, Entry::pax(b'x', &[("size", &size), ("mtime", "1.5")]));
+    }),
+    ("a long name", |tar| {
+        let name = format!("demo-1.0/{}/x.py", "d".repeat(120));
+        tar.entries.push(Entry::pax(b'x', &[("path", &name)]));
+        tar.entries.push(Entry::file("demo-1.0/x.py", b"x"));
+    }),
+    ("a comment of git archive", |tar| tar.entries.insert(0, Entry::pax(b'g', &[("comment", "abc")]))),
+    ("a symbolic link within the tree", |tar| {
+        tar.entries.push(Entry::link("demo-1.0/src/link", b'2', "../LICENSE"));
+    }),
+    ("a symbolic link to a directory", |tar| {
+        tar.entries.push(Entry::link("demo-1.0/link", b'2', "src/demo"))
+    }),
+    ("a hard link to an earlier member", |tar| {
+        tar.entries.push(Entry::link("demo-1.0/link", b'1', "demo-1.0/LICENSE"));
+    }),
+    ("a directory listed twice", |tar| tar.entries.push(Entry::directory("demo-1.0/"))),
+    ("a large owner", |tar| {
+        tar.entry("LICENSE").header[108..116].copy_from_slice(&[0x80, 0, 0, 0, 0, 0x7f, 0xff, 0xff]);
+    }),
+];
+
 #[test]
 fn what_is_unusual_but_right_passes() {
-    let near_misses: &[Unusual] = &[
-        ("nothing changed", |_| ()),
-        ("more zero blocks", |tar| tar.trailer.resize(10240, 0)),
-        ("an extended header with the same size", |tar| {
-            let at = tar.entries.len() - 1;
-            let size = tar.entries[at].data.len().to_string();
-            tar.entries.insert(at, Entry::pax(b'x', &[("size", &size), ("mtime", "1.5")]));
-        }),
-        ("a long name", |tar| {
-            let name = format!("demo-1.0/{}/x.py", "d".repeat(120));
-            tar.entries.push(Entry::pax(b'x', &[("path", &name)]));
-            tar.entries.push(Entry::file("demo-1.0/x.py", b"x"));
-        }),
-        ("a comment of git archive", |tar| tar.entries.insert(0, Entry::pax(b'g', &[("comment", "abc")]))),
-        ("a symbolic link within the tree", |tar| {
-            tar.entries.push(Entry::link("demo-1.0/src/link", b'2', "../LICENSE"));
-        }),
-        ("a symbolic link to a directory", |tar| {
-            tar.entries.push(Entry::link("demo-1.0/link", b'2', "src/demo"))
-        }),
-        ("a hard link to an earlier member", |tar| {
-            tar.entries.push(Entry::link("demo-1.0/link", b'1', "demo-1.0/LICENSE"));
-        }),
-        ("a directory listed twice", |tar| tar.entries.push(Entry::directory("demo-1.0/"))),
-        ("a large owner", |tar| {
-            tar.entry("LICENSE").header[108..116].copy_from_slice(&[0x80, 0, 0, 0, 0, 0x7f, 0xff, 0xff]);
-        }),
-    ];
-    for (what, change) in near_misses {
+    for (what, change) in UNUSUAL {
         let mut tar = sdist();
         change(&mut tar);
         let report = judge(&tar.bytes(), SDIST, true);
