@@ -6,7 +6,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +16,7 @@ impl Random {
 
     /// A number below a bound.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
+        (self.number() % bound.max(1) as u64) as usize
     }
 
     /// Changes bytes as a fuzzer does: flips, interesting values, removed, repeated and moved ranges.
@@ -25,7 +25,7 @@ impl Random {
             let at = self.below(bytes.len());
             let length = self.below(16).min(bytes.len() - at);
             match self.below(6) {
-                _ if bytes.is_empty() => bytes.push(self.next() as u8),
+                _ if bytes.is_empty() => bytes.push(self.number() as u8),
                 0 => bytes[at] ^= 1 << self.below(8),
                 1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b' ', b'\n', b'/'][self.below(8)],
                 2 => drop(bytes.drain(at..at + length)),
