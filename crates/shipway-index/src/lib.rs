@@ -17,6 +17,8 @@ mod blobs;
 mod channels;
 mod config;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod index;
 mod log;

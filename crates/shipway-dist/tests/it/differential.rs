@@ -1,119 +1,221 @@
 //! What is accepted here, Python's zipfile and tarfile, unzip and `packaging` read alike.
 //!
 //! Rejecting more than they do is the point of the framing checks; accepting more, or seeing other
-//! members or bytes, would be a bug. Skipped with a note where there is no Python or no unzip.
+//! names, sizes or bytes, would be a bug. One Python process answers for many files. A Python without pip,
+//! or a machine without unzip, fails these tests.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
-use shipway_dist::Sha256;
 use shipway_dist::archive::{Limits, read_members};
 use shipway_dist::check::{
-    Options, check_bytes, check_fields, check_filename, check_metadata, check_requirement,
+    FileReport, Options, check_bytes, check_fields, check_file, check_filename, check_metadata,
+    check_requirement,
 };
+use shipway_dist::digest::Hasher;
 use shipway_dist::metadata::Metadata;
+use shipway_dist::{Severity, Sha256};
+use shipway_testing::Random;
 
-use crate::build::{METADATA, SDIST, WHEEL, Wheel, sdist, write};
-use crate::random::Random;
+use crate::build::{METADATA, SDIST, WHEEL, Wheel, sdist};
+use crate::corpus::{all, name_of, pinned};
+use crate::{mutants_sdist, mutants_zip, real};
 
-fn oracle(directory: &Path, mode: &str, arguments: &[String], lines: &[String]) -> Option<Vec<Value>> {
-    let script = write(directory, "oracle.py", include_bytes!("oracle.py"));
-    let input = lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect::<String>();
-    let stdin = std::fs::File::open(write(directory, "input", input.as_bytes())).unwrap();
-    let mut command = Command::new("python3");
-    command.arg("-I").arg(script).arg(mode).args(arguments).stdin(stdin).stderr(Stdio::inherit());
-    if let Some(packaging) = packaging() {
-        // `-I` ignores PYTHONPATH, so the directory goes in front of the script.
-        command = Command::new("python3");
-        let code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_path(sys.argv.pop(1))";
-        command.arg("-c").arg(code).arg(packaging).arg(directory.join("oracle.py")).arg(mode).args(arguments);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.stdin(std::fs::File::open(directory.join("input")).unwrap());
+const PACKAGING: &str = "packaging==26.0";
+
+/// Where `packaging` is; installed with the ordinary client when it is not there yet.
+fn packaging() -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PACKAGING.replace("==", "-"));
+    if !place.join("packaging/metadata.py").exists() {
+        // Several tests may do it at once: each into a folder of its own, the first one stays.
+        let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(own.path()).arg(PACKAGING);
+        assert!(pip.status().is_ok_and(|status| status.success()), "pip cannot install {PACKAGING}");
+        let _ = std::fs::rename(own.path(), &place);
     }
-    let output = match command.output() {
-        Ok(output) if output.status.success() => output,
-        other => {
-            eprintln!("skipped: no python3 ({other:?})");
-            return None;
-        }
-    };
-    let text = String::from_utf8(output.stdout).unwrap();
-    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    place
 }
 
-/// Where the tests with the package registry have put `packaging`.
-fn packaging() -> Option<std::path::PathBuf> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaging-26.0");
-    place.join("packaging/metadata.py").exists().then_some(place)
+/// A Python process that answers one line with one line.
+struct Oracle {
+    process: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    script: tempfile::TempDir,
 }
 
-/// Installs `packaging` with the ordinary client; `None` when there is no Python or no registry.
-fn install_packaging() -> Option<std::path::PathBuf> {
-    if packaging().is_none() {
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaging-26.0");
-        let status = Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-            .arg(place)
-            .arg("packaging==26.0")
-            .status();
-        if !status.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: pip cannot install packaging");
-        }
+impl Oracle {
+    fn new(mode: &str) -> Self {
+        let script = tempfile::tempdir().unwrap();
+        std::fs::write(script.path().join("oracle.py"), include_bytes!("oracle.py")).unwrap();
+        let mut command = Command::new("python3");
+        command.arg("-s").arg(script.path().join("oracle.py")).arg(mode).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("PYTHONPATH", packaging());
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+        let (questions, answers) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        Self { process, questions, answers, script }
     }
-    packaging()
-}
 
-/// Damaged files of both kinds that are still accepted, and the whole ones.
-fn accepted(directory: &Path) -> Vec<(String, &'static str)> {
-    let mut files = Vec::new();
-    for (filename, whole) in [(WHEEL, Wheel::demo().zip().bytes()), (SDIST, sdist().bytes())] {
-        let mut random = Random(5);
-        for round in 0..3_000 {
-            let mut bytes = whole.clone();
-            if round > 0 {
-                random.damage(&mut bytes);
-            }
-            if check_bytes(&bytes, filename, &Options::default()).ok() {
-                files.push((write(directory, &format!("{round}-{filename}"), &bytes), filename));
-            }
-        }
+    fn ask(&mut self, question: &Value) -> Value {
+        writeln!(self.questions.as_mut().unwrap(), "{question}").unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).expect("an answer")
     }
-    assert!(files.len() > 30, "{}", files.len());
-    files
-}
 
-#[test]
-fn zipfile_and_tarfile_see_the_same_members_and_bytes() {
-    let directory = tempfile::tempdir().unwrap();
-    let files = accepted(directory.path());
-    let paths: Vec<String> = files.iter().map(|(path, _)| path.clone()).collect();
-    let Some(answers) = oracle(directory.path(), "archives", &paths, &[]) else { return };
-    assert_eq!(answers.len(), files.len());
-    for ((path, filename), answer) in files.iter().zip(answers) {
-        assert_eq!(answer["ok"], true, "{path}: {answer}");
-        let expected = read_members(path.as_ref(), filename, &mut |_| true, &Limits::default()).unwrap();
-        let expected: Vec<Value> = expected
+    /// Asks about a file called `name`, which is accepted here: all see the same in it.
+    fn agree_on(&mut self, path: &Path, name: &str) {
+        let report = check_file(path, name, &Options::default()).unwrap();
+        assert!(report.ok(), "{name}: {:#?}", report.findings);
+        let answer = self.ask(&serde_json::json!([path, name]));
+        assert_eq!(answer["archive"]["ok"], true, "{name}: {answer}");
+        let members = read_members(path, name, &mut |_| true, &Limits::default()).unwrap();
+        let mut all = Hasher::default();
+        let expected: Vec<Value> = members
             .iter()
-            .map(|(name, content)| serde_json::json!([name, content.len(), Sha256::of(content).to_hex()]))
+            .map(|(name, content)| {
+                all.update(content);
+                serde_json::json!([name, content.len(), Sha256::of(content).to_hex()])
+            })
             .collect();
-        assert_eq!(answer["value"], Value::Array(expected), "{path}");
+        assert_eq!(answer["archive"]["value"], Value::Array(expected), "{name}");
+        if name.ends_with(".whl") {
+            let expected = serde_json::json!({ "ok": true, "value": all.finish().0.to_hex() });
+            assert_eq!(answer["unzip"], expected, "{name}");
+        }
+        agree_on_packaging(&report, &answer);
+    }
+
+    /// Asks about bytes, if they are accepted here; says whether they are.
+    fn agree_on_bytes(&mut self, bytes: &[u8], name: &str) -> bool {
+        if !check_bytes(bytes, name, &Options::default()).ok() {
+            return false;
+        }
+        let path = self.script.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        self.agree_on(&path, name);
+        true
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        drop(self.questions.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Filename and metadata as `packaging` reads them.
+fn agree_on_packaging(report: &FileReport, answer: &Value) {
+    let name = &report.filename;
+    let parsed = report.parsed.as_ref().unwrap();
+    assert_eq!(answer["filename"]["value"][0], parsed.name.normalized(), "{name}: {answer}");
+    assert_eq!(answer["filename"]["value"][1], parsed.version.to_string(), "{name}: {answer}");
+    let metadata = report.metadata.as_ref().unwrap();
+    let raw = &answer["metadata"]["value"];
+    assert_eq!(raw["name"], metadata.name.as_str(), "{name}");
+    assert_eq!(raw["version"], metadata.version.as_str(), "{name}");
+    for (key, field) in [("summary", "Summary"), ("requires_python", "Requires-Python")] {
+        assert_eq!(raw[key].as_str().map(str::trim), metadata.get(field), "{name}, {field}");
+    }
+    for (key, field) in [("requires_dist", "Requires-Dist"), ("classifiers", "Classifier")] {
+        let expected: Vec<&str> = metadata.all(field).collect();
+        assert_eq!(raw[key], serde_json::json!(expected), "{name}, {field}");
+    }
+    // What is only a warning here by default may be an error there.
+    let strict = check_metadata(report.metadata_bytes.as_ref().unwrap(), &Options { strict: true }).1;
+    if strict.iter().all(|finding| finding.severity < Severity::Error) {
+        assert_eq!(answer["valid"]["ok"], true, "{name}: {}", answer["valid"]);
     }
 }
 
 #[test]
-fn unzip_finds_no_error_in_what_is_accepted() {
-    let directory = tempfile::tempdir().unwrap();
-    for (path, filename) in accepted(directory.path()) {
-        if filename != WHEEL {
-            continue;
-        }
-        let Ok(output) = Command::new("unzip").arg("-tqq").arg(&path).output() else {
-            eprintln!("skipped: no unzip");
-            return;
-        };
-        assert!(output.status.success(), "{path}: {output:?}");
+fn oracles_from_the_package_registry_agree_on_the_pinned_files() {
+    let mut oracle = Oracle::new("files");
+    for path in pinned() {
+        oracle.agree_on(&path, name_of(&path));
     }
+}
+
+#[test]
+#[ignore = "fetches 500 MB; `./test --corpus`"]
+fn corpus_of_newest_files_from_the_package_registry_is_read_alike_by_all_oracles() {
+    let mut oracle = Oracle::new("files");
+    let mut agreed = 0;
+    for path in all() {
+        if check_file(&path, name_of(&path), &Options::default()).unwrap().ok() {
+            oracle.agree_on(&path, name_of(&path));
+            agreed += 1;
+        }
+    }
+    eprintln!("{agreed} files read alike");
+    assert!(agreed > 80, "{agreed}");
+}
+
+#[test]
+fn oracles_from_the_package_registry_agree_on_single_defects_that_are_accepted() {
+    let mut oracle = Oracle::new("files");
+    let (mut accepted, mut all) = (0, 0);
+    for (bytes, name) in real::mutants() {
+        accepted += usize::from(oracle.agree_on_bytes(&bytes, &name));
+        all += 1;
+    }
+    eprintln!("{accepted} of {all} mutants accepted and read alike");
+    assert!(accepted > 100 && all > 1_000, "{accepted} of {all}");
+}
+
+#[test]
+fn oracles_from_the_package_registry_agree_on_what_is_unusual_but_right() {
+    let mut oracle = Oracle::new("files");
+    for (what, change) in mutants_zip::UNUSUAL {
+        let mut zip = Wheel::demo().zip();
+        change(&mut zip);
+        assert!(oracle.agree_on_bytes(&zip.bytes(), WHEEL), "{what}");
+    }
+    for (what, change) in mutants_sdist::UNUSUAL {
+        let mut sdist = sdist();
+        change(&mut sdist);
+        assert!(oracle.agree_on_bytes(&sdist.bytes(), SDIST), "{what}");
+    }
+}
+
+/// Damages the pinned files and those of the sample, `rounds` times each.
+fn agree_on_damaged_files(seed: u64, rounds: usize) {
+    let mut oracle = Oracle::new("files");
+    let real = pinned().into_iter();
+    let mut files: Vec<(String, Vec<u8>)> =
+        real.map(|path| (name_of(&path).to_owned(), std::fs::read(&path).unwrap())).collect();
+    // Of small files more bytes are headers, which is where it matters.
+    for _ in 0..10 {
+        files.push((WHEEL.to_owned(), Wheel::demo().zip().bytes()));
+        files.push((SDIST.to_owned(), sdist().bytes()));
+    }
+    let (mut accepted, mut all) = (0, 0);
+    for (at, (name, whole)) in files.into_iter().enumerate() {
+        let mut random = Random(seed + 1_000 * at as u64);
+        for _ in 0..rounds {
+            let mut bytes = whole.clone();
+            random.damage(&mut bytes);
+            accepted += usize::from(oracle.agree_on_bytes(&bytes, &name));
+            all += 1;
+        }
+    }
+    eprintln!("{accepted} of {all} damaged files accepted and read alike");
+    assert!(accepted > 30, "{accepted}");
+}
+
+#[test]
+fn oracles_from_the_package_registry_agree_on_damaged_files_that_are_accepted() {
+    agree_on_damaged_files(1, 300);
+}
+
+#[test]
+#[ignore = "takes minutes; `./test --long`"]
+fn long_oracles_from_the_package_registry_agree_on_damaged_files_that_are_accepted() {
+    agree_on_damaged_files(2, 6_000);
 }
 
 /// Damaged lines, each of which is still text.
@@ -131,14 +233,13 @@ fn damaged(seeds: &[&str], count: usize, seed: u64) -> Vec<String> {
     lines
 }
 
+fn ask(mode: &str, lines: &[String]) -> Vec<Value> {
+    let mut oracle = Oracle::new(mode);
+    lines.iter().map(|line| oracle.ask(&Value::String(line.clone()))).collect()
+}
+
 #[test]
 fn packaging_from_the_package_registry_agrees_on_names_versions_and_requirements() {
-    if install_packaging().is_none() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let ask = |mode: &str, lines: &[String]| oracle(directory.path(), mode, &[], lines).unwrap();
-
     let versions = damaged(&["1!2.3rc5.post6.dev7+local.8", "v1.0-1", "2024.01", "1.0.0a"], 3_000, 1);
     for (text, answer) in versions.iter().zip(ask("version", &versions)) {
         let ours = text.parse::<pep440_rs::Version>();
@@ -156,7 +257,7 @@ fn packaging_from_the_package_registry_agrees_on_names_versions_and_requirements
     for (text, answer) in names.iter().zip(ask("filename", &names)) {
         let (parsed, findings) = check_filename(text, &Options::default());
         let Some(parsed) = parsed else { continue };
-        if findings.iter().all(|finding| finding.severity < shipway_dist::Severity::Error) {
+        if findings.iter().all(|finding| finding.severity < Severity::Error) {
             assert_eq!(answer["ok"], true, "{text:?}: {answer}");
             assert_eq!(answer["value"][0], parsed.name.normalized(), "{text:?}");
             assert_eq!(answer["value"][1], parsed.version.to_string(), "{text:?}");
@@ -190,18 +291,13 @@ fn packaging_from_the_package_registry_agrees_on_names_versions_and_requirements
 
 #[test]
 fn packaging_from_the_package_registry_agrees_on_metadata() {
-    if install_packaging().is_none() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
     let texts = damaged(&[METADATA], 2_000, 4);
-    let answers = oracle(directory.path(), "metadata", &[], &texts).unwrap();
+    let answers = ask("metadata", &texts);
     let (mut both, mut only_here) = (0, 0);
     for (text, answer) in texts.iter().zip(answers) {
         let (metadata, findings) = check_metadata(text.as_bytes(), &Options { strict: true });
         // A missing description is allowed by the standard.
-        let clean =
-            findings.iter().all(|f| f.severity < shipway_dist::Severity::Error || f.id.ends_with("-41"));
+        let clean = findings.iter().all(|f| f.severity < Severity::Error || f.id.ends_with("-41"));
         if clean {
             let metadata = metadata.unwrap();
             assert_eq!(answer["ok"], true, "{text}\n{answer}");
@@ -220,10 +316,6 @@ fn packaging_from_the_package_registry_agrees_on_metadata() {
 
 #[test]
 fn packaging_from_the_package_registry_agrees_on_license_expressions() {
-    if install_packaging().is_none() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
     let texts = damaged(
         &[
             "MIT OR Apache-2.0",
@@ -233,7 +325,7 @@ fn packaging_from_the_package_registry_agrees_on_license_expressions() {
         1_000,
         5,
     );
-    for (text, answer) in texts.iter().zip(oracle(directory.path(), "license", &[], &texts).unwrap()) {
+    for (text, answer) in texts.iter().zip(ask("license", &texts)) {
         let mut metadata = Metadata::default();
         metadata.fields.push(("License-Expression".to_owned(), text.clone()));
         let refused = check_fields(&metadata, &Options::default())

@@ -5,10 +5,13 @@
 
 mod bounds;
 mod build;
+mod corpus;
 mod differential;
 mod log_peers;
 mod members;
 mod mutants_content;
+mod mutants_filename;
+mod mutants_metadata;
 mod mutants_sdist;
 mod mutants_zip;
 mod random;

@@ -1,10 +1,13 @@
-"""Reads distribution files with Python's own libraries and prints what they see, one JSON line each.
+"""Reads distribution files with Python's own libraries, `packaging` and unzip, and prints what they see.
 
-Arguments: the mode, then files (`archives`) or lines on stdin (all others).
+The mode is the argument. Each line on stdin is JSON, a text or, for `files`, a path and a filename; each
+line printed is the answer to one of them. One process answers for thousands of files.
 """
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -15,23 +18,48 @@ def digest(data):
 
 
 def read_zip(path):
+    """The members in the order of the central directory, and METADATA."""
+    metadata = None
+    members = []
     with zipfile.ZipFile(path) as archive:
-        if archive.testzip() is not None:
-            raise ValueError("damaged member")
-        return [
-            [info.filename, info.file_size, digest(archive.read(info))]
-            for info in archive.infolist()
-            if not info.is_dir()
-        ]
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            # Reading to the end compares the CRC.
+            content = archive.read(info)
+            members.append([info.filename, info.file_size, digest(content)])
+            directory, _, name = info.filename.partition("/")
+            if directory.endswith(".dist-info") and name == "METADATA":
+                metadata = content
+    return members, metadata
 
 
 def read_tar(path):
+    """The files in the order they stand there, and PKG-INFO."""
+    metadata = None
+    members = []
     with tarfile.open(path, "r:gz") as archive:
-        return [
-            [member.name, member.size, digest(archive.extractfile(member).read())]
-            for member in archive.getmembers()
-            if member.isreg()
-        ]
+        for member in archive:
+            if member.isreg():
+                content = archive.extractfile(member).read()
+                members.append([member.name, member.size, digest(content)])
+                if member.name.partition("/")[2] == "PKG-INFO":
+                    metadata = content
+    return members, metadata
+
+
+def unzipped(path):
+    """Whether unzip finds no error, and the digest of all that it inflates."""
+    environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+    # It asks questions; nobody answers.
+    nobody = subprocess.DEVNULL
+    tested = subprocess.run(["unzip", "-tqq", path], env=environment, stdin=nobody, capture_output=True)
+    if tested.returncode != 0:
+        raise ValueError(f"unzip -t: {tested.returncode} {tested.stdout[:300]}")
+    process = subprocess.Popen(["unzip", "-p", path], env=environment, stdin=nobody, stdout=subprocess.PIPE)
+    found = hashlib.file_digest(process.stdout, "sha256").hexdigest()
+    process.wait()
+    return found
 
 
 def attempt(function, *arguments):
@@ -39,6 +67,41 @@ def attempt(function, *arguments):
         return {"ok": True, "value": function(*arguments)}
     except Exception as error:
         return {"ok": False, "value": f"{type(error).__name__}: {error}"}
+
+
+def raw(content):
+    """The fields that are compared, as `packaging` reads them without judging."""
+    from packaging.metadata import parse_email
+
+    found, unparsed = parse_email(content)
+    return {
+        "name": found.get("name"),
+        "version": found.get("version"),
+        "summary": found.get("summary"),
+        "requires_python": found.get("requires_python"),
+        "requires_dist": found.get("requires_dist", []),
+        "classifiers": found.get("classifiers", []),
+    }
+
+
+def files(line):
+    path, name = line
+    wheel = name.endswith(".whl")
+    archive = attempt(read_zip if wheel else read_tar, path)
+    answer = {"archive": archive, "filename": attempt(filename, name)}
+    if archive["ok"]:
+        archive["value"], content = archive["value"]
+        answer["metadata"] = attempt(raw, content)
+        answer["valid"] = attempt(valid, content)
+    if wheel:
+        answer["unzip"] = attempt(unzipped, path)
+    return answer
+
+
+def valid(content):
+    from packaging.metadata import Metadata
+
+    Metadata.from_email(content, validate=True)
 
 
 def filename(text):
@@ -64,12 +127,6 @@ def version(text):
     return str(Version(text))
 
 
-def specifiers(text):
-    from packaging.specifiers import SpecifierSet
-
-    SpecifierSet(text)
-
-
 def metadata(text):
     from packaging.metadata import Metadata
 
@@ -84,15 +141,13 @@ def license(text):
 
 
 def main():
-    mode = sys.argv[1]
-    if mode == "archives":
-        for path in sys.argv[2:]:
-            reader = read_zip if path.endswith(".whl") else read_tar
-            print(json.dumps(attempt(reader, path)))
-        return
-    function = globals()[mode]
+    import packaging
+
+    print(f"packaging {packaging.__version__}, Python {sys.version.split()[0]}", file=sys.stderr)
+    function = globals()[sys.argv[1]]
     for line in sys.stdin:
-        print(json.dumps(attempt(function, json.loads(line))))
+        argument = json.loads(line)
+        print(json.dumps(function(argument) if function is files else attempt(function, argument)), flush=True)
 
 
 main()

@@ -4,46 +4,9 @@
 use shipway_dist::archive::{Limits, read_members};
 use shipway_dist::check::{Options, check_bytes};
 use shipway_dist::fuzzing::TARGETS;
+use shipway_testing::Random;
 
 use crate::build::{METADATA, SDIST, WHEEL, Wheel, sdist, write};
-
-/// A small generator (splitmix64), so that every run is the same.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    /// Changes bytes as a fuzzer does: flips, interesting values, removed, repeated and moved ranges.
-    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.below(3) {
-            let at = self.below(bytes.len());
-            let length = self.below(16).min(bytes.len() - at);
-            match self.below(6) {
-                _ if bytes.is_empty() => bytes.push(self.next() as u8),
-                0 => bytes[at] ^= 1 << self.below(8),
-                1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff, b' ', b'\n', b'/'][self.below(8)],
-                2 => drop(bytes.drain(at..at + length)),
-                3 => {
-                    let range = bytes[at..at + length].to_vec();
-                    let place = self.below(bytes.len());
-                    bytes.splice(place..place, range);
-                }
-                4 => bytes[at] = bytes[at].wrapping_add(1),
-                _ => bytes.truncate(at + length),
-            }
-        }
-    }
-}
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let texts: &[&str] = match target {
@@ -125,6 +88,18 @@ fn no_target_panics_on_the_committed_seeds() {
         }
     }
     assert!(count >= TARGETS.len());
+}
+
+#[test]
+fn every_fuzz_target_has_a_short_run() {
+    let targets = std::fs::read_dir(committed().join("../fuzz_targets")).unwrap();
+    let mut targets: Vec<_> = targets.map(|entry| entry.unwrap().path()).collect();
+    targets.sort();
+    let targets: Vec<_> = targets.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    // The form of an upload is a parser of the index, in whose tests its run is.
+    let mut run: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).chain(["multipart"]).collect();
+    run.sort_unstable();
+    assert_eq!(targets, run);
 }
 
 #[test]

@@ -74,7 +74,7 @@ const MULTIPLE: [&str; 24] = [
 ];
 
 /// The fields of a form, in the order they came.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Form {
     fields: Vec<(String, String)>,
 }

@@ -9,7 +9,7 @@ mod negotiate;
 mod operations;
 mod ranges;
 mod simple;
-mod upload;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 

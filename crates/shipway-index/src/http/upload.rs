@@ -68,10 +68,7 @@ where
         return Err(IndexError::TooLarge { what: "the upload".to_owned(), limit });
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(content_type).map_err(|_| IndexError::UnsupportedType {
-        why: "expected `multipart/form-data` with a boundary".to_owned(),
-    })?;
-    let (form, content) = read_form(&app.index.blobs, limit, query, Multipart::new(body, boundary)).await?;
+    let (form, content) = read_form(&app.index.blobs, limit, query, content_type, body).await?;
     let Some((filename, staged)) = content else {
         form.judge_action()?;
         return Err(IndexError::bad_request("the form has no `content`, the file itself"));
@@ -91,12 +88,21 @@ async fn permitted(app: &App, who: &Identity, name: &str) -> Result<Channel, Ind
     Ok(channel)
 }
 
-async fn read_form(
+/// Reads the form; the file is written to the storage as it comes.
+pub(crate) async fn read_form<S>(
     blobs: &Blobs,
     limit: u64,
     query: Option<&str>,
-    mut multipart: Multipart<'_>,
-) -> Result<(Form, Option<(String, Staged)>), IndexError> {
+    content_type: &str,
+    body: S,
+) -> Result<(Form, Option<(String, Staged)>), IndexError>
+where
+    S: Stream<Item = Result<Bytes, IndexError>> + Send,
+{
+    let boundary = multer::parse_boundary(content_type).map_err(|_| IndexError::UnsupportedType {
+        why: "expected `multipart/form-data` with a boundary".to_owned(),
+    })?;
+    let mut multipart = Multipart::new(body, boundary);
     let mut form = Form::default();
     let mut content = None;
     let (mut parts, mut text) = (0, 0);

@@ -5,6 +5,7 @@
 mod channels;
 mod crash;
 mod files;
+mod fuzz;
 mod judge;
 mod kit;
 mod log;

@@ -7,8 +7,9 @@ use crate::finding::Findings;
 use crate::rules::framing as rules;
 
 const HEADER: usize = 46;
-/// The version of the format that zip64 needs (APPNOTE 4.4.3); some readers refuse later ones.
-pub(super) const MOST_NEEDED: u8 = 45;
+/// The version of the format that zip64 needs (APPNOTE 4.4.3); some readers refuse later ones. The upper
+/// half of the field is a host: of a member that needs VMS unzip asks whether it is wanted.
+pub(super) const MOST_NEEDED: u16 = 45;
 
 /// Reads `count` headers that fill `bytes` exactly; stops at the first that cannot be read.
 pub(super) fn parse(bytes: &[u8], count: u64, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
@@ -58,7 +59,6 @@ fn entry(
     let text = String::from_utf8_lossy(&bytes[name.clone()]);
     let flags = u16_at(header, 8);
     let method = u16_at(header, 10);
-    let host = header[5];
     let attributes = u32_at(header, 38);
     let mut values = Sized64 {
         size: u64::from(u32_at(header, 24)),
@@ -86,12 +86,13 @@ fn entry(
             format!("inflates to {} bytes, the bound is {}", values.size, limits.member),
         );
     }
-    if header[6] > MOST_NEEDED {
-        findings.member(&rules::ZIP_METHOD, &text, format!("needs version {} of the format", header[6]));
+    let needed = u16_at(header, 6);
+    if needed > MOST_NEEDED {
+        findings.member(&rules::ZIP_METHOD, &text, format!("needs version {needed} of the format"));
     }
     check_flags(&text, flags, method, !bytes[name.clone()].is_ascii(), findings);
-    // Only a Unix host puts a mode into the upper half; 19 is macOS.
-    let mode = if matches!(host, 3 | 19) { attributes >> 16 } else { 0 };
+    // Only a Unix host means a mode by the upper half, but most readers take it for one from every host.
+    let mode = attributes >> 16;
     let kind = mode & 0o170_000;
     if !matches!(kind, 0 | 0o100_000 | 0o040_000) {
         let what = if kind == 0o120_000 { "a symbolic link" } else { "a device or other special file" };

@@ -12,7 +12,7 @@ use crate::rules::framing as rules;
 /// A local header.
 #[derive(Debug)]
 pub(crate) struct Local {
-    needed: u8,
+    needed: u16,
     flags: u16,
     method: u16,
     time: u32,
@@ -40,7 +40,7 @@ impl Local {
         let name_end = LOCAL_HEADER as usize + usize::from(u16_at(header, 26));
         let extra_end = name_end + usize::from(u16_at(header, 28));
         Some(Self {
-            needed: header[4],
+            needed: u16_at(header, 4),
             flags: u16_at(header, 6),
             method: u16_at(header, 8),
             time: u32_at(header, 10),

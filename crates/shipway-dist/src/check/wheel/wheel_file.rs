@@ -24,7 +24,8 @@ pub(crate) fn judge(bytes: &[u8], parsed: Option<&DistributionFilename>, finding
         findings.member(&rules::WHEEL_FIELD, MEMBER, shown(defect));
     }
     let fields = reading.metadata;
-    for field in ["Wheel-Version", "Generator", "Root-Is-Purelib", "Build"] {
+    // Not `Generator`: a tool that repairs a wheel, such as delocate, adds its own.
+    for field in ["Wheel-Version", "Root-Is-Purelib", "Build"] {
         if fields.all(field).count() > 1 {
             findings.member(&rules::WHEEL_FIELD, MEMBER, format!("`{field}` is given more than once"));
         }

@@ -1,8 +1,10 @@
-//! Builds small, real-like wheels and sdists whose every byte a test can set.
+//! Builds small, real-like wheels and sdists whose every byte a test can set, and takes real ones apart.
 
+pub(crate) mod headers;
 pub(crate) mod tarball;
 pub(crate) mod zipfile;
 
+use std::io::Read as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,7 +12,8 @@ use sha2::Digest as _;
 use shipway_dist::Severity;
 use shipway_dist::check::{FileReport, Options, check_file};
 
-pub(crate) use tarball::{Entry, Tarball};
+pub(crate) use headers::Headers;
+pub(crate) use tarball::{Entry, Sdist};
 pub(crate) use zipfile::{Member, Zip};
 
 pub(crate) const WHEEL: &str = "demo-1.0-py3-none-any.whl";
@@ -47,8 +50,10 @@ Tag: py3-none-any
 pub(crate) struct Wheel {
     pub(crate) files: Vec<(String, Vec<u8>)>,
     /// Rows of `RECORD` that replace those that follow from the files.
-    pub(crate) record: Option<String>,
+    pub(crate) record: Option<Vec<u8>>,
     pub(crate) dist_info: String,
+    /// The file of the project that defects are made in.
+    pub(crate) victim: String,
 }
 
 impl Wheel {
@@ -69,7 +74,52 @@ impl Wheel {
             ],
             record: None,
             dist_info,
+            victim: "demo/cli.py".to_owned(),
         }
+    }
+
+    /// The files of a real wheel.
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
+        let zip = Zip::parse(bytes).expect("an ordinary zip file");
+        let mut files = Vec::new();
+        for member in zip.members {
+            let mut content = member.data;
+            if member.central.method == 8 {
+                let packed = std::mem::take(&mut content);
+                flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut content).unwrap();
+            }
+            files.push((String::from_utf8(member.central.name).unwrap(), content));
+        }
+        let record = files.iter().position(|(name, _)| name.ends_with(".dist-info/RECORD")).unwrap();
+        let dist_info = files.remove(record).0.replace("/RECORD", "");
+        let project = |name: &str| !name.starts_with(&dist_info) && !name.ends_with('/');
+        let victim = files.iter().find(|(name, content)| project(name) && content.len() > 20);
+        let victim = victim.expect("a file of the project").0.clone();
+        Self { files, record: None, dist_info, victim }
+    }
+
+    /// `{name}-{version}` as the wheel's own directories begin.
+    pub(crate) fn stem(&self) -> &str {
+        self.dist_info.trim_end_matches(".dist-info")
+    }
+
+    /// The path of a file in the `.dist-info` directory.
+    pub(crate) fn in_dist_info(&self, name: &str) -> String {
+        format!("{}/{name}", self.dist_info)
+    }
+
+    /// Puts a file there, in place of the one with its name.
+    pub(crate) fn set(&mut self, name: &str, content: impl AsRef<[u8]>) {
+        self.files.retain(|(found, _)| found != name);
+        self.add(name, content);
+    }
+
+    /// Changes the fields of `METADATA` or `WHEEL`.
+    pub(crate) fn headers(&mut self, end: &str, change: impl Fn(&mut Headers)) {
+        let file = self.file(&format!(".dist-info/{end}"));
+        let mut headers = Headers::parse(file);
+        change(&mut headers);
+        *file = headers.bytes();
     }
 
     /// The content of a file, to be changed before `RECORD` is written.
@@ -108,26 +158,26 @@ impl Wheel {
     }
 
     pub(crate) fn zip(&self) -> Zip {
-        let record = self.record.clone().unwrap_or_else(|| self.rows().join("\n") + "\n");
+        let record = self.record.clone().unwrap_or_else(|| (self.rows().join("\n") + "\n").into_bytes());
         let mut zip = Zip::default();
         for (name, content) in &self.files {
             // An encoder costs more than 200,000 of these small files are worth.
-            let small = content.len() < 20;
+            let small = content.len() < 20 || content.len() > 100_000;
             zip.members.push(if small {
                 Member::stored(name, content)
             } else {
                 Member::deflated(name, content)
             });
         }
-        zip.members.push(Member::deflated(&format!("{}/RECORD", self.dist_info), record.as_bytes()));
+        zip.members.push(Member::deflated(&format!("{}/RECORD", self.dist_info), &record));
         zip
     }
 }
 
 /// An sdist of the same project.
-pub(crate) fn sdist() -> Tarball {
-    let mut tarball = Tarball::default();
+pub(crate) fn sdist() -> Sdist {
     let top = "demo-1.0/";
+    let mut tarball = Sdist::new(top);
     tarball.entries.push(Entry::directory(top));
     for (name, content) in [
         ("PKG-INFO", METADATA),
@@ -167,9 +217,14 @@ pub(crate) fn errors(report: &FileReport) -> Vec<&str> {
 }
 
 /// Asserts that a file is refused for one reason and returns what a person reads.
+///
+/// A rule that never refuses is only to be found.
 pub(crate) fn assert_refused(what: &str, bytes: &[u8], filename: &str, id: &str) -> String {
     let report = judge(bytes, filename, true);
-    assert!(errors(&report).contains(&id), "{what}: expected {id}, found {:#?}", report.findings);
+    let severity = shipway_dist::rules::find(id).expect("a rule").severity(true);
+    let found = report.findings.iter().any(|finding| finding.id == id && finding.severity == severity);
+    assert!(found, "{what}: expected {id}, found {:#?}", report.findings);
+    assert!(severity == Severity::Warning || !report.ok());
     let mut text = format!("{what}\n");
     for finding in &report.findings {
         let severity = if finding.severity == Severity::Error { "error" } else { "warning" };

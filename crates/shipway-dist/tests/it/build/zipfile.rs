@@ -8,7 +8,7 @@ use flate2::write::DeflateEncoder;
 /// The fields of a header, local or central.
 #[derive(Clone, Default)]
 pub(crate) struct Header {
-    pub(crate) needed: u8,
+    pub(crate) needed: u16,
     pub(crate) flags: u16,
     pub(crate) method: u16,
     pub(crate) time: u32,
@@ -105,7 +105,7 @@ impl Zip {
             }
             let header = &member.local;
             out.extend(b"PK\x03\x04");
-            out.extend([header.needed.max(20), 0]);
+            out.extend(header.needed.max(20).to_le_bytes());
             out.extend(header.flags.to_le_bytes());
             out.extend(header.method.to_le_bytes());
             out.extend(header.time.to_le_bytes());
@@ -130,7 +130,7 @@ impl Zip {
             let header = &member.central;
             out.extend(b"PK\x01\x02\x14");
             out.push(header.host);
-            out.extend([header.needed.max(20), 0]);
+            out.extend(header.needed.max(20).to_le_bytes());
             out.extend(header.flags.to_le_bytes());
             out.extend(header.method.to_le_bytes());
             out.extend(header.time.to_le_bytes());

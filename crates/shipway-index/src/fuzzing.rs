@@ -1,0 +1,111 @@
+//! The entry point for fuzzing the form of an upload; not part of the interface.
+//!
+//! The target under `fuzz/` and the short run in the tests call the same function, so that an input which
+//! one of them finds is a test of the other. It panics when a property does not hold.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Runtime;
+
+use crate::accept::form::Form;
+use crate::blobs::{Blobs, Staged};
+use crate::config::Faults;
+use crate::error::IndexError;
+use crate::http::upload::read_form;
+
+/// Above most inputs, so that both sides of the limit are reached.
+const LIMIT: u64 = 4096;
+
+struct Place {
+    folder: tempfile::TempDir,
+    blobs: Blobs,
+    runtime: Runtime,
+}
+
+thread_local! {
+    static PLACE: OnceCell<Place> = const { OnceCell::new() };
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let blobs = Blobs::open(folder.path().to_owned(), Duration::ZERO, Faults::default())
+            .expect("an empty storage");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        Self { folder, blobs, runtime }
+    }
+
+    /// The form and the file that are read when the body comes in pieces of a size.
+    fn read(&self, content_type: &str, body: &[u8], piece: usize) -> Result<Read, IndexError> {
+        let pieces: Vec<Result<Bytes, IndexError>> =
+            body.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let stream = futures_util::stream::iter(pieces);
+        self.runtime.block_on(read_form(&self.blobs, LIMIT, None, content_type, stream))
+    }
+
+    /// Whether no temporary file is left. The thread that writes one removes it when nobody waits for it
+    /// any more, which is not at once.
+    fn is_empty(&self) -> bool {
+        let unfinished = self.folder.path().join("unfinished");
+        let empty = || std::fs::read_dir(&unfinished).is_ok_and(|mut entries| entries.next().is_none());
+        (0..10_000).any(|round| {
+            if round > 0 {
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            empty()
+        })
+    }
+}
+
+type Read = (Form, Option<(String, Staged)>);
+
+/// The form of an upload: the first line is the `Content-Type`, the rest is the body.
+///
+/// What is read does not depend on how the body was cut into pieces, no input is the server's fault, and
+/// nothing stays behind.
+pub fn multipart(bytes: &[u8]) {
+    let at = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let content_type = String::from_utf8_lossy(&bytes[..at]);
+    let body = bytes.get(at + 1..).unwrap_or_default();
+    // Sizes that differ from input to input, and do not change when it is tried again.
+    let piece = 1 + body.iter().fold(body.len(), |sum, &byte| sum.wrapping_mul(31) + usize::from(byte)) % 61;
+    PLACE.with(|place| {
+        let place = place.get_or_init(Place::new);
+        let whole = place.read(&content_type, body, body.len().max(1));
+        let pieces = place.read(&content_type, body, piece);
+        match (&whole, &pieces) {
+            (Ok((form, file)), Ok((other, other_file))) => {
+                assert_eq!(form, other, "pieces of {piece}");
+                let facts = |file: &Option<(String, Staged)>| {
+                    file.as_ref().map(|(name, staged)| (name.clone(), staged.sha256, staged.size))
+                };
+                assert_eq!(facts(file), facts(other_file), "pieces of {piece}");
+                judge(form, file.as_ref().map(|(_, staged)| staged));
+            }
+            (Err(error), Err(_)) => refused(error),
+            (one, other) => panic!("whole: {one:?}, in pieces of {piece}: {other:?}"),
+        }
+        drop((whole, pieces));
+        assert!(place.is_empty(), "a temporary file stays behind");
+    });
+}
+
+fn judge(form: &Form, file: Option<&Staged>) {
+    if let Err(error) = form.judge_action() {
+        refused(&error);
+    }
+    match form.judge() {
+        Ok(facts) => assert_eq!(form.get("name").map(str::parse), Some(Ok(facts.name))),
+        Err(error) => refused(&error),
+    }
+    if let Some(Err(error)) = file.map(|staged| form.judge_digests(staged)) {
+        refused(&error);
+    }
+}
+
+fn refused(error: &IndexError) {
+    assert!(error.status().is_client_error(), "{error:?}");
+    assert!(!error.to_string().is_empty());
+}
