@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, build, bump, check, config, explain, gate, init, mark, promote, publish, release, serve, smoke,
+    api, build, bump, check, config, explain, gate, init, log, mark, promote, publish, release, serve, smoke,
     status, tour,
 };
 use crate::output::Outcome;
@@ -116,6 +116,7 @@ commands! {
     Unblock "unblock" mark::Unblock, mark::unblock;
     Release "release" release::Arguments, release::run;
     Status "status" status::Arguments, status::run;
+    Log "log" log::Arguments, log::run;
     Config "config" config::Arguments, config::run;
     Serve "serve" serve::Arguments, serve::run;
     Admin "admin" serve::admin::Arguments, serve::admin::run;

@@ -58,7 +58,9 @@ impl Files {
         }
         let mut widths = self.partial_widths(tile);
         widths.push(256);
-        let Some(width) = widths.into_iter().filter(|width| *width > tile.width).min() else { return Ok(None) };
+        let Some(width) = widths.into_iter().filter(|width| *width > tile.width).min() else {
+            return Ok(None);
+        };
         let fuller = Tile { width, ..*tile };
         let Some(bytes) = self.read_exactly(&fuller)? else { return Ok(None) };
         if tile.level.is_some() {
@@ -131,8 +133,9 @@ impl Files {
 fn open_key(folder: &Path) -> Result<PrivateKey, IndexError> {
     let path = folder.join("log.pem");
     match fs::read_to_string(&path) {
-        Ok(pem) => PrivateKey::from_pem(&pem)
-            .map_err(|error| damaged(format!("`{}` is {error}", path.display()))),
+        Ok(pem) => {
+            PrivateKey::from_pem(&pem).map_err(|error| damaged(format!("`{}` is {error}", path.display())))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = PrivateKey::from_seed(&random::secret());
             let write = || -> io::Result<()> {

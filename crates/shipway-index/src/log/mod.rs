@@ -13,8 +13,8 @@ mod leaf;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shipway_dist::log::{Frontier, Tile, TileHashes, VerifierKey, leaf_hash, tiles_of};
 use shipway_dist::log::{ENTRIES_IN_TILE, HASH_SIZE, entry_bundle};
+use shipway_dist::log::{Frontier, Tile, TileHashes, VerifierKey, leaf_hash, tiles_of};
 
 use crate::config::Faults;
 use crate::error::IndexError;
@@ -168,7 +168,9 @@ fn extend(
                     let before = files.read(&Tile { width, ..tile })?;
                     before.ok_or_else(|| damaged(format!("`{}` is not there", tile.path())))?
                 };
-                let of_tile = |(at, index, _): &&(u8, u64, _)| *at == level * 8 && (first + known..first + u64::from(tile.width)).contains(index);
+                let of_tile = |(at, index, _): &&(u8, u64, _)| {
+                    *at == level * 8 && (first + known..first + u64::from(tile.width)).contains(index)
+                };
                 for (_, _, hash) in hashes_at.iter().filter(of_tile) {
                     bytes.extend_from_slice(hash);
                 }

@@ -58,6 +58,9 @@ async fn run(kit: &Kit, scenario: &str) {
             let body = json!({ "project": "demo", "version": "1.1", "reason": "bad", "set": true });
             assert_eq!(kit.post("/api/v1/yanks", body).await.0, 200);
         }
+        "log" => {
+            kit.get("/log/checkpoint").send().await.unwrap();
+        }
         other => panic!("no scenario {other}"),
     }
 }
@@ -157,6 +160,23 @@ async fn f4_a_crash_in_publish_leaves_before_or_after() {
 async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
     for scenario in ["promote", "rollback", "yank"] {
         every_point(scenario, &["change.journal", "change.rows", "change.touched", "change.committed"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l4_a_crash_while_the_log_grows_leaves_a_log_that_goes_on() {
+    use shipway_dist::log::{Checkpoint, VerifierKey};
+    for point in ["log.tile", "log.checkpoint"] {
+        let folder = prepare().await;
+        crash(folder.path(), "log", point);
+        let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
+        let key: VerifierKey =
+            kit.json("/api/v1/log").await["verifier_key"].as_str().unwrap().parse().unwrap();
+        let note = kit.get("/log/checkpoint").send().await.unwrap().text().await.unwrap();
+        let first = Checkpoint::verify(&note, &key).unwrap();
+        run(&kit, "yank").await;
+        let note = kit.get("/log/checkpoint").send().await.unwrap().text().await.unwrap();
+        assert_eq!(Checkpoint::verify(&note, &key).unwrap().size, first.size + 1, "{point}");
     }
 }
 

@@ -144,7 +144,10 @@ async fn g11_a_changed_journal_is_noticed_and_never_published() {
     assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::query("UPDATE journal SET actor = 'embedded' WHERE serial = 1").execute(&mut database).await.unwrap();
+    sqlx::query("UPDATE journal SET actor = 'embedded' WHERE serial = 1")
+        .execute(&mut database)
+        .await
+        .unwrap();
     sqlx::query("DELETE FROM journal WHERE serial = 2").execute(&mut database).await.unwrap();
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -6,15 +6,17 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shipway_dist::evidence::Statement;
+use shipway_dist::log::Tile;
 use shipway_dist::wire::{
-    Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, MarkRequest, Preflight, ProjectRecord,
-    PromotionRequest, RollbackRequest, Session, SessionRequest,
+    Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, LogInfo, MarkRequest, Preflight,
+    ProjectRecord, PromotionRequest, RollbackRequest, Session, SessionRequest,
 };
 use shipway_dist::{ChannelName, ProjectName};
 use url::Url;
 
 use crate::error::{Error, Result};
 use crate::ops::http::Http;
+use crate::ops::secret::public_url;
 
 /// The client of one index.
 #[derive(Debug, Clone)]
@@ -152,6 +154,45 @@ impl IndexClient {
     pub fn evidence(&self, project: &ProjectName, version: &str) -> Result<Option<EvidenceList>> {
         let path = ["api", "v1", "projects", project.normalized(), "releases", version, "evidence"];
         self.http.get_json(&self.url(&path), "application/json")
+    }
+
+    /// Who signs the log's checkpoints; none when the index keeps no log.
+    ///
+    /// # Errors
+    /// When the index does not answer so.
+    pub fn log_info(&self) -> Result<Option<LogInfo>> {
+        self.http.get_json(&self.url(&["api", "v1", "log"]), "application/json")
+    }
+
+    /// The checkpoint of the log, a signed note.
+    ///
+    /// # Errors
+    /// When the index does not answer so.
+    pub fn log_checkpoint(&self) -> Result<Option<String>> {
+        let bytes = self.bytes(&self.url(&["log", "checkpoint"]))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// A tile of the log, or a bundle of its entries.
+    ///
+    /// # Errors
+    /// When the index does not answer so.
+    pub fn log_tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>> {
+        let path = format!("log/{}", tile.path());
+        self.bytes(&self.url(&path.split('/').collect::<Vec<_>>()))
+    }
+
+    fn bytes(&self, url: &Url) -> Result<Option<Vec<u8>>> {
+        let response = self.http.send(url, |http| http.request(reqwest::Method::GET, url))?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let response = self.http.expect_success(url, response)?;
+        let bytes = response.bytes().map_err(|error| {
+            Error::incomplete("network", format!("`{}` was not received whole", public_url(url)))
+                .cause(error.to_string())
+        })?;
+        Ok(Some(bytes.to_vec()))
     }
 
     /// The simple index of a channel, as installers take it.

@@ -8,6 +8,7 @@ pub mod bump;
 pub mod check;
 pub mod gate;
 pub mod init;
+pub mod log;
 pub mod mark;
 pub mod promote;
 pub mod publish;

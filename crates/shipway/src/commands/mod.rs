@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod init;
+pub(crate) mod log;
 pub(crate) mod mark;
 pub(crate) mod promote;
 pub(crate) mod publish;

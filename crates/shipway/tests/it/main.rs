@@ -10,6 +10,7 @@ mod bump;
 mod check;
 mod config;
 mod init;
+mod log;
 mod output;
 mod project;
 mod release;

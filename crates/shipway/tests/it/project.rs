@@ -108,6 +108,11 @@ impl Project {
         self.folder.path().join("remote.git")
     }
 
+    /// The data directory of the embedded index.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("index")
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
