@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
 
+mod arriving;
 mod bounds;
 mod build;
 mod differential;
