@@ -1,8 +1,10 @@
 //! Judges distribution files: every byte is read once, everything that is wrong is said at once.
 
 mod ahead;
+mod data;
 pub(crate) mod entry_points;
 mod filename;
+mod folder;
 pub(crate) mod metadata;
 mod observe;
 pub(crate) mod record;
@@ -24,7 +26,9 @@ use crate::metadata::Metadata;
 use crate::rules::framing;
 
 pub use ahead::Ahead;
+pub use data::{Archive, data_files};
 pub use entry_points::EntryPoint;
+pub use folder::folder;
 pub use observe::Observer;
 pub use release::compare_release;
 

@@ -6,6 +6,7 @@
 mod arriving;
 mod bounds;
 mod build;
+mod data;
 mod differential;
 mod members;
 mod mutants_content;
