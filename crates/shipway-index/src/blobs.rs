@@ -14,6 +14,7 @@ use blake2::digest::consts::U32;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use shipway_dist::digest::{Hasher, Sha256};
+use shipway_pyapi::judge::Arriving;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -45,6 +46,8 @@ pub(crate) struct Staged {
     pub(crate) digests: Digests,
     /// The first bytes, for telling archives apart.
     pub(crate) head: Vec<u8>,
+    /// The judgement that began while the bytes arrived.
+    pub(crate) arriving: Option<Arriving>,
 }
 
 impl Staged {
@@ -119,17 +122,23 @@ impl Blobs {
         }
     }
 
-    /// Begins an upload of at most `limit` bytes.
-    pub(crate) fn stage(&self, limit: u64) -> Staging {
+    /// Begins an upload of at most `limit` bytes; with a filename they are judged while they arrive.
+    pub(crate) fn stage(&self, limit: u64, filename: Option<&str>) -> Staging {
         let (sender, receiver) = mpsc::channel(8);
-        let blobs = self.clone();
-        let writer = tokio::task::spawn_blocking(move || blobs.write(receiver));
+        let (blobs, filename) = (self.clone(), filename.map(str::to_owned));
+        let writer = tokio::task::spawn_blocking(move || blobs.write(receiver, filename.as_deref()));
         Staging { sender, writer, size: 0, limit }
     }
 
-    fn write(&self, mut receiver: mpsc::Receiver<Bytes>) -> Result<Staged, IndexError> {
+    fn write(
+        &self,
+        mut receiver: mpsc::Receiver<Bytes>,
+        filename: Option<&str>,
+    ) -> Result<Staged, IndexError> {
         let at = &self.unfinished;
         let mut file = NamedTempFile::new_in(at).map_err(IndexError::io("create a file in", at))?;
+        let begin = |filename| file.reopen().and_then(|file| Arriving::begin(file, filename));
+        let arriving = filename.map(begin).transpose().map_err(IndexError::io("judge", file.path()))?;
         let (mut sha256, mut md5, mut blake2) = (Hasher::default(), Md5::new(), Blake2b::<U32>::new());
         let mut head = Vec::with_capacity(16);
         let mut written = 0;
@@ -137,19 +146,25 @@ impl Blobs {
             if head.len() < 16 {
                 head.extend_from_slice(&bytes[..bytes.len().min(16 - head.len())]);
             }
-            sha256.update(&bytes);
-            md5.update(&bytes);
-            blake2.update(&bytes);
             written += bytes.len() as u64;
             let full = self.faults.disk_full_after.is_some_and(|limit| written > limit);
             let result = if full { Err(io::ErrorKind::StorageFull.into()) } else { file.write_all(&bytes) };
             result.map_err(IndexError::io("write", file.path()))?;
+            if let Some(arriving) = &arriving {
+                arriving.grow(written);
+            }
+            sha256.update(&bytes);
+            md5.update(&bytes);
+            blake2.update(&bytes);
+        }
+        if let Some(arriving) = &arriving {
+            arriving.end();
         }
         file.as_file().sync_all().map_err(IndexError::io("sync", file.path()))?;
         let (sha256, size) = sha256.finish();
         let digests = Digests { md5: md5.finalize().into(), blake2_256: blake2.finalize().into() };
         self.faults.pass("blob.staged");
-        Ok(Staged { path: file.into_temp_path(), sha256, size, digests, head })
+        Ok(Staged { path: file.into_temp_path(), sha256, size, digests, head, arriving })
     }
 
     /// Where a digest's bytes are.
@@ -239,7 +254,7 @@ mod tests {
     use super::*;
 
     async fn stage(blobs: &Blobs, bytes: &'static [u8]) -> Result<Staged, IndexError> {
-        let mut staging = blobs.stage(1000);
+        let mut staging = blobs.stage(1000, None);
         for chunk in bytes.chunks(2) {
             staging.push(Bytes::from_static(chunk)).await?;
         }

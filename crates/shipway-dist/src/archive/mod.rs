@@ -4,6 +4,7 @@
 //! cannot be read safely and leaves the judgement of everything else to [`crate::check`]. Nothing is
 //! ever written or unpacked to disk.
 
+pub(crate) mod growing;
 pub(crate) mod inflate;
 mod members;
 pub(crate) mod path;

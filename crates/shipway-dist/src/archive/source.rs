@@ -14,6 +14,23 @@ pub(crate) trait ReadAt: Sync {
 
     /// Fills `buffer` from `offset`.
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The number of bytes that there are at least, as far as it is known by now.
+    fn least_size(&self) -> u64 {
+        self.size()
+    }
+
+    /// Whether there are at least so many bytes.
+    fn has(&self, bytes: u64) -> bool {
+        self.size() >= bytes
+    }
+
+    /// Reads some of the bytes from `offset`; none only at the end.
+    fn read_some_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.size().saturating_sub(offset).min(buffer.len() as u64) as usize;
+        self.read_exact_at(offset, &mut buffer[..length])?;
+        Ok(length)
+    }
 }
 
 /// Bytes in memory.
@@ -75,24 +92,30 @@ impl ReadAt for FileSource {
         self.opened.len()
     }
 
-    #[cfg(unix)]
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+        read_file_exact_at(&self.file, offset, buffer)
     }
+}
 
-    #[cfg(windows)]
-    fn read_exact_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-        use std::os::windows::fs::FileExt as _;
-        while !buffer.is_empty() {
-            let read = self.file.seek_read(buffer, offset)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            offset += read as u64;
-            buffer = &mut buffer[read..];
+/// Fills `buffer` from a position of a file.
+#[cfg(unix)]
+pub(crate) fn read_file_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+/// Fills `buffer` from a position of a file.
+#[cfg(windows)]
+pub(crate) fn read_file_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    use std::os::windows::fs::FileExt as _;
+    while !buffer.is_empty() {
+        let read = file.seek_read(buffer, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(())
+        offset += read as u64;
+        buffer = &mut buffer[read..];
     }
+    Ok(())
 }
 
 /// Reads a range into a new vector; the caller has bounded `length`.

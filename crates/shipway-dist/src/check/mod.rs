@@ -1,7 +1,10 @@
 //! Judges distribution files: every byte is read once, everything that is wrong is said at once.
 
+mod ahead;
+mod data;
 pub(crate) mod entry_points;
 mod filename;
+mod folder;
 pub(crate) mod metadata;
 mod observe;
 pub(crate) mod record;
@@ -12,6 +15,7 @@ pub(crate) mod wheel;
 
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::archive::Limits;
 use crate::archive::source::{Bytes, FileSource, ReadAt, read_vec};
@@ -21,7 +25,10 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::metadata::Metadata;
 use crate::rules::framing;
 
+pub use ahead::Ahead;
+pub use data::{Archive, data_files};
 pub use entry_points::EntryPoint;
+pub use folder::folder;
 pub use observe::Observer;
 pub use release::compare_release;
 
@@ -108,7 +115,7 @@ pub fn check_file_with(
     observer: &dyn Observer,
 ) -> io::Result<FileReport> {
     let source = FileSource::open(path)?;
-    let report = check_source(&source, filename, options, observer)?;
+    let report = check_source(&source, filename, options, &Given::new(observer))?;
     source.refuse_if_changed()?;
     Ok(report)
 }
@@ -116,7 +123,7 @@ pub fn check_file_with(
 /// Judges bytes in memory as though they were a file called `filename`.
 pub fn check_bytes(bytes: &[u8], filename: &str, options: &Options) -> FileReport {
     // Reading from memory fails only beyond its end, which the bounds of every reader exclude.
-    check_source(&Bytes(bytes), filename, options, &observe::Nobody).unwrap_or_else(|error| {
+    check_source(&Bytes(bytes), filename, options, &Given::new(&observe::Nobody)).unwrap_or_else(|error| {
         let mut findings = Findings::default();
         findings.push(&framing::NOT_A_DISTRIBUTION, format!("cannot be read: {error}"));
         FileReport::new(filename, bytes.len() as u64, Sha256::of(bytes), findings.finish(options.strict))
@@ -127,14 +134,13 @@ fn check_source(
     source: &dyn ReadAt,
     filename: &str,
     options: &Options,
-    observer: &dyn Observer,
+    given: &Given<'_>,
 ) -> io::Result<FileReport> {
-    let limits = Limits::default();
     let mut findings = Findings::default();
     let parsed = filename::judge(filename, &mut findings);
     let (digest, judged) = rayon::join(
-        || Sha256::of_source(source),
-        || judge(source, filename, parsed.as_ref(), (&limits, observer), &mut findings),
+        || given.sha256.map_or_else(|| Sha256::of_source(source), Ok),
+        || judge(source, filename, parsed.as_ref(), given, &mut findings),
     );
     let (sha256, judged) = (digest?, judged?);
     if let (Some(metadata), Some(parsed)) = (&judged.metadata, &parsed) {
@@ -178,6 +184,24 @@ pub fn check_requirement(text: &str) -> Result<(), String> {
     metadata::requirement::parse(text).map(|_| ())
 }
 
+/// What a judgement starts from besides the bytes.
+struct Given<'g> {
+    limits: Limits,
+    observer: &'g dyn Observer,
+    /// The digest, where whoever wrote the file computed it.
+    sha256: Option<Sha256>,
+    /// Members of a wheel that were inflated and hashed while it arrived.
+    table: Option<&'g ahead::Table>,
+    /// The judgement of an sdist that was made while it arrived.
+    sdist: Mutex<Option<(Judged, Findings)>>,
+}
+
+impl<'g> Given<'g> {
+    fn new(observer: &'g dyn Observer) -> Self {
+        Self { limits: Limits::default(), observer, sha256: None, table: None, sdist: Mutex::default() }
+    }
+}
+
 /// What judging the bytes of a file gave, besides findings.
 #[derive(Debug, Default)]
 struct Judged {
@@ -190,7 +214,7 @@ fn judge(
     source: &dyn ReadAt,
     filename: &str,
     parsed: Option<&DistributionFilename>,
-    (limits, observer): (&Limits, &dyn Observer),
+    given: &Given<'_>,
     findings: &mut Findings,
 ) -> io::Result<Judged> {
     let wheel = filename.ends_with(".whl");
@@ -199,9 +223,15 @@ fn judge(
     }
     check_magic(source, wheel, findings)?;
     if wheel {
-        wheel::judge(source, parsed, (limits, observer), findings)
-    } else {
-        sdist::judge(source, parsed, limits, findings)
+        return wheel::judge(source, parsed, given, findings);
+    }
+    let ahead = given.sdist.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match ahead {
+        Some((judged, found)) => {
+            findings.append(found);
+            Ok(judged)
+        }
+        None => sdist::judge(source, parsed, &given.limits, findings),
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) enum Hash {
     Sha512(Box<sha2::Sha512>),
     Blake2b(Box<Blake2b512>),
     Blake2s(Box<Blake2s256>),
+    /// The SHA-256 digest of bytes that were hashed before.
+    Known([u8; 32]),
 }
 
 impl Hash {
@@ -93,6 +95,7 @@ impl Hash {
             Self::Sha512(hash) => hash.update(bytes),
             Self::Blake2b(hash) => hash.update(bytes),
             Self::Blake2s(hash) => hash.update(bytes),
+            Self::Known(_) => {}
         }
     }
 
@@ -103,6 +106,7 @@ impl Hash {
             Self::Sha512(hash) => hash.finalize().to_vec(),
             Self::Blake2b(hash) => hash.finalize().to_vec(),
             Self::Blake2s(hash) => hash.finalize().to_vec(),
+            Self::Known(digest) => digest.to_vec(),
         }
     }
 }

@@ -10,6 +10,9 @@ super::rules! {
     error EXTENSION "filename-extension-53" 53
         why "only `.whl` and `.tar.gz` are distributions (PEP 527, PEP 625, PEP 715)"
         fix "upload the wheel and the `.tar.gz` sdist only"
+    error FOLDER "folder-entry-53" 53
+        why "what lies beside wheels and sdists is not judged, and `dist/*` in a shell still uploads it or fails on it"
+        fix "remove it, or build into an empty folder"
     error SDIST "filename-sdist-54" 54
         why "installers cannot tell name from version unless an sdist is called exactly `{name}-{version}.tar.gz` (PEP 625)"
         fix "rename or rebuild with a current build backend"

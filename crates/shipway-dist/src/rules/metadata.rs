@@ -52,6 +52,9 @@ super::rules! {
     strict CLASSIFIER "metadata-classifier-43" 43
         why "an index refuses a classifier that is not in the list"
         fix "correct the classifier; unlisted ones begin with `Private ::`"
+    strict CLASSIFIER_DEPRECATED "metadata-classifier-deprecated-43" 43
+        why "a public index refuses a deprecated classifier"
+        fix "use the classifier that replaces it"
     error URL "metadata-url-44" 44
         why "a project URL is `label, URL` with a label of at most 32 characters, http or https"
         fix "correct the URL"

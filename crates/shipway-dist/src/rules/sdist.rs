@@ -19,6 +19,9 @@ super::rules! {
     strict LICENSE_FILE "sdist-license-file-110" 110
         why "a `License-File` that is not in the sdist cannot be found by those who must read it (PEP 639)"
         fix "include the file in the sdist, or correct `license-files`"
+    error DATA_COPY "data-copy-111" 111
+        why "two copies of a declared data file that differ: which one counts depends on how the project is installed"
+        fix "keep one copy, or make them the same"
     error STATIC_FIELD "static-field-111" 111
         why "a field that the sdist does not mark `Dynamic` must be the same in every wheel built from it (PEP 643)"
         fix "mark the field dynamic, or build sdist and wheels from the same tree"

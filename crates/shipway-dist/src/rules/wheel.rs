@@ -73,6 +73,12 @@ super::rules! {
     error NO_CODE "wheel-empty-102" 102
         why "a wheel that holds nothing to import, run or use is a failed build"
         fix "check which packages the build backend includes"
+    error DATA_MISSING "data-missing-102" 102
+        why "a data file that the contract declares is not in the wheel, so what reads it fails"
+        fix "include the file in the build, or correct `contract.data`"
+    strict IMPORT_UNDECLARED "import-undeclared-102" 102
+        why "a wheel that declares its import names holds a top-level module that it does not declare (PEP 794)"
+        fix "add the module to `import-names` or `import-namespaces`, or leave it out of the wheel"
     error NO_MODULE "wheel-no-module-102" 102
         why "a wheel that holds data but no module, script or library leaves nothing to import: its code was left out of the build"
         fix "check which packages the build backend includes; a wheel of data alone declares so with an empty `Import-Name`"

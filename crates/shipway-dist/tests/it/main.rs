@@ -3,9 +3,11 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
 
+mod arriving;
 mod bounds;
 mod build;
 mod corpus;
+mod data;
 mod differential;
 mod log_peers;
 mod members;

@@ -1,7 +1,5 @@
 //! Judges the bytes of a file: digests, and everything that `shipway check` knows (63, 71 and sections F to I).
 
-use std::sync::Arc;
-
 use pep440_rs::Version;
 use shipway_dist::check::{FileReport, Options};
 use shipway_dist::digest::Sha256;
@@ -40,20 +38,20 @@ pub(crate) struct Judged {
 /// # Errors
 /// [`IndexError::Invalid`] with everything that is wrong.
 pub(crate) async fn judge(
-    staged: Staged,
+    mut staged: Staged,
     expected: Expected,
     mut warnings: Vec<Finding>,
 ) -> Result<Judged, IndexError> {
-    let staged = Arc::new(staged);
-    let checked = {
-        let (staged, filename) = (staged.clone(), expected.filename.clone());
-        let check = move || {
-            let path = staged.path();
-            judge_file(path, &filename, &Options::default()).map_err(IndexError::io("read", path))
+    let filename = expected.filename.clone();
+    let check = move || {
+        let (path, options) = (staged.path().to_owned(), Options::default());
+        let checked = match staged.arriving.take() {
+            Some(arriving) => arriving.judge(&path, staged.sha256, &options),
+            None => judge_file(&path, &filename, &options),
         };
-        tokio::task::spawn_blocking(check).await??
+        checked.map(|checked| (staged, checked)).map_err(IndexError::io("read", &path))
     };
-    let staged = Arc::into_inner(staged).ok_or(IndexError::ShuttingDown)?;
+    let (staged, checked) = tokio::task::spawn_blocking(check).await??;
     let mut findings = magic(&staged.head, expected.kind);
     if checked.sha256 != staged.sha256 {
         findings.push(Finding::error("digest", "the staged bytes changed while they were judged"));

@@ -10,6 +10,7 @@ use shipway_dist::finding::Finding;
 use shipway_dist::name::ProjectName;
 use subtle::ConstantTimeEq as _;
 
+use super::attestations;
 use crate::blobs::Staged;
 use crate::error::IndexError;
 
@@ -232,9 +233,13 @@ impl Form {
         if self.get("gpg_signature").is_some() {
             warnings.push(Finding::warning("form", "`gpg_signature` is not stored").field("gpg_signature"));
         }
-        if self.get("attestations").is_some() {
+        if let Some(text) = self.get("attestations") {
             let message = "`attestations` are not stored: they count with a trusted publisher only";
             warnings.push(Finding::warning("attestations", message).field("attestations"));
+            if let Err(why) = attestations::judge(text) {
+                let message = format!("`attestations` are malformed: {why}");
+                warnings.push(Finding::warning("attestations", message).field("attestations"));
+            }
         }
         if kind == Kind::Sdist && self.get("pyversion").is_some_and(|text| text != "source") {
             warnings.push(Finding::warning("form", "`pyversion` of an sdist is `source`").field("pyversion"));

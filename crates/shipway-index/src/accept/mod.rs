@@ -4,17 +4,20 @@
 //! judges the fields of the legacy upload API, [`names`] judges names and versions, [`file`] judges the
 //! bytes, [`decide`] judges against what the index holds. None of them knows HTTP, and none writes.
 
+mod attestations;
 pub(crate) mod file;
 pub(crate) mod form;
 pub(crate) mod names;
 mod upload;
 
+use std::collections::BTreeSet;
+
 use pep440_rs::Version;
 use shipway_dist::digest::Sha256;
-use shipway_dist::filename::Kind;
+use shipway_dist::filename::{DistributionFilename, Kind};
 
 use crate::error::IndexError;
-use crate::project::Project;
+use crate::project::{Project, StoredFile};
 use crate::store::LedgerRow;
 
 pub(crate) use upload::{Accepted, Upload};
@@ -94,6 +97,14 @@ pub(crate) fn decide(
         );
         return Err(IndexError::ReleaseConflict { why });
     }
+    let same = |file: &&StoredFile| !file.removed && is_equivalent(&file.filename, filename);
+    if let Some(file) = release.files.iter().find(same) {
+        let why = format!(
+            "`{filename}` has the tags and build of `{}`, which the index holds; installers cannot tell them apart",
+            file.filename
+        );
+        return Err(IndexError::FilenameConflict { why });
+    }
     let sdist = release.files.iter().find(|file| file.filename.ends_with(".tar.gz"));
     if let (Kind::Sdist, Some(sdist)) = (candidate.kind, sdist) {
         let why =
@@ -101,6 +112,18 @@ pub(crate) fn decide(
         return Err(IndexError::FilenameConflict { why });
     }
     Ok(Decision::Add)
+}
+
+/// Whether two wheels of one release are for the same interpreters: their tag sets are equal, in whatever
+/// order and case, and so are their build tags (60, 69).
+fn is_equivalent(one: &str, other: &str) -> bool {
+    let key = |filename: &str| {
+        let parsed = filename.parse::<DistributionFilename>().ok()?;
+        let set = |tag: &String| tag.split('.').map(str::to_lowercase).collect::<BTreeSet<_>>();
+        let build = parsed.build.as_deref().map(str::to_lowercase);
+        (parsed.kind == Kind::Wheel).then(|| (build, parsed.tags.iter().map(set).collect::<Vec<_>>()))
+    };
+    matches!((key(one), key(other)), (Some(one), Some(other)) if one == other)
 }
 
 #[cfg(test)]
@@ -115,6 +138,21 @@ mod tests {
         let version = "1.0".parse().unwrap();
         let sha256 = Sha256::of(bytes);
         decide(None, ledger, &Candidate { version: &version, kind: Kind::Wheel, filename, sha256 })
+    }
+
+    #[test]
+    fn c60_equivalent_filenames_are_one() {
+        let held = "demo-1.0-py2.py3-none-any.whl";
+        for other in [
+            "demo-1.0-py3.py2-none-any.whl",
+            "demo-1.0.0-py2.py3-none-any.whl",
+            "demo-1.0-PY2.py3-none-any.whl",
+        ] {
+            assert!(is_equivalent(held, other), "{other}");
+        }
+        for other in ["demo-1.0-py3-none-any.whl", "demo-1.0-1-py2.py3-none-any.whl", "demo-1.0.tar.gz"] {
+            assert!(!is_equivalent(held, other), "{other}");
+        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ pub(super) async fn put_file(
         let session = app.index.find_session(&who, &id).await?;
         let listed = session.files.iter().find(|file| file.filename == filename);
         let size = listed.ok_or_else(|| IndexError::not_found("that file of the session"))?.size;
-        let mut staging = app.index.blobs.stage(size);
+        let mut staging = app.index.blobs.stage(size, Some(&filename));
         while let Some(bytes) = body.next().await {
             staging.push(bytes?).await?;
         }

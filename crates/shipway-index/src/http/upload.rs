@@ -142,7 +142,7 @@ async fn read_file(blobs: &Blobs, limit: u64, mut field: Field<'_>) -> Result<(S
     if field.content_type().is_some_and(|kind| kind.type_() == "image") {
         return Err(IndexError::bad_request("`content` is declared as an image"));
     }
-    let mut staging = blobs.stage(limit);
+    let mut staging = blobs.stage(limit, Some(&filename));
     while let Some(bytes) = field.chunk().await.map_err(broken)? {
         staging.push(bytes).await?;
     }

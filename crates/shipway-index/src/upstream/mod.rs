@@ -125,7 +125,7 @@ impl Index {
         }
         let Some(upstream) = &self.upstream else { return Err(IndexError::not_found("the file")) };
         let response = upstream.client().await?.file(&file.url).await?;
-        let mut staging = self.blobs.stage(self.limits.file_size);
+        let mut staging = self.blobs.stage(self.limits.file_size, None);
         let mut stream = response.bytes_stream();
         while let Some(bytes) = stream.next().await {
             let bytes = bytes.map_err(|error| client::failed(&file.url, &error))?;

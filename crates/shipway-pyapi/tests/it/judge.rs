@@ -1,10 +1,11 @@
 //! The whole judgement of a wheel, Python and all.
 
 use std::io::Write as _;
+use std::path::Path;
 
-use shipway_dist::Severity;
 use shipway_dist::check::Options;
-use shipway_pyapi::judge::judge_file;
+use shipway_dist::{Finding, Severity, Sha256};
+use shipway_pyapi::judge::{Arriving, judge_file};
 
 const NAME: &str = "demo-1.0-py3-none-any.whl";
 
@@ -33,6 +34,9 @@ fn judge(files: &[(&str, &str)], strict: bool) -> Vec<String> {
     zip.write_all((record + "demo-1.0.dist-info/RECORD,,\n").as_bytes()).unwrap();
     zip.finish().unwrap();
     let report = judge_file(&path, NAME, &Options { strict }).unwrap();
+    for chunk in [7, 4096] {
+        assert_eq!(judge_arriving(&path, chunk, strict), report.findings, "in chunks of {chunk} bytes");
+    }
     let stems =
         ["dangling", "script-target", "entry-point-target", "wheel-no-module", "wheel-empty", "wheel-meta"];
     let mut found: Vec<String> = report
@@ -48,6 +52,20 @@ fn judge(files: &[(&str, &str)], strict: bool) -> Vec<String> {
     assert_eq!(report.ok(), !report.findings.iter().any(|finding| finding.severity == Severity::Error));
     found.sort();
     found
+}
+
+/// Judges the same wheel while it is written, so many bytes at a time.
+fn judge_arriving(path: &Path, chunk: usize, strict: bool) -> Vec<Finding> {
+    let bytes = std::fs::read(path).unwrap();
+    let mut copy = tempfile::NamedTempFile::new().unwrap();
+    let arriving = Arriving::begin(copy.reopen().unwrap(), NAME).unwrap();
+    let mut written = 0;
+    for piece in bytes.chunks(chunk) {
+        copy.write_all(piece).unwrap();
+        written += piece.len() as u64;
+        arriving.grow(written);
+    }
+    arriving.judge(copy.path(), Sha256::of(&bytes), &Options { strict }).unwrap().findings
 }
 
 #[test]

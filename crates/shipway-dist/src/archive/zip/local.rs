@@ -5,6 +5,7 @@ use std::io;
 use super::central::MOST_NEEDED;
 use super::extra::{Extra, Sized64};
 use super::{Directory, Entry, LOCAL_HEADER, u16_at, u32_at};
+use crate::archive::inflate::Packed;
 use crate::archive::source::ReadAt;
 use crate::finding::Findings;
 use crate::rules::framing as rules;
@@ -27,6 +28,33 @@ impl Local {
     /// The bytes from the local header to the data.
     pub(crate) fn length(&self) -> u64 {
         LOCAL_HEADER + self.name.len() as u64 + self.extra.len() as u64
+    }
+
+    /// The bytes from a local header to its data, by its fixed part; `None` when it is none.
+    pub(crate) fn length_of(header: &[u8]) -> Option<u64> {
+        let is_whole = header.len() as u64 >= LOCAL_HEADER && header.starts_with(b"PK\x03\x04");
+        is_whole.then(|| LOCAL_HEADER + u64::from(u16_at(header, 26)) + u64::from(u16_at(header, 28)))
+    }
+
+    /// The data of a member whose local header stands at a position, where the header alone says what it is.
+    pub(crate) fn packed(&self, at: u64) -> Option<Packed> {
+        // Encrypted, with a data descriptor, patched, or of sizes that stand elsewhere.
+        let is_told = self.flags & 0x2069 == 0
+            && matches!(self.method, 0 | 8)
+            && self.compressed != u32::MAX
+            && self.size != u32::MAX;
+        is_told.then(|| Packed {
+            at: at + self.length(),
+            compressed: u64::from(self.compressed),
+            size: u64::from(self.size),
+            crc: self.crc,
+            deflated: self.method == 8,
+        })
+    }
+
+    /// The name, where it is UTF-8.
+    pub(crate) fn name(&self) -> Option<&str> {
+        std::str::from_utf8(&self.name).ok()
     }
 
     /// Whether the header names a member so.

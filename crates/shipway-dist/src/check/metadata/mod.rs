@@ -1,5 +1,6 @@
 //! Judges core metadata, all problems at once, and compares it with the filename.
 
+mod classifiers;
 pub(crate) mod fields;
 pub(crate) mod imports;
 pub(crate) mod requirement;
@@ -44,7 +45,7 @@ pub(crate) fn judge_fields(metadata: &Metadata, findings: &mut Findings) {
     texts::check_summary(metadata, findings);
     texts::check_description(metadata, findings);
     texts::check_people(metadata, findings);
-    texts::check_classifiers(metadata, findings);
+    classifiers::judge(metadata, findings);
     texts::check_urls(metadata, findings);
     texts::check_license(metadata, findings);
     check_requirements(metadata, findings);

@@ -1,25 +1,10 @@
-//! Fields of text: summary, description, e-mail addresses, classifiers, URLs, license.
+//! Fields of text: summary, description, e-mail addresses, URLs, license.
 
 use crate::finding::{Findings, shown};
 use crate::metadata::{Markup, Metadata};
 use crate::rules::metadata as rules;
 
 use super::fields::is_absent;
-
-/// The first parts of all classifiers of the list.
-const CLASSIFIER_GROUPS: [&str; 11] = [
-    "Development Status",
-    "Environment",
-    "Framework",
-    "Intended Audience",
-    "License",
-    "Natural Language",
-    "Operating System",
-    "Programming Language",
-    "Topic",
-    "Typing",
-    "Private",
-];
 
 /// Judges `Summary`.
 pub(super) fn check_summary(metadata: &Metadata, findings: &mut Findings) {
@@ -132,28 +117,6 @@ fn is_mailbox(text: &str) -> bool {
     !local.is_empty()
         && !local.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '<' | '>'))
         && domain.trim_matches(['[', ']']).split('.').all(is_label)
-}
-
-/// Judges classifiers by form and group; the list itself changes every month and is the index's.
-pub(super) fn check_classifiers(metadata: &Metadata, findings: &mut Findings) {
-    let has_expression = metadata.get("License-Expression").is_some();
-    for classifier in metadata.all("Classifier") {
-        let group = classifier.split(" :: ").next().unwrap_or_default();
-        if classifier.split(" :: ").count() < 2
-            || classifier.split(" :: ").any(|part| part.is_empty() || part.trim() != part)
-            || !CLASSIFIER_GROUPS.contains(&group)
-        {
-            let message = format!("`{}` is not of the form of a known classifier", shown(classifier));
-            findings.field(&rules::CLASSIFIER, "Classifier", message);
-        }
-        if has_expression && group == "License" {
-            findings.field(
-                &rules::DEPRECATED,
-                "Classifier",
-                format!("`{}` stands beside a license expression, which replaces it", shown(classifier)),
-            );
-        }
-    }
 }
 
 /// Judges URLs of the project.

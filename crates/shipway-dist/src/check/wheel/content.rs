@@ -145,9 +145,11 @@ impl Content<'_> {
             }
         }
         if let Some(metadata) = metadata {
+            let mut absent = false;
             for name in imports::names(metadata, "Import-Name") {
                 let top = name.split('.').next().unwrap_or(name);
                 if !tops.contains_key(top) {
+                    absent = true;
                     findings.field(
                         &rules::IMPORT_NAME,
                         "Import-Name",
@@ -155,7 +157,37 @@ impl Content<'_> {
                     );
                 }
             }
+            // A name that is misspelled is one mistake and not two.
+            if !absent {
+                check_undeclared(metadata, tops.keys().copied(), findings);
+            }
         }
+    }
+}
+
+/// Names the top-level modules that are not declared, where any are.
+fn check_undeclared<'t>(metadata: &Metadata, tops: impl Iterator<Item = &'t str>, findings: &mut Findings) {
+    let fields = ["Import-Name", "Import-Namespace"];
+    let given = fields.iter().flat_map(|field| metadata.all(field));
+    let count = given.filter(|value| !value.trim().is_empty()).count();
+    if fields.iter().all(|field| metadata.get(field).is_none()) {
+        return;
+    }
+    let declared: Vec<&str> = fields
+        .into_iter()
+        .flat_map(|field| imports::names(metadata, field))
+        .map(|name| name.split('.').next().unwrap_or(name))
+        .collect();
+    // What is malformed has a finding of its own.
+    if declared.len() < count {
+        return;
+    }
+    for top in tops.filter(|top| !declared.contains(top)) {
+        findings.field(
+            &rules::IMPORT_UNDECLARED,
+            "Import-Name",
+            format!("the wheel holds `{}`, which is not declared", shown(top)),
+        );
     }
 }
 

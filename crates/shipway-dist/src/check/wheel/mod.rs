@@ -11,7 +11,7 @@ use crate::archive::Limits;
 use crate::archive::path::{Clash, Names, check_name};
 use crate::archive::source::ReadAt;
 use crate::archive::zip::{self, Directory};
-use crate::check::{Judged, Observer, metadata, record};
+use crate::check::{Given, Judged, metadata, record};
 use crate::filename::DistributionFilename;
 use crate::finding::{Findings, shown};
 use crate::rules::{framing, wheel as rules};
@@ -29,9 +29,10 @@ const MOST_DOCUMENT: u64 = 8 << 20;
 pub(super) fn judge(
     source: &dyn ReadAt,
     parsed: Option<&DistributionFilename>,
-    (limits, observer): (&Limits, &dyn Observer),
+    given: &Given<'_>,
     findings: &mut Findings,
 ) -> io::Result<Judged> {
+    let (limits, observer) = (&given.limits, given.observer);
     let Some(directory) = zip::read_directory(source, limits, findings)? else {
         return Ok(Judged::default());
     };
@@ -50,7 +51,8 @@ pub(super) fn judge(
     observer.names(&mut files.keys().copied());
     let dist_info = find_dist_info(&files, parsed, findings);
     refuse_oversized(&directory, &files, dist_info.as_deref(), findings);
-    let mut work = Work { source, directory: &directory, expected: record::Record::default() };
+    let mut work =
+        Work { source, directory: &directory, expected: record::Record::default(), table: given.table };
     let done = match &dist_info {
         Some(dist_info) => read_record(&mut work, dist_info, &files, findings)?,
         None => None,
