@@ -24,6 +24,11 @@ pub const RULES: &[Rule] = &[
         "build the release commit again",
     ),
     rule(
+        "manifest-extra",
+        "a distribution file lies beside the release and was not built with it",
+        "run `shipway build` again, which keeps it aside, or remove it",
+    ),
+    rule(
         "module-missing",
         "a module of the source tree is not in the wheel or the sdist, so that what users install lacks code",
         "correct the backend's list of packages, or name the module in `build.exclude`",

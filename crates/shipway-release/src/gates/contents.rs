@@ -10,6 +10,7 @@ use std::path::Path;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 use shipway_dist::archive::{Limits, list_members};
+use shipway_dist::check::{Archive, data_files};
 use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::{Finding, Manifest};
 
@@ -59,24 +60,31 @@ pub fn contents(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Re
         package_data: setuptools_package_data(&pyproject),
         ..Contents::default()
     };
-    let mut wheels = Vec::new();
+    let (mut wheels, mut sdist) = (Vec::new(), None);
     for file in &manifest.files {
         let path = folder.join(&file.filename);
         let Ok(members) = list_members(&path, &file.filename, &Limits::default()) else { continue };
         let names = members.into_iter().map(|member| member.name);
         match file.filename.parse::<DistributionFilename>().map(|parsed| parsed.kind) {
             Ok(Kind::Sdist) => {
+                sdist = Some((path, file.filename.clone()));
                 found.sdist =
                     names.filter_map(|name| name.split_once('/').map(|(_, rest)| rest.to_owned())).collect();
             }
-            Ok(Kind::Wheel) => wheels.push((file.filename.clone(), names.collect::<Vec<_>>())),
+            Ok(Kind::Wheel) => wheels.push((path, file.filename.clone(), names.collect::<Vec<_>>())),
             Err(error) => return Err(Error::refused("wrong-build", error.to_string())),
         }
     }
     let mut findings = Vec::new();
-    for (filename, members) in wheels {
+    let declared = &context.config.contract.data;
+    for (path, filename, members) in wheels {
         found.wheel = members;
-        for finding in found.judge(&filename) {
+        let mut here = found.judge(&filename);
+        let wheel = Archive { path: &path, filename: &filename };
+        let sdist = sdist.as_ref().map(|(path, filename)| Archive { path, filename });
+        // What cannot be read is refused by the judgement of the file itself.
+        here.extend(data_files(wheel, sdist, declared).unwrap_or_default());
+        for finding in here {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use shipway_dist::check::{FileReport, Options};
+use shipway_dist::check::{self, FileReport, Options};
 use shipway_dist::{Finding, GateId, Manifest};
 use shipway_pyapi::judge::judge_file;
 
@@ -31,10 +31,30 @@ pub fn distribution(context: &Context<'_>, manifest: &Manifest, folder: &Path) -
         files.push(json!({ "filename": file.filename, "sha256": report.sha256 }));
         findings.extend(report.findings);
     }
+    findings.extend(beside_manifest(manifest, folder)?);
     findings.extend(contents::contents(context, manifest, folder)?);
     context.config.weigh(&mut findings);
     let detail = json!({ "files": files, "levels": context.config.levels });
     Ok(GateReport::new(GateId::Distribution, findings, detail))
+}
+
+/// Whatever lies in the folder and is no file of the manifest: it was not built with the release (row E12).
+fn beside_manifest(manifest: &Manifest, folder: &Path) -> Result<Vec<Finding>> {
+    let unreadable = |error: std::io::Error| Error::io("read", folder, &error);
+    let mut findings = check::folder(folder).map_err(unreadable)?;
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .map_err(unreadable)?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".whl") || name.ends_with(".tar.gz"))
+        .filter(|name| manifest.files.iter().all(|file| file.filename != *name))
+        .collect();
+    names.sort();
+    for name in names {
+        let what = format!("`{name}` lies beside the files of the manifest and is none of them");
+        findings.push(Finding::error("manifest-extra", what).hint("shipway build"));
+    }
+    Ok(findings)
 }
 
 fn against_manifest(

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use serde::Serialize;
-use shipway_dist::check::{FileReport, Options};
-use shipway_dist::{Finding, Sha256};
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use shipway_dist::check::{FileReport, Options, folder};
+use shipway_dist::{Finding, Sha256, rules};
 use shipway_pyapi::judge::judge_file;
 
 use crate::config::{Environment, LevelOverride};
@@ -36,7 +37,7 @@ pub struct CheckReport {
 }
 
 /// The judgement of one file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct CheckedFile {
     /// The path as given.
     pub path: PathBuf,
@@ -46,6 +47,30 @@ pub struct CheckedFile {
     pub ok: bool,
     /// Everything found.
     pub findings: Vec<Finding>,
+}
+
+impl Serialize for CheckedFile {
+    /// A finding carries why it matters, so that the document reads without `shipway explain`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Explained<'a> {
+            #[serde(flatten)]
+            finding: &'a Finding,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            why: Option<&'static str>,
+        }
+        let explained: Vec<Explained<'_>> = self
+            .findings
+            .iter()
+            .map(|finding| Explained { finding, why: rules::find(&finding.id).map(|rule| rule.why) })
+            .collect();
+        let mut fields = serializer.serialize_struct("CheckedFile", 4)?;
+        fields.serialize_field("path", &self.path)?;
+        fields.serialize_field("sha256", &self.sha256)?;
+        fields.serialize_field("ok", &self.ok)?;
+        fields.serialize_field("findings", &explained)?;
+        fields.end()
+    }
 }
 
 /// Judges files, side by side; a folder stands for the distribution files in it.
@@ -107,6 +132,17 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         let name = path.to_string_lossy();
         name.ends_with(".whl") || name.ends_with(".tar.gz")
     };
+    // What a shell's glob would pass over in silence is named (row E12).
+    let others = folder(path).map_err(|error| Error::io("read", path, &error))?;
+    if !others.is_empty() {
+        let what =
+            format!("`{}` holds {} entries that are no distribution files", path.display(), others.len());
+        let error = others
+            .iter()
+            .take(20)
+            .fold(Error::refused("folder-entries", what), |error, one| error.cause(one.message.clone()));
+        return Err(error.hint("name the files, or move the others away"));
+    }
     let mut files: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(is_distribution).collect();
     files.sort();

@@ -142,6 +142,56 @@ fn c5_c6_a_release_without_its_modules_or_data_is_refused_and_nothing_is_publish
 }
 
 #[test]
+fn d14_a_copy_of_a_packaged_default_that_differs_is_refused() {
+    let project = Project::demo();
+    let text = PYPROJECT
+        .replace("[tool.shipway.contract]", "[tool.shipway.contract]\ndata = [\"demo_pkg/config/*.yaml\"]");
+    project.write("pyproject.toml", &format!("{text}\n[tool.flit.sdist]\ninclude = [\"config/\"]\n"));
+    project.write("demo_pkg/config/default.yaml", "allow_writes: false\n");
+    project.write("config/default.yaml", "allow_writes: true\n");
+    project.commit("two defaults");
+    project.run(&["build"]).assert(0, &[]);
+    let gate = project.run(&["gate", "run", "distribution", "--json"]);
+    gate.assert(1, &["data-copy", "demo_pkg/config/default.yaml", "config/default.yaml"]);
+    project.write("config/default.yaml", "allow_writes: false\n");
+    project.commit("one default twice");
+    project.run(&["build"]).assert(0, &[]);
+    project.run(&["gate", "run", "distribution"]).assert(0, &[]);
+}
+
+#[test]
+fn e12_nothing_lies_beside_the_files_of_the_manifest() {
+    let project = Project::demo();
+    project.run(&["build"]).assert(0, &[]);
+    let wheel = "dist/demo_pkg-1.2.3-py3-none-any.whl";
+    let bytes = std::fs::read(project.root().join(wheel)).unwrap();
+    std::fs::write(project.root().join("dist/demo_pkg-1.2.3-py2-none-any.whl"), &bytes).unwrap();
+    project.run(&["publish"]).assert(1, &["manifest-extra: `demo_pkg-1.2.3-py2-none-any.whl` lies beside"]);
+    std::fs::remove_file(project.root().join("dist/demo_pkg-1.2.3-py2-none-any.whl")).unwrap();
+    project.write("dist/nested/file.txt", "x");
+    project.run(&["publish"]).assert(1, &["`nested` is a folder"]);
+    project.run(&["check", "dist"]).assert(1, &["`nested` is a folder", "name the files"]);
+    assert!(project.run(&["status", "--json"]).json()["channels"][0]["version"].is_null());
+    std::fs::remove_dir_all(project.root().join("dist/nested")).unwrap();
+    project.run(&["publish"]).assert(0, &[]);
+}
+
+#[test]
+fn j6_a_wheel_that_imports_what_it_does_not_hold_is_refused_whatever_the_bump() {
+    let project = Project::demo();
+    let init = project.read("demo_pkg/__init__.py");
+    project.write("demo_pkg/__init__.py", &format!("from demo_pkg import _gone\n{init}"));
+    project.commit("an import of nothing");
+    project.run(&["build"]).assert(0, &[]);
+    let check = project.run(&["check", "dist", "--json"]);
+    check.assert(1, &["1 of 2 files refused"]);
+    let finding = &check.json()["files"][0]["findings"][0];
+    assert!(finding["message"].as_str().unwrap().contains("_gone"), "{finding}");
+    assert!(finding["why"].is_string() && finding["hint"].is_string(), "{finding}");
+    project.run(&["publish"]).assert(1, &["_gone"]);
+}
+
+#[test]
 fn c4_the_build_environment_is_installed_from_hashes_and_nothing_else() {
     let project = Project::demo();
     let report = project
