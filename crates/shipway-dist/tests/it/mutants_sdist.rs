@@ -34,6 +34,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         directory.set(&[b'x'; 512]);
         tar.entries.push(directory);
     }),
+    ("a file with the name of a directory", "tar-header-103", |tar| tar.add("folder/", b"")),
+    ("a file with the name of a directory by its extended header", "tar-header-103", |tar| {
+        tar.entries.push(Entry::pax(b'x', &[("path", &tar.path("folder/"))]));
+        tar.special("folder", 0);
+    }),
     ("a link with content", "tar-header-103", |tar| {
         let mut link = Entry::link(&tar.path("link"), b'2', "PKG-INFO");
         link.set(&[b'x'; 512]);
@@ -232,6 +237,7 @@ pub(crate) const UNUSUAL: &[Unusual] = &[
     ("a hard link to an earlier member", |tar| {
         tar.entries.push(Entry::link("demo-1.0/link", b'1', "demo-1.0/LICENSE"));
     }),
+    ("a directory of v7", |tar| tar.special("folder/", 0)),
     ("a directory listed twice", |tar| tar.entries.push(Entry::directory("demo-1.0/"))),
     ("a large owner", |tar| {
         tar.entry("LICENSE").header[108..116].copy_from_slice(&[0x80, 0, 0, 0, 0, 0x7f, 0xff, 0xff]);
