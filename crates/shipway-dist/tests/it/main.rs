@@ -7,6 +7,7 @@ mod bounds;
 mod build;
 mod corpus;
 mod differential;
+mod fields;
 mod members;
 mod mutants_content;
 mod mutants_filename;
