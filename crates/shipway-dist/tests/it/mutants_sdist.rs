@@ -237,6 +237,11 @@ pub(crate) const UNUSUAL: &[Unusual] = &[
     ("a hard link to an earlier member", |tar| {
         tar.entries.push(Entry::link("demo-1.0/link", b'1', "demo-1.0/LICENSE"));
     }),
+    ("a long name that is cut off at a slash", |tar| {
+        let folder = format!("demo-1.0/{}/", "d".repeat(90));
+        tar.entries.push(Entry::pax(b'x', &[("path", &format!("{folder}x.py"))]));
+        tar.entries.push(Entry::file(&folder, b"x"));
+    }),
     ("a directory of v7", |tar| tar.special("folder/", 0)),
     ("a directory listed twice", |tar| tar.entries.push(Entry::directory("demo-1.0/"))),
     ("a large owner", |tar| {

@@ -143,9 +143,10 @@ impl<'s> Reader<'s> {
             ));
         }
         let kind = match raw.kind {
-            // What v7, which had no directories, meant by a slash.
+            // What v7, which had no directories, meant by a slash. Of other types the header's own name may
+            // have been cut off there.
             0 if slash && name.ends_with(b"/") => Kind::Directory,
-            0 | b'0' | b'7' if slash || name.ends_with(b"/") => {
+            0 | b'0' | b'7' if name.ends_with(b"/") || (slash && raw.kind == 0) => {
                 return Err(broken(
                     &rules::TAR_HEADER,
                     format!("`{text}` is a directory by its name and a file by its type"),
