@@ -69,6 +69,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         tar.entries.push(Entry::new("x", b'x', b"99 path=x\n"));
         tar.add("x", b"x");
     }),
+    ("an extended header with a time that is no number", "tar-extension-104", |tar| {
+        tar.entries.push(Entry::pax(b'x', &[("mtime", "yesterday")]));
+        tar.add("x", b"x");
+    }),
+    ("a global header with an owner that is no number", "tar-extension-104", |tar| {
+        tar.entries.insert(0, Entry::pax(b'g', &[("uid", "")]));
+    }),
     ("a global header that names members", "tar-extension-104", |tar| {
         tar.entries.insert(0, Entry::pax(b'g', &[("path", "demo-1.0/all")]));
     }),
