@@ -199,6 +199,11 @@ pub(crate) const FRAMES: &[Frame] = &[
     ("a truncated stream", "gzip-frame-103", |bytes| bytes.truncate(bytes.len() - 20)),
     ("a truncated trailer", "gzip-frame-103", |bytes| bytes.truncate(bytes.len() - 2)),
     ("reserved flags", "gzip-frame-103", |bytes| bytes[3] |= 0x80),
+    ("a wrong CRC of the gzip header", "gzip-frame-103", |bytes| {
+        *bytes = gzip(&gunzip(bytes));
+        bytes[3] = 2;
+        bytes.splice(10..10, [0, 0]);
+    }),
     ("another compression method", "gzip-frame-103", |bytes| bytes[2] = 7),
     ("no gzip file", "file-magic-71", |bytes| *bytes = gunzip(bytes)),
     ("an empty file", "file-magic-71", Vec::clear),
