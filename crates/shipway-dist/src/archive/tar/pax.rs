@@ -101,14 +101,14 @@ fn set(place: &mut Option<Vec<u8>>, value: Vec<u8>, what: &str) -> Result<(), Re
 
 /// Refuses a time or an owner that is no number: GNU tar fails there, others read on.
 fn check_number(key: &[u8], value: &[u8]) -> Result<(), Refusal> {
-    let number = std::str::from_utf8(value).unwrap_or_default();
-    let number = number.strip_prefix('-').unwrap_or(number);
+    let text = std::str::from_utf8(value).unwrap_or_default();
     let is_number = match key {
         b"atime" | b"ctime" | b"mtime" => {
-            let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+            let time = text.strip_prefix('-').unwrap_or(text);
+            let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
             is_decimal(whole) && is_decimal(fraction)
         }
-        b"uid" | b"gid" => is_decimal(number),
+        b"uid" | b"gid" => is_decimal(text) && text.parse::<u32>().is_ok(),
         _ => true,
     };
     if is_number { Ok(()) } else { refuse(format!("the {} is no number", String::from_utf8_lossy(key))) }
