@@ -82,7 +82,7 @@ pub(crate) fn tarball(random: &mut Random) -> Vec<u8> {
         let entry = &mut tar.entries[at];
         match random.below(10) {
             0 => number(entry, random),
-            1 => entry.header[156] = b"\0015672AVgxLKSDMN"[random.below(15)],
+            1 => entry.header[156] = b"\x00015672AVgxLKSDMN"[random.below(17)],
             2 => {
                 let magic = [b"ustar\x0000", b"ustar  \0", b"ustar\0\0\0", &[0; 8], b"ustar 00"];
                 entry.header[257..265].copy_from_slice(magic[random.below(5)]);
