@@ -7,6 +7,7 @@ line printed is the answer to one of them. One process answers for thousands of 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -106,7 +107,9 @@ def files(line):
         archive["value"], content = archive["value"]
         answer["metadata"] = attempt(raw, content)
         answer["valid"] = attempt(valid, content)
-    answer["unpacked"] = attempt(unzipped if wheel else untarred, path)
+    # A machine may lack these; the line on stderr says so.
+    if shutil.which("unzip" if wheel else "tar"):
+        answer["unpacked"] = attempt(unzipped if wheel else untarred, path)
     return answer
 
 
@@ -156,6 +159,9 @@ def main():
     import packaging
 
     print(f"packaging {packaging.__version__}, Python {sys.version.split()[0]}", file=sys.stderr)
+    for tool in ["unzip", "tar"]:
+        if not shutil.which(tool):
+            print(f"skipped: there is no {tool} to compare with", file=sys.stderr)
     function = globals()[sys.argv[1]]
     for line in sys.stdin:
         argument = json.loads(line)
