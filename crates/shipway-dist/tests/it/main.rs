@@ -9,6 +9,7 @@ mod build;
 mod corpus;
 mod data;
 mod differential;
+mod fields;
 mod log_peers;
 mod members;
 mod mutants_content;

@@ -34,6 +34,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         directory.set(&[b'x'; 512]);
         tar.entries.push(directory);
     }),
+    ("a file with the name of a directory", "tar-header-103", |tar| tar.add("folder/", b"")),
+    ("a file with the name of a directory by its extended header", "tar-header-103", |tar| {
+        tar.entries.push(Entry::pax(b'x', &[("path", &tar.path("folder/"))]));
+        tar.special("folder", 0);
+    }),
     ("a link with content", "tar-header-103", |tar| {
         let mut link = Entry::link(&tar.path("link"), b'2', "PKG-INFO");
         link.set(&[b'x'; 512]);
@@ -63,6 +68,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     ("a record of a wrong length", "tar-extension-104", |tar| {
         tar.entries.push(Entry::new("x", b'x', b"99 path=x\n"));
         tar.add("x", b"x");
+    }),
+    ("an extended header with a time that is no number", "tar-extension-104", |tar| {
+        tar.entries.push(Entry::pax(b'x', &[("mtime", "yesterday")]));
+        tar.add("x", b"x");
+    }),
+    ("a global header with an owner that is no number", "tar-extension-104", |tar| {
+        tar.entries.insert(0, Entry::pax(b'g', &[("uid", "")]));
     }),
     ("a global header that names members", "tar-extension-104", |tar| {
         tar.entries.insert(0, Entry::pax(b'g', &[("path", "demo-1.0/all")]));
@@ -187,6 +199,11 @@ pub(crate) const FRAMES: &[Frame] = &[
     ("a truncated stream", "gzip-frame-103", |bytes| bytes.truncate(bytes.len() - 20)),
     ("a truncated trailer", "gzip-frame-103", |bytes| bytes.truncate(bytes.len() - 2)),
     ("reserved flags", "gzip-frame-103", |bytes| bytes[3] |= 0x80),
+    ("a wrong CRC of the gzip header", "gzip-frame-103", |bytes| {
+        *bytes = gzip(&gunzip(bytes));
+        bytes[3] = 2;
+        bytes.splice(10..10, [0, 0]);
+    }),
     ("another compression method", "gzip-frame-103", |bytes| bytes[2] = 7),
     ("no gzip file", "file-magic-71", |bytes| *bytes = gunzip(bytes)),
     ("an empty file", "file-magic-71", Vec::clear),
@@ -232,6 +249,12 @@ pub(crate) const UNUSUAL: &[Unusual] = &[
     ("a hard link to an earlier member", |tar| {
         tar.entries.push(Entry::link("demo-1.0/link", b'1', "demo-1.0/LICENSE"));
     }),
+    ("a long name that is cut off at a slash", |tar| {
+        let folder = format!("demo-1.0/{}/", "d".repeat(90));
+        tar.entries.push(Entry::pax(b'x', &[("path", &format!("{folder}x.py"))]));
+        tar.entries.push(Entry::file(&folder, b"x"));
+    }),
+    ("a directory of v7", |tar| tar.special("folder/", 0)),
     ("a directory listed twice", |tar| tar.entries.push(Entry::directory("demo-1.0/"))),
     ("a large owner", |tar| {
         tar.entry("LICENSE").header[108..116].copy_from_slice(&[0x80, 0, 0, 0, 0, 0x7f, 0xff, 0xff]);

@@ -1,4 +1,4 @@
-"""Reads distribution files with Python's own libraries, `packaging` and unzip, and prints what they see.
+"""Reads distribution files with Python's own libraries, `packaging` and unzip or tar, and prints what they see.
 
 The mode is the argument. Each line on stdin is JSON, a text or, for `files`, a path and a filename; each
 line printed is the answer to one of them. One process answers for thousands of files.
@@ -7,6 +7,7 @@ line printed is the answer to one of them. One process answers for thousands of 
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -62,6 +63,19 @@ def unzipped(path):
     return found
 
 
+def untarred(path):
+    """The digest of all files that tar reads."""
+    environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+    process = subprocess.Popen(
+        ["tar", "-xzOf", path], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    found = hashlib.file_digest(process.stdout, "sha256").hexdigest()
+    complaint = process.stderr.read(300)
+    if process.wait() != 0:
+        raise ValueError(f"tar: {complaint}")
+    return found
+
+
 def attempt(function, *arguments):
     try:
         return {"ok": True, "value": function(*arguments)}
@@ -93,8 +107,9 @@ def files(line):
         archive["value"], content = archive["value"]
         answer["metadata"] = attempt(raw, content)
         answer["valid"] = attempt(valid, content)
-    if wheel:
-        answer["unzip"] = attempt(unzipped, path)
+    # A machine may lack these; the line on stderr says so.
+    if shutil.which("unzip" if wheel else "tar"):
+        answer["unpacked"] = attempt(unzipped if wheel else untarred, path)
     return answer
 
 
@@ -144,6 +159,9 @@ def main():
     import packaging
 
     print(f"packaging {packaging.__version__}, Python {sys.version.split()[0]}", file=sys.stderr)
+    for tool in ["unzip", "tar"]:
+        if not shutil.which(tool):
+            print(f"skipped: there is no {tool} to compare with", file=sys.stderr)
     function = globals()[sys.argv[1]]
     for line in sys.stdin:
         argument = json.loads(line)

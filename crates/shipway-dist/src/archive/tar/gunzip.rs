@@ -186,7 +186,15 @@ impl<'s> Gunzip<'s> {
             }
         }
         if flags & 2 != 0 {
-            self.number(2)?;
+            // The bounds above keep the whole header within the first input.
+            let found = crc32fast::hash(&self.input[..self.input_start]) & 0xffff;
+            let crc = self.number(2)?;
+            if crc != found {
+                return Err(broken(
+                    &rules::GZIP_FRAME,
+                    format!("CRC {crc:04x} of the header is stated, it has {found:04x}"),
+                ));
+            }
         }
         Ok(())
     }

@@ -125,6 +125,7 @@ impl<'s> Reader<'s> {
             Format::Gnu => self.note_format("GNU", &raw),
             Format::V7 => self.note_format("v7", &raw),
         }
+        let slash = raw.name.ends_with(b"/");
         let name = extended.path.unwrap_or(raw.name);
         let link = extended.link.unwrap_or(raw.link);
         let text = shown(&String::from_utf8_lossy(&name));
@@ -142,7 +143,15 @@ impl<'s> Reader<'s> {
             ));
         }
         let kind = match raw.kind {
-            0 | b'0' | b'7' if name.ends_with(b"/") => Kind::Directory,
+            // What v7, which had no directories, meant by a slash. Of other types the header's own name may
+            // have been cut off there.
+            0 if slash && name.ends_with(b"/") => Kind::Directory,
+            0 | b'0' | b'7' if name.ends_with(b"/") || (slash && raw.kind == 0) => {
+                return Err(broken(
+                    &rules::TAR_HEADER,
+                    format!("`{text}` is a directory by its name and a file by its type"),
+                ));
+            }
             0 | b'0' | b'7' => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::SymbolicLink,

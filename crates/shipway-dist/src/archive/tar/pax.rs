@@ -38,14 +38,14 @@ impl Extended {
                 let place = if kind == b'L' { &mut self.path } else { &mut self.link };
                 set(place, name.to_vec(), "name")
             }
-            b'g' => records(content, &mut |key, _| match key {
+            b'g' => records(content, &mut |key, value| match key {
                 b"path" | b"linkpath" | b"size" | b"hdrcharset" => {
                     refuse(format!("a global header sets `{}`", String::from_utf8_lossy(key)))
                 }
                 key if key.starts_with(b"GNU.sparse") => {
                     Err((&rules::TAR_SPARSE, "a global header declares sparse members".to_owned()))
                 }
-                _ => Ok(()),
+                _ => check_number(key, value),
             }),
             _ => {
                 if std::mem::replace(&mut self.pax, true) {
@@ -87,7 +87,7 @@ impl Extended {
             key if key.starts_with(b"GNU.sparse") => {
                 Err((&rules::TAR_SPARSE, "the member is sparse".to_owned()))
             }
-            _ => Ok(()),
+            _ => check_number(key, value),
         }
     }
 }
@@ -97,6 +97,21 @@ fn set(place: &mut Option<Vec<u8>>, value: Vec<u8>, what: &str) -> Result<(), Re
         return refuse(format!("an empty {what}"));
     }
     if place.replace(value).is_some() { refuse(format!("the {what} is given twice")) } else { Ok(()) }
+}
+
+/// Refuses a time or an owner that is no number: GNU tar fails there, others read on.
+fn check_number(key: &[u8], value: &[u8]) -> Result<(), Refusal> {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let is_number = match key {
+        b"atime" | b"ctime" | b"mtime" => {
+            let time = text.strip_prefix('-').unwrap_or(text);
+            let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+            is_decimal(whole) && is_decimal(fraction)
+        }
+        b"uid" | b"gid" => is_decimal(text) && text.parse::<u32>().is_ok(),
+        _ => true,
+    };
+    if is_number { Ok(()) } else { refuse(format!("the {} is no number", String::from_utf8_lossy(key))) }
 }
 
 fn is_decimal(text: &str) -> bool {
