@@ -41,7 +41,7 @@ fn a_directory_and_a_path_that_cannot_be_read() {
         use std::os::unix::fs::PermissionsExt as _;
         let path = directory.path().join(WHEEL);
         std::fs::write(&path, Wheel::demo().zip().bytes()).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
         // Whoever may read everything reads this too.
         if std::fs::File::open(&path).is_err() {
             let error = check_file(&path, WHEEL, &Options::default()).unwrap_err();
