@@ -237,6 +237,10 @@ fn judge(
 
 /// Refuses a file of another kind than its name says, and one that is of two kinds at once.
 fn check_magic(source: &dyn ReadAt, wheel: bool, findings: &mut Findings) -> io::Result<()> {
+    if source.size() == 0 {
+        findings.push(&framing::NOT_A_DISTRIBUTION, "the file is empty");
+        return Ok(());
+    }
     let head = read_vec(source, 0, source.size().min(512))?;
     let tail_at = source.size().saturating_sub(22 + 0xffff);
     let is_tar = head.get(257..262) == Some(b"ustar") || head.starts_with(b"\x1f\x8b");

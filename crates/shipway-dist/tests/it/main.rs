@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "the support code of tests fails like a test")]
 
 mod arriving;
+mod bad_input;
 mod bounds;
 mod build;
 mod corpus;

@@ -15,10 +15,14 @@ use super::scan;
 use crate::source::FileKind;
 use crate::surface::ExtractOptions;
 
-/// The largest source that is looked at; its syntax tree takes some fifty times as much.
-pub(super) const MOST_SOURCE: u64 = 1 << 20;
-/// How much is kept of what is imported, in bytes.
-const MOST_TARGETS: usize = 24 << 20;
+/// The largest source that is looked at.
+const MOST_SOURCE: u64 = 1 << 20;
+/// How much is kept of what is imported, in bytes, what holds it included.
+const MOST_TARGETS: usize = 16 << 20;
+/// What a target takes besides its text.
+const TARGET: usize = 128;
+/// How many suspicions are followed.
+const MOST_SUSPICIONS: usize = 2_000;
 /// How much is kept of `__init__.py`, in bytes.
 const MOST_PACKAGES: usize = 12 << 20;
 /// How many importers of one target are looked at.
@@ -30,8 +34,8 @@ pub(super) struct Suspicion {
     /// The dotted module, and the name imported from it.
     pub(super) module: String,
     pub(super) name: Option<String>,
-    /// Members that import it.
-    pub(super) importers: Vec<String>,
+    /// Members that import it, and their sizes.
+    pub(super) importers: Vec<(String, u64)>,
 }
 
 /// Sees the members of one wheel.
@@ -44,7 +48,7 @@ pub(super) struct Collector {
 #[derive(Default)]
 struct State {
     names: Vec<Box<str>>,
-    importers: Vec<Box<str>>,
+    importers: Vec<(Box<str>, u64)>,
     /// `module`, or `module` NUL `name`, and who imports it.
     targets: FxHashMap<Box<str>, Vec<u32>>,
     /// The sources of packages, by member.
@@ -71,7 +75,8 @@ impl Observer for Collector {
     fn member(&self, member: &str, content: &[u8]) {
         let Some((module, FileKind::Source, is_package)) = module_of(member) else { return };
         let mut found = String::new();
-        if !crate::checks::is_left_out(&module, &self.options) {
+        let is_full = self.state.lock().is_ok_and(|state| state.taken > MOST_TARGETS);
+        if !is_full && !crate::checks::is_left_out(&module, &self.options) {
             find(&module, is_package, content, &mut found);
         }
         let Ok(mut state) = self.state.lock() else { return };
@@ -80,7 +85,7 @@ impl Observer for Collector {
             state.packages.insert(member.into(), content.into());
         }
         if !found.is_empty() {
-            state.add(member, &found);
+            state.add(member, content.len() as u64, &found);
         }
     }
 }
@@ -113,10 +118,10 @@ fn parent(module: &str, up: usize) -> Option<&str> {
 }
 
 impl State {
-    fn add(&mut self, member: &str, found: &str) {
+    fn add(&mut self, member: &str, size: u64, found: &str) {
         let importer = self.importers.len() as u32;
-        self.importers.push(member.into());
-        self.taken += member.len() + 16;
+        self.importers.push((member.into(), size));
+        self.taken += member.len() + TARGET;
         for target in found.lines() {
             if self.taken > MOST_TARGETS {
                 return;
@@ -128,7 +133,7 @@ impl State {
                 }
             } else {
                 self.targets.insert(target.into(), vec![importer]);
-                self.taken += target.len() + 64;
+                self.taken += target.len() + TARGET;
             }
         }
     }
@@ -139,7 +144,7 @@ pub(super) struct Collected {
     pub(super) modules: Modules,
     /// Every import of its own that the modules do not explain, in order.
     pub(super) suspicions: Vec<Suspicion>,
-    importers: Vec<Box<str>>,
+    importers: Vec<(Box<str>, u64)>,
     targets: FxHashMap<Box<str>, Vec<u32>>,
 }
 
@@ -149,7 +154,7 @@ impl Collected {
         let mut imports = Imports::default();
         for (target, importers) in &self.targets {
             for &importer in importers {
-                if let Some(member) = self.importers.get(importer as usize) {
+                if let Some((member, _)) = self.importers.get(importer as usize) {
                     imports.add(member, target);
                 }
             }
@@ -167,7 +172,7 @@ impl Collector {
             modules.add(name);
         }
         let mut packages: FxHashMap<&str, Package<'_>> = FxHashMap::default();
-        let mut suspicions = Vec::new();
+        let mut suspicious = Vec::new();
         for (target, importers) in &state.targets {
             let (module, name) = match target.split_once('\0') {
                 Some((module, name)) => (module, Some(name)),
@@ -176,7 +181,7 @@ impl Collector {
             if crate::checks::is_never_read(module, &self.options) {
                 continue;
             }
-            let importer = |at: &u32| state.importers.get(*at as usize).map_or("", |member| member);
+            let importer = |at: &u32| state.importers.get(*at as usize).map_or("", |(member, _)| member);
             let is_suspicious = match (modules.get(module), name) {
                 (None, _) => !modules.contains(module) && modules.is_own(module),
                 (Some(held), Some(name)) if held.is_source_package() && !name.starts_with("__") => {
@@ -193,14 +198,24 @@ impl Collector {
                 _ => false,
             };
             if is_suspicious {
-                let mut importers: Vec<String> = importers.iter().map(|at| importer(at).to_owned()).collect();
-                importers.sort_unstable();
-                importers.truncate(MOST_IMPORTERS);
-                let name = name.map(str::to_owned);
-                suspicions.push(Suspicion { module: module.to_owned(), name, importers });
+                suspicious.push((module, name, importers));
             }
         }
-        suspicions.sort_unstable();
+        // The same ones whichever thread came first.
+        suspicious.sort_unstable_by_key(|&(module, name, _)| (module, name));
+        suspicious.truncate(MOST_SUSPICIONS);
+        let suspicions = suspicious
+            .into_iter()
+            .map(|(module, name, importers)| {
+                let importer = |at: &u32| state.importers.get(*at as usize);
+                let importers = importers.iter().filter_map(importer);
+                let mut importers: Vec<(String, u64)> =
+                    importers.map(|(member, size)| (member.to_string(), *size)).collect();
+                importers.sort_unstable();
+                importers.truncate(MOST_IMPORTERS);
+                Suspicion { module: module.to_owned(), name: name.map(str::to_owned), importers }
+            })
+            .collect();
         Collected { modules, suspicions, importers: state.importers, targets: state.targets }
     }
 }

@@ -11,8 +11,8 @@ use shipway_dist::archive::{ArchiveError, Limits, read_members};
 use shipway_dist::check::EntryPoint;
 use shipway_dist::rules::python as rules;
 
-use super::collect::{Collected, MOST_SOURCE};
-use super::modules::ancestors;
+use super::collect::Collected;
+use super::modules::{ancestors, module_of};
 use crate::checks::{self, Dangling};
 use crate::parse::model::{DefKind, Module};
 use crate::parse::{self, guard};
@@ -21,8 +21,10 @@ use crate::source::FileKind;
 use crate::source::metadata::DistributionInfo;
 use crate::surface::{ExtractOptions, Surface};
 
+/// The largest source that is parsed; its syntax tree takes up to a hundred times as much.
+const MOST_SOURCE: u64 = 512 << 10;
 /// How much source is parsed for one wheel, in bytes.
-const MOST_PARSED: u64 = 4 << 20;
+const MOST_PARSED: u64 = 2 << 20;
 /// How often star imports are followed to the object of an entry point.
 const MOST_ROUNDS: usize = 4;
 
@@ -79,13 +81,14 @@ impl Case<'_> {
     /// The modules that are parsed first: importers, packages that are imported from, entry points.
     fn wanted(&self) -> BTreeSet<String> {
         let mut wanted = BTreeSet::new();
+        let mut left = MOST_PARSED;
         for suspicion in &self.collected.suspicions {
-            wanted.extend(
-                suspicion
-                    .importers
-                    .iter()
-                    .filter_map(|member| super::modules::module_of(member).map(|(name, ..)| name)),
-            );
+            for (member, size) in &suspicion.importers {
+                let Some((name, ..)) = module_of(member) else { continue };
+                if *size <= left.min(MOST_SOURCE) && wanted.insert(name) {
+                    left -= size;
+                }
+            }
             wanted.insert(suspicion.module.clone());
             wanted.extend(ancestors(&suspicion.module).map(str::to_owned));
         }
