@@ -98,13 +98,13 @@ fn defects_get_the_same_findings() {
     };
     change("hash", &|wheel| {
         let rows = wheel.rows().join("\n").replace("demo/cli.py,sha256=", "demo/cli.py,sha256=A");
-        wheel.record = Some(rows + "\n");
+        wheel.record = Some((rows + "\n").into());
     });
     change("other algorithm", &|wheel| {
         wheel.record =
-            Some(wheel.rows().join("\n").replace("demo/cli.py,sha256=", "demo/cli.py,sha512=") + "\n");
+            Some((wheel.rows().join("\n").replace("demo/cli.py,sha256=", "demo/cli.py,sha512=") + "\n").into());
     });
-    change("no RECORD", &|wheel| wheel.record = Some(String::new()));
+    change("no RECORD", &|wheel| wheel.record = Some(Vec::new()));
     change("no METADATA", &|wheel| wheel.remove("METADATA"));
     change("escape", &|wheel| wheel.add("../evil.py", "x = 1\n"));
     change("twice", &|wheel| wheel.add("demo/cli.py", "x = 2\n"));
