@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -44,7 +44,8 @@ impl Default for ExtractOptions {
 #[derive(Debug)]
 pub struct Surface {
     pub(crate) info: DistributionInfo,
-    pub(crate) modules: Vec<Module>,
+    /// Sorted by name; a module that reads the same on both sides of a pair is there once.
+    pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) index: FxHashMap<Box<str>, u32>,
     pub(crate) options: ExtractOptions,
 }
@@ -93,21 +94,47 @@ pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
 
 /// Extracts the surface of a wheel, an sdist or a folder of sources, executing none of it.
 pub fn extract(path: &Path, options: &ExtractOptions) -> Result<Surface, PyApiError> {
-    let contents = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
-    if contents.modules.is_empty() {
-        return Err(PyApiError::NoModules { path: path.to_owned() });
-    }
-    Ok(pool()?.install(|| assemble(contents, options)))
+    let contents = open(path, options)?;
+    Ok(pool()?.install(|| {
+        let (info, units) = units(contents, options);
+        assemble(info, units.into_par_iter().with_max_len(8).filter_map(parse_unit).collect(), options)
+    }))
 }
 
-/// Extracts two surfaces at once.
+/// Extracts two surfaces at once; modules whose files hold the same bytes are parsed once.
 pub fn extract_pair(
     old: &Path,
     new: &Path,
     options: &ExtractOptions,
 ) -> Result<(Surface, Surface), PyApiError> {
-    let (old, new) = pool()?.join(|| extract(old, options), || extract(new, options));
-    Ok((old?, new?))
+    let (old, new) = pool()?.join(|| open(old, options), || open(new, options));
+    let (old, new) = (old?, new?);
+    Ok(pool()?.install(|| {
+        let ((old_info, old_units), (new_info, new_units)) =
+            rayon::join(|| units(old, options), || units(new, options));
+        let mut jobs: Vec<(Option<Unit>, Option<Unit>)> = Vec::with_capacity(new_units.len());
+        let mut rest: FxHashMap<String, Unit> =
+            new_units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
+        for unit in old_units {
+            let counterpart = rest.remove(&unit.name);
+            jobs.push((Some(unit), counterpart));
+        }
+        jobs.extend(rest.into_values().map(|unit| (None, Some(unit))));
+        let parsed: Vec<_> = jobs.into_par_iter().with_max_len(4).map(parse_pair).collect();
+        let (old, new): (Vec<_>, Vec<_>) = parsed.into_iter().unzip();
+        rayon::join(
+            || assemble(old_info, old.into_iter().flatten().collect(), options),
+            || assemble(new_info, new.into_iter().flatten().collect(), options),
+        )
+    }))
+}
+
+fn open(path: &Path, options: &ExtractOptions) -> Result<Contents, PyApiError> {
+    let contents = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
+    if contents.modules.is_empty() {
+        return Err(PyApiError::NoModules { path: path.to_owned() });
+    }
+    Ok(contents)
 }
 
 /// Reads and parses what [`extract`] would, and does nothing else: the floor of its time.
@@ -137,37 +164,80 @@ fn is_test(name: &str, options: &ExtractOptions) -> bool {
     })
 }
 
-fn assemble(contents: Contents, options: &ExtractOptions) -> Surface {
-    let Contents { info, modules: files } = contents;
-    let files: Vec<ModuleFile> = files.into_iter().filter(|file| !is_test(&file.name, options)).collect();
-    let parsed: Vec<(FileKind, Module)> = files.into_par_iter().with_max_len(8).map(read_module).collect();
-    let mut by_name: BTreeMap<Box<str>, [Option<Module>; 3]> = BTreeMap::new();
-    for (kind, module) in parsed {
-        let slot = match kind {
+/// The files of one module: source, stub, compiled.
+struct Unit {
+    name: String,
+    files: [Option<ModuleFile>; 3],
+}
+
+/// Brings the files of each module together, without those of tests.
+fn units(contents: Contents, options: &ExtractOptions) -> (DistributionInfo, Vec<Unit>) {
+    let Contents { info, modules } = contents;
+    let mut by_name: BTreeMap<String, [Option<ModuleFile>; 3]> = BTreeMap::new();
+    for file in modules {
+        if is_test(&file.name, options) {
+            continue;
+        }
+        let slot = match file.kind {
             FileKind::Source => 0,
             FileKind::Stub => 1,
             FileKind::Compiled => 2,
         };
-        let name = module.name.clone();
-        by_name.entry(name).or_default()[slot] = Some(module);
+        match by_name.get_mut(&file.name) {
+            Some(files) => files[slot] = Some(file),
+            None => {
+                let name = file.name.clone();
+                by_name.entry(name).or_default()[slot] = Some(file);
+            }
+        }
     }
-    let mut modules: Vec<Module> = Vec::with_capacity(by_name.len());
-    for (_, slots) in by_name {
-        let module = match slots {
-            [Some(source), Some(stub), _] => stubs::merge(source, stub),
-            [Some(source), None, _] => source,
-            [None, Some(stub), _] => stub,
-            [None, None, Some(compiled)] => compiled,
-            [None, None, None] => continue,
-        };
-        modules.push(module);
+    (info, by_name.into_iter().map(|(name, files)| Unit { name, files }).collect())
+}
+
+/// The modules of two sides, one and the same when all their files are.
+fn parse_pair((old, new): (Option<Unit>, Option<Unit>)) -> (Option<Arc<Module>>, Option<Arc<Module>>) {
+    if let (Some(a), Some(b)) = (&old, &new)
+        && a.files.iter().zip(&b.files).all(|(x, y)| is_same_file(x.as_ref(), y.as_ref()))
+    {
+        drop(new);
+        let module = old.and_then(parse_unit);
+        return (module.clone(), module);
     }
+    (old.and_then(parse_unit), new.and_then(parse_unit))
+}
+
+/// Whether two files stand at the same place and hold the same bytes; files on disk are not asked.
+fn is_same_file(old: Option<&ModuleFile>, new: Option<&ModuleFile>) -> bool {
+    match (old, new) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            let (Bytes::Read(x), Bytes::Read(y)) = (&a.bytes, &b.bytes) else { return false };
+            a.path == b.path && x == y
+        }
+        _ => false,
+    }
+}
+
+fn parse_unit(unit: Unit) -> Option<Arc<Module>> {
+    let module = match unit.files.map(|file| file.map(read_module)) {
+        [Some(source), Some(stub), _] => stubs::merge(source, stub),
+        [Some(source), None, _] => source,
+        [None, Some(stub), _] => stub,
+        [None, None, Some(compiled)] => compiled,
+        [None, None, None] => return None,
+    };
+    Some(Arc::new(module))
+}
+
+fn assemble(info: DistributionInfo, modules: Vec<Arc<Module>>, options: &ExtractOptions) -> Surface {
+    let mut modules = modules;
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
     add_namespaces(&mut modules);
     let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
     Surface { info, modules, index, options: options.clone() }
 }
 
-fn read_module(file: ModuleFile) -> (FileKind, Module) {
+fn read_module(file: ModuleFile) -> Module {
     let shell = Module {
         name: file.name.as_str().into(),
         is_package: file.path.ends_with("/__init__.py") || file.path.ends_with("/__init__.pyi"),
@@ -177,21 +247,20 @@ fn read_module(file: ModuleFile) -> (FileKind, Module) {
         ..Module::default()
     };
     if file.kind == FileKind::Compiled {
-        return (file.kind, shell);
+        return shell;
     }
     let bytes = match file.bytes {
         Bytes::Read(bytes) => Ok(bytes),
         Bytes::File(path) => std::fs::read(path),
     };
-    let module = match bytes {
+    match bytes {
         Ok(bytes) => parse::module(shell, &bytes),
         Err(error) => Module { error: Some(format!("cannot be read: {error}").into_boxed_str()), ..shell },
-    };
-    (file.kind, module)
+    }
 }
 
 /// Adds the folders that are packages without an `__init__`.
-fn add_namespaces(modules: &mut Vec<Module>) {
+fn add_namespaces(modules: &mut Vec<Arc<Module>>) {
     let known: std::collections::BTreeSet<Box<str>> =
         modules.iter().map(|module| module.name.clone()).collect();
     let mut missing = std::collections::BTreeSet::new();
@@ -202,5 +271,7 @@ fn add_namespaces(modules: &mut Vec<Module>) {
             }
         }
     }
-    modules.extend(missing.into_iter().map(|name| Module { name, is_package: true, ..Module::default() }));
+    modules.extend(
+        missing.into_iter().map(|name| Arc::new(Module { name, is_package: true, ..Module::default() })),
+    );
 }

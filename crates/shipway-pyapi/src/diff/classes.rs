@@ -1,13 +1,14 @@
 //! Classes compared: bases, constructor, options; members are in the sibling module.
 
+use rayon::prelude::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::comparer::{Comparer, Item, Which};
-use super::members::MemberPair;
+use super::members::{Differing, MemberPair, differing};
 use crate::finding::Level;
 use crate::parse::model::Class;
 use crate::parse::value::Value;
-use crate::resolve::classes::Base;
+use crate::resolve::classes::{Base, Members};
 use crate::resolve::{DefKey, Resolver};
 
 impl<'s> Comparer<'s> {
@@ -32,11 +33,13 @@ impl<'s> Comparer<'s> {
         self.public_classes = (public, public_new);
         let mut members: Vec<MemberPair> = Vec::new();
         let mut places = FxHashMap::default();
-        for (number, (old, new, item)) in pending.iter().enumerate() {
-            if !self.is_same_class(*old, *new) {
-                self.class(*old, *new, item);
-                self.pair_members((*old, *new, number), &mut members, &mut places);
-            }
+        let changed: Vec<usize> =
+            (0..pending.len()).filter(|at| !self.is_same_class(pending[*at].0, pending[*at].1)).collect();
+        let differing = self.differing(changed.iter().map(|at| (pending[*at].0, pending[*at].1)).collect());
+        for (number, differing) in changed.into_iter().zip(differing) {
+            let (old, new, item) = &pending[number];
+            self.class(*old, *new, item);
+            self.pair_members((*old, *new, number), differing, &mut members, &mut places);
         }
         let inner = self.member_pairs(&members, &pending);
         for (old, new, item) in inner {
@@ -45,6 +48,29 @@ impl<'s> Comparer<'s> {
             }
         }
         self.promises();
+    }
+
+    /// The members that pairs of classes do not share, with all threads.
+    fn differing(&mut self, pairs: Vec<(DefKey, DefKey)>) -> Vec<Differing<'s>> {
+        let list = |resolver: &mut Resolver<'s>, keys: Vec<DefKey>| -> Vec<_> {
+            keys.into_iter().map(|key| resolver.members(key)).collect()
+        };
+        let (left, right): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let (old, new) = (&mut self.old, &mut self.new);
+        let surfaces = (old.surface, new.surface);
+        let compare =
+            |before: &Members<'s>, after: &Members<'s>| differing((surfaces.0, before), (surfaces.1, after));
+        match crate::surface::pool() {
+            Ok(pool) => {
+                let (before, after) = pool.join(|| list(old, left), || list(new, right));
+                let pairs = before.par_iter().zip(&after);
+                pool.install(|| pairs.map(|(before, after)| compare(before, after)).collect())
+            }
+            Err(_) => {
+                let (before, after) = (list(old, left), list(new, right));
+                before.iter().zip(&after).map(|(before, after)| compare(before, after)).collect()
+            }
+        }
     }
 
     /// Compares members; gives the classes among them.
@@ -67,7 +93,8 @@ impl<'s> Comparer<'s> {
         }
         self.class(old, new, item);
         let mut members = Vec::new();
-        self.pair_members((old, new, 0), &mut members, &mut FxHashMap::default());
+        let differing = self.differing(vec![(old, new)]).pop().unwrap_or_default();
+        self.pair_members((old, new, 0), differing, &mut members, &mut FxHashMap::default());
         for (old, new, item) in self.member_pairs(&members, &[(old, new, item.clone())]) {
             self.nested(old, new, &item, depth + 1);
         }

@@ -1,5 +1,8 @@
 //! Reads functions: signature, kind, and what their bodies give away without running.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use ruff_python_ast::name::Name;
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
@@ -9,6 +12,9 @@ use super::builder::Builder;
 use super::deprecation;
 use super::model::{Function, InstanceAttribute, Parameter, ParameterKind};
 use super::value::digest;
+
+/// Building a finder costs more than most searches.
+static YIELD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("yield"));
 
 impl Builder<'_> {
     pub(crate) fn function(&mut self, function: &StmtFunctionDef, is_method: bool) -> Function {
@@ -32,7 +38,7 @@ impl Builder<'_> {
         let all = self.text(TextRange::new(function.parameters.range.start(), function.range.end()));
         built.body_digest = digest(all.as_bytes());
         let body = self.text(TextRange::new(body_start, function.range.end()));
-        if memchr::memmem::find(body.as_bytes(), b"yield").is_some() {
+        if YIELD.find(body.as_bytes()).is_some() {
             let mut finder = YieldFinder(false);
             finder.visit_body(&function.body);
             built.is_generator = finder.0;

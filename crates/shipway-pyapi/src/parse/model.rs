@@ -59,6 +59,11 @@ impl Scope {
         &rest[..count]
     }
 
+    /// Number of bindings.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// All names with their bindings.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunk_by(|a, b| a.name == b.name)
@@ -192,6 +197,11 @@ pub(crate) struct Class {
 }
 
 impl Class {
+    /// How many members the class binds at most.
+    pub(crate) fn bound(&self) -> usize {
+        self.scope.len() + self.attributes.len()
+    }
+
     /// The value of a keyword of the class statement.
     pub(crate) fn keyword(&self, name: &str) -> Option<&Value> {
         self.keywords.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
