@@ -17,6 +17,7 @@ pub mod show;
 mod source;
 mod stubs;
 mod surface;
+mod witness;
 
 pub use accept::Acceptance;
 pub use assignment::{Assignment, AssignmentError, find_string_assignment};
@@ -31,3 +32,4 @@ pub use source::metadata::{DistributionInfo, EntryPoint};
 #[doc(hidden)]
 pub use surface::read_and_parse;
 pub use surface::{ExtractOptions, Surface, extract, extract_pair};
+pub use witness::Witnesses;

@@ -24,6 +24,7 @@ use crate::contract::{Contract, Mode};
 use crate::error::PyApiError;
 use crate::finding::{ApiFinding, Level};
 use crate::surface::Surface;
+use crate::witness::Witnesses;
 
 /// How to compare.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +47,8 @@ pub struct DiffOptions {
     pub today: Option<String>,
     /// Compare although the projects have different names.
     pub force: bool,
+    /// Write a witness for every finding at level major or error.
+    pub witness: bool,
 }
 
 /// One side of a comparison.
@@ -121,6 +124,12 @@ pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     findings.sort_by(|a, b| {
         b.level.cmp(&a.level).then_with(|| (a.id, &a.symbol, &a.detail).cmp(&(b.id, &b.symbol, &b.detail)))
     });
+    if options.witness {
+        let witnesses = Witnesses::new(old);
+        for finding in findings.iter_mut().filter(|finding| finding.level >= Level::Major) {
+            finding.witness = witnesses.of(finding);
+        }
+    }
     not_checked.sort();
     not_checked.dedup();
     let side = |surface: &Surface, version: Option<&String>| DiffSide {
