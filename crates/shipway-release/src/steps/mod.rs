@@ -9,6 +9,7 @@ pub mod check;
 pub mod gate;
 pub mod init;
 pub mod mark;
+pub mod notes;
 pub mod promote;
 pub mod publish;
 pub mod release;
