@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use shipway_pyapi::{ApiFinding, DiffOptions, ExtractOptions, Level, diff, extract_pair};
+use shipway_pyapi::{
+    ApiFinding, DiffOptions, ExtractOptions, Level, Surface, diff, extract_pair, modules_of,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -24,6 +26,8 @@ struct Score {
     shown: usize,
     without: BTreeMap<&'static str, usize>,
     exceptions: usize,
+    /// The old release itself cannot be imported there without another distribution.
+    unable: usize,
     rules: BTreeMap<&'static str, usize>,
 }
 
@@ -44,8 +48,8 @@ fn main() -> Result<()> {
     let without: Vec<String> = score.without.iter().map(|(id, count)| format!("{id} {count}")).collect();
     println!("breaks without a witness: {}", without.join(", "));
     println!(
-        "witnesses run: {}; passed on the old and failed on the new: {}; exceptions: {}",
-        score.run, score.shown, score.exceptions
+        "witnesses run: {}; passed on the old and failed on the new: {}; exceptions: {}; not to be imported: {}",
+        score.run, score.shown, score.exceptions, score.unable
     );
     Ok(())
 }
@@ -72,6 +76,11 @@ fn measure(python: &str, cache: &Path, pair: (&str, &str, &str), score: &mut Sco
     for finding in &chosen {
         let snippet = finding.witness.as_deref().unwrap_or_default();
         let (before, after) = (old_env.run(snippet)?, new_env.run(snippet)?);
+        if let Some(why) = before.as_ref().filter(|why| lacks_another(why, &a)) {
+            println!("UNABLE {name} {old} -> {new} {} {}: {why}", finding.id, finding.symbol);
+            score.unable += 1;
+            continue;
+        }
         score.run += 1;
         *score.rules.entry(finding.id).or_default() += 1;
         if before.is_none() && after.is_some() {
@@ -135,6 +144,13 @@ impl Env {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Some(text.lines().last().unwrap_or("no message").to_owned()))
     }
+}
+
+/// Whether a message says that a module of another distribution is not installed.
+fn lacks_another(why: &str, old: &Surface) -> bool {
+    let Some(missing) = why.strip_prefix("ModuleNotFoundError: No module named ") else { return false };
+    let missing = missing.trim_matches('\'');
+    !modules_of(old).iter().any(|module| module.name.split('.').next() == missing.split('.').next())
 }
 
 fn must(done: bool, what: &str) -> Result<()> {

@@ -166,6 +166,7 @@ impl<'s> Witnesses<'s> {
             "D24" => format!("assert {expression}.__dictoffset__ != 0"),
             "D26" => format!("assert {expression}.__hash__ is not None"),
             "D28" if is_now("no longer generic") => format!("import typing\n{expression}[typing.Any]"),
+            "D28" if is_now("[") || is_now("bound of") => return None,
             "D28" => {
                 let count: usize = finding.detail.split_whitespace().nth(1)?.parse().ok()?;
                 let arguments = vec!["typing.Any"; count].join(", ");

@@ -70,21 +70,21 @@ impl<'s> Witnesses<'s> {
             (parameter.kind <= ParameterKind::PositionalOrKeyword)
                 .then(|| partial(signature.arguments(at + 1, &[])))
         };
-        let every_place = || partial(signature.arguments(signature.positional().count(), &[]));
         match finding.id {
             // What one overload takes the implementation may take still.
             "C01" if finding.detail.contains("overload") => None,
-            "C01" | "C06" | "C15" => by_name().or_else(|| Some(every_place())),
-            "C02" => Some(every_place()),
+            "C01" | "C06" | "C15" => by_name().or_else(|| Some(Self::order(expression, &signature))),
             "C03" | "C09" | "E01" | "D17" => {
                 Some(format!("inspect.signature({expression}).bind({})", signature.least()))
             }
-            "C05" | "C08" | "E02" | "E05" => Some(Self::order(expression, &signature)),
+            "C02" | "C05" | "C08" | "E02" | "E05" => Some(Self::order(expression, &signature)),
             "C14" => by_place(),
             "C17" => by_place().or_else(by_name),
             "E06" if finding.detail.contains("by keyword") => by_place(),
             "E06" => by_name(),
-            "C18" => Some(partial(signature.arguments(signature.positional().count() + 1, &[]))),
+            "C18" => {
+                Some(partial(format!("{}*range(50)", if signature.has_receiver { "None, " } else { "" })))
+            }
             "C19" if signature.has(ParameterKind::VarKeyword) => {
                 Some(partial(signature.arguments(0, &["a_keyword_of_another"])))
             }
