@@ -1,12 +1,12 @@
 //! The surface: every module of a distribution as read, ready to be shown and compared.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::PyApiError;
 use crate::parse::model::Module;
@@ -48,6 +48,10 @@ pub struct Surface {
     pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) index: FxHashMap<Box<str>, u32>,
     pub(crate) options: ExtractOptions,
+    /// Packages called `test` that are part of the API, see [`is_test_api`].
+    pub(crate) test_apis: FxHashSet<String>,
+    /// Where it was read.
+    pub(crate) origin: PathBuf,
 }
 
 impl Surface {
@@ -96,8 +100,10 @@ pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
 pub fn extract(path: &Path, options: &ExtractOptions) -> Result<Surface, PyApiError> {
     let contents = open(path, options)?;
     Ok(pool()?.install(|| {
-        let (info, units) = units(contents, options);
-        assemble(info, units.into_par_iter().with_max_len(8).filter_map(parse_unit).collect(), options)
+        let test_apis = test_apis(&contents);
+        let (info, units) = units(contents, options, &test_apis);
+        let modules = units.into_par_iter().with_max_len(8).filter_map(parse_unit).collect();
+        assemble(info, modules, options, (test_apis, path))
     }))
 }
 
@@ -107,11 +113,15 @@ pub fn extract_pair(
     new: &Path,
     options: &ExtractOptions,
 ) -> Result<(Surface, Surface), PyApiError> {
+    let paths = (old, new);
     let (old, new) = pool()?.join(|| open(old, options), || open(new, options));
     let (old, new) = (old?, new?);
+    // What is an API on one side is looked at on both.
+    let mut test_apis = test_apis(&old);
+    test_apis.extend(self::test_apis(&new));
     Ok(pool()?.install(|| {
         let ((old_info, old_units), (new_info, new_units)) =
-            rayon::join(|| units(old, options), || units(new, options));
+            rayon::join(|| units(old, options, &test_apis), || units(new, options, &test_apis));
         let mut jobs: Vec<(Option<Unit>, Option<Unit>)> = Vec::with_capacity(new_units.len());
         let mut rest: FxHashMap<String, Unit> =
             new_units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
@@ -123,14 +133,20 @@ pub fn extract_pair(
         let parsed: Vec<_> = jobs.into_par_iter().with_max_len(4).map(parse_pair).collect();
         let (old, new): (Vec<_>, Vec<_>) = parsed.into_iter().unzip();
         rayon::join(
-            || assemble(old_info, old.into_iter().flatten().collect(), options),
-            || assemble(new_info, new.into_iter().flatten().collect(), options),
+            || {
+                let modules = old.into_iter().flatten().collect();
+                assemble(old_info, modules, options, (test_apis.clone(), paths.0))
+            },
+            || {
+                let modules = new.into_iter().flatten().collect();
+                assemble(new_info, modules, options, (test_apis.clone(), paths.1))
+            },
         )
     }))
 }
 
 fn open(path: &Path, options: &ExtractOptions) -> Result<Contents, PyApiError> {
-    let contents = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
+    let contents = pool()?.install(|| source::open(path, &|name| is_suite(name, options)))?;
     if contents.modules.is_empty() {
         return Err(PyApiError::NoModules { path: path.to_owned() });
     }
@@ -142,8 +158,10 @@ fn open(path: &Path, options: &ExtractOptions) -> Result<Contents, PyApiError> {
 /// Gives the number of modules and of bytes. Only benchmarks need it.
 #[doc(hidden)]
 pub fn read_and_parse(path: &Path, options: &ExtractOptions) -> Result<(usize, usize), PyApiError> {
-    let Contents { modules, .. } = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
-    let files: Vec<ModuleFile> = modules.into_iter().filter(|file| !is_test(&file.name, options)).collect();
+    let contents = pool()?.install(|| source::open(path, &|name| is_suite(name, options)))?;
+    let test_apis = test_apis(&contents);
+    let is_read = |file: &ModuleFile| !is_test(&file.name, options, &test_apis);
+    let files: Vec<ModuleFile> = contents.modules.into_iter().filter(is_read).collect();
     let read = |file: ModuleFile| {
         let bytes = match file.bytes {
             Bytes::Read(bytes) => bytes,
@@ -156,12 +174,50 @@ pub fn read_and_parse(path: &Path, options: &ExtractOptions) -> Result<(usize, u
     Ok((bytes.len(), bytes.iter().sum()))
 }
 
-/// Whether a module is part of a test suite, so that it need not even be read.
-fn is_test(name: &str, options: &ExtractOptions) -> bool {
+/// Whether a module is part of a test suite by its name, so that it need not even be read.
+fn is_suite(name: &str, options: &ExtractOptions) -> bool {
     name.split('.').skip(1).any(|part| {
-        matches!(part, "tests" | "test" | "conftest")
-            && options.never_public.iter().any(|never| never == part)
+        matches!(part, "tests" | "conftest") && options.never_public.iter().any(|never| never == part)
     })
+}
+
+/// Whether a module is part of a test suite.
+fn is_test(name: &str, options: &ExtractOptions, test_apis: &FxHashSet<String>) -> bool {
+    if is_suite(name, options) {
+        return true;
+    }
+    let is_hidden = options.never_public.iter().any(|never| never == "test");
+    is_hidden
+        && name.match_indices('.').any(|(at, _)| {
+            let end = name[at + 1..].find('.').map_or(name.len(), |next| at + 1 + next);
+            &name[at + 1..end] == "test" && !test_apis.contains(&name[..end])
+        })
+}
+
+/// The packages called `test` that are part of the API: their `__init__` declares `__all__`, and
+/// beside it stand no modules that a test runner would collect.
+fn test_apis(contents: &Contents) -> FxHashSet<String> {
+    let declares = |file: &&ModuleFile| {
+        let is_init = file.path.ends_with("/test/__init__.py") || file.path.ends_with("/test/__init__.pyi");
+        is_init
+            && match &file.bytes {
+                Bytes::Read(bytes) => memchr::memmem::find(bytes, b"__all__").is_some(),
+                Bytes::File(path) => {
+                    std::fs::read(path).is_ok_and(|bytes| memchr::memmem::find(&bytes, b"__all__").is_some())
+                }
+            }
+    };
+    let mut found: FxHashSet<String> =
+        contents.modules.iter().filter(declares).map(|file| file.name.clone()).collect();
+    found.retain(|package| {
+        let below = format!("{package}.");
+        !contents
+            .modules
+            .iter()
+            .filter_map(|file| file.name.strip_prefix(&below))
+            .any(|rest| rest.split('.').any(|part| part.starts_with("test_") || part.ends_with("_test")))
+    });
+    found
 }
 
 /// The files of one module: source, stub, compiled.
@@ -171,11 +227,15 @@ struct Unit {
 }
 
 /// Brings the files of each module together, without those of tests.
-fn units(contents: Contents, options: &ExtractOptions) -> (DistributionInfo, Vec<Unit>) {
+fn units(
+    contents: Contents,
+    options: &ExtractOptions,
+    test_apis: &FxHashSet<String>,
+) -> (DistributionInfo, Vec<Unit>) {
     let Contents { info, modules } = contents;
     let mut by_name: BTreeMap<String, [Option<ModuleFile>; 3]> = BTreeMap::new();
     for file in modules {
-        if is_test(&file.name, options) {
+        if is_test(&file.name, options, test_apis) {
             continue;
         }
         let slot = match file.kind {
@@ -229,12 +289,18 @@ fn parse_unit(unit: Unit) -> Option<Arc<Module>> {
     Some(Arc::new(module))
 }
 
-fn assemble(info: DistributionInfo, modules: Vec<Arc<Module>>, options: &ExtractOptions) -> Surface {
+fn assemble(
+    info: DistributionInfo,
+    modules: Vec<Arc<Module>>,
+    options: &ExtractOptions,
+    (test_apis, origin): (FxHashSet<String>, &Path),
+) -> Surface {
     let mut modules = modules;
     modules.sort_by(|a, b| a.name.cmp(&b.name));
     add_namespaces(&mut modules);
     let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
-    Surface { info, modules, index, options: options.clone() }
+    let origin = origin.to_owned();
+    Surface { info, modules, index, options: options.clone(), test_apis, origin }
 }
 
 fn read_module(file: ModuleFile) -> Module {

@@ -396,6 +396,13 @@ impl Comparer<'_> {
     }
 
     fn raises(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
+        let (a, b) = (&old.function.warns, &new.function.warns);
+        if let (Some(was), Some(is)) =
+            (a.iter().find(|name| !b.contains(name)), b.iter().find(|name| !a.contains(name)))
+        {
+            let detail = format!("warned with {was}, warns with {is}");
+            self.report("F20", None, item, detail, (Some(old.key), Some(new.key)));
+        }
         let (a, b) = (&old.function.raises, &new.function.raises);
         if a.is_empty() || b.is_empty() {
             return;

@@ -68,6 +68,7 @@ impl Comparer<'_> {
         self.gone(gone, added, &new);
         self.dropped_from_all(&old);
         self.classes(classes);
+        self.loggers();
         self.contract(&new);
     }
 

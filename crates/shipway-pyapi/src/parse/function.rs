@@ -14,6 +14,7 @@ use super::model::{Function, InstanceAttribute, Parameter, ParameterKind};
 use super::value::digest;
 
 /// Building a finder costs more than most searches.
+static WARN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("warnings.warn"));
 static YIELD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("yield"));
 
 impl Builder<'_> {
@@ -57,6 +58,9 @@ impl Builder<'_> {
         };
         built.raises = deprecation::documented_raises(&function.body);
         collect_raises(&function.body, &mut built.raises, 0);
+        if WARN.find(body.as_bytes()).is_some() {
+            collect_warns(&function.body, &mut built.warns, 0);
+        }
         if is_method {
             let first = built.parameters.first().map(|parameter| parameter.name.clone());
             let is_static =
@@ -223,6 +227,26 @@ fn collect_raises(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Categories that `warnings.warn` is given in so many words.
+fn collect_warns(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
+    for statement in body {
+        if let Stmt::Expr(expression) = statement
+            && let Expr::Call(call) = &*expression.value
+            && matches!(&*call.func, Expr::Attribute(warn) if warn.attr.as_str() == "warn"
+                && matches!(&*warn.value, Expr::Name(module) if module.id.as_str() == "warnings"))
+            && let Some(Expr::Name(category)) = call.arguments.find_argument_value("category", 1)
+            && !found.iter().any(|known| **known == *category.id.as_str())
+        {
+            found.push(category.id.as_str().into());
+        }
+        if depth < 30 {
+            for block in blocks(statement) {
+                collect_warns(block, found, depth + 1);
+            }
         }
     }
 }

@@ -144,6 +144,8 @@ pub(crate) struct Function {
     pub(crate) kwargs_keys: Vec<Name>,
     /// Exceptions raised in so many words, or documented.
     pub(crate) raises: Vec<Box<str>>,
+    /// Categories of the warnings that it gives.
+    pub(crate) warns: Vec<Box<str>>,
     /// `self.x = ...`.
     pub(crate) attributes: Vec<InstanceAttribute>,
     /// Digest of decorators and signature.
@@ -187,6 +189,8 @@ pub(crate) struct Class {
     pub(crate) keywords: Vec<(Box<str>, Value)>,
     pub(crate) decorators: Vec<Value>,
     pub(crate) type_parameters: Vec<Name>,
+    /// Bounds or constraints of the type parameters that have some.
+    pub(crate) type_bounds: Vec<(Name, Value)>,
     pub(crate) scope: Scope,
     /// Attributes set on `self` in methods: definition index of the method, and which.
     pub(crate) attributes: Vec<InstanceAttribute>,
