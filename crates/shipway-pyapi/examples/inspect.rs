@@ -13,7 +13,7 @@ use std::path::Path;
 fn main() -> signatures::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let python = arguments.next().ok_or("PYTHON WHEEL...")?;
-    let (mut compared, mut different) = (0, 0);
+    let (mut compared, mut through, mut different) = (0, 0, 0);
     for wheel in arguments {
         let agreement = signatures::compare(Path::new(&python), Path::new(&wheel), None)?;
         println!("{wheel}: {} compared, {} differ", agreement.compared, agreement.differences.len());
@@ -21,8 +21,11 @@ fn main() -> signatures::Result<()> {
             println!("  {line}");
         }
         compared += agreement.compared;
+        through += agreement.through;
         different += agreement.differences.len();
     }
-    println!("{different} of {compared} signatures disagree");
+    println!(
+        "{different} of {compared} signatures disagree; {through} more are `*args, **kwargs` looked through"
+    );
     Ok(())
 }

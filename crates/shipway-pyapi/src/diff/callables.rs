@@ -71,18 +71,26 @@ impl Comparer<'_> {
             || old.function.head_digest != new.function.head_digest
             || old.overloads.len() != new.overloads.len()
         {
-            self.kinds(old, new, item);
-            self.decorators(old, new, item);
-            if self.overloads(old, new, item) {
-                self.signature(old, new, item);
-                if old.has(&DECISIVE) == new.has(&DECISIVE) {
-                    self.types(old, new, item);
-                }
-            }
-            self.raises(old, new, item);
+            self.differences(old, new, item);
         }
         self.marks(old.key, new.key, item);
         self.compared.insert((old.key, new.key), start..self.drafts.len());
+    }
+
+    fn differences(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
+        if self.old.is_click_command(old.key, 0) && self.new.is_click_command(new.key, 0) {
+            // It is called with a command line, which the gate of commands compares.
+            return self.skip("both", item.symbol(), "it is a command, whose parameters are options");
+        }
+        self.kinds(old, new, item);
+        self.decorators(old, new, item);
+        if self.overloads(old, new, item) {
+            self.signature(old, new, item);
+            if old.has(&DECISIVE) == new.has(&DECISIVE) {
+                self.types(old, new, item);
+            }
+        }
+        self.raises(old, new, item);
     }
 
     fn kinds(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {

@@ -117,6 +117,18 @@ pub fn check_projects(old: &Surface, new: &Surface) -> Result<(), PyApiError> {
     }
 }
 
+/// Compares two surfaces, and refuses those of different projects unless [`DiffOptions::force`] is set.
+pub fn diff_of_one_project(
+    old: &Surface,
+    new: &Surface,
+    options: &DiffOptions,
+) -> Result<ApiDiff, PyApiError> {
+    if !options.force {
+        check_projects(old, new)?;
+    }
+    Ok(diff(old, new, options))
+}
+
 /// Compares two surfaces.
 pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     let mut comparer = comparer::Comparer::new(old, new, options);

@@ -79,7 +79,7 @@ impl Builder<'_> {
     }
 
     fn parameters(&mut self, parameters: &Parameters) -> Vec<Parameter> {
-        let mut list = Vec::with_capacity(parameters.args.len() + parameters.kwonlyargs.len() + 2);
+        let mut list = Vec::with_capacity(parameters.len());
         for (group, kind) in [
             (&parameters.posonlyargs, ParameterKind::PositionalOnly),
             (&parameters.args, ParameterKind::PositionalOrKeyword),

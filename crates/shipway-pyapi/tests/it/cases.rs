@@ -130,6 +130,19 @@ fn a16_a_file_that_the_package_still_opens_is_wrong_in_any_release() {
 }
 
 #[test]
+fn parameters_of_commands_are_options() {
+    let code = |head: &str, parameter: &str| format!("{head}\ndef f({parameter}):\n    pass\n");
+    let click = "import click\n@click.command()\n@click.option('--colour')";
+    assert_eq!(modules(&code(click, "colour"), &code(click, "color")), NOTHING);
+    let grouped = "import click\n@click.group()\ndef main(): ...\n@main.command()";
+    assert_eq!(modules(&code(grouped, "colour"), &code(grouped, "color")), NOTHING);
+    // typer leaves the function as it is.
+    let typer = "import typer\napp = typer.Typer()\n@app.command()";
+    let renamed = ["C06 major: parameter `colour` is now called `color`"];
+    assert_eq!(modules(&code(typer, "colour"), &code(typer, "color")), renamed);
+}
+
+#[test]
 fn f20_categories_of_warnings() {
     let code = |category: &str| {
         format!("import warnings\ndef f():\n    if True:\n        warnings.warn('x', {category})\n")

@@ -40,9 +40,6 @@ pub struct DiffRequest {
 pub fn diff(old: &Path, new: &Path, config: Option<&Config>, request: DiffRequest) -> Result<ApiDiff> {
     let options = ExtractOptions::default();
     let (old, new) = shipway_pyapi::extract_pair(old, new, &options).map_err(|error| unreadable(&error))?;
-    if !request.force {
-        shipway_pyapi::check_projects(&old, &new).map_err(|error| unreadable(&error).hint("--force"))?;
-    }
     let of_project = |config: &&Config| {
         old.info()
             .name
@@ -56,7 +53,8 @@ pub fn diff(old: &Path, new: &Path, config: Option<&Config>, request: DiffReques
     options.force = request.force;
     options.witness = request.witness;
     options.mode = request.mode.unwrap_or(options.mode);
-    Ok(shipway_pyapi::diff(&old, &new, &options))
+    shipway_pyapi::diff_of_one_project(&old, &new, &options)
+        .map_err(|error| unreadable(&error).hint("--force"))
 }
 
 /// Finds OLD and NEW of `api diff`, wherever they are.
