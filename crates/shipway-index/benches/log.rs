@@ -15,7 +15,8 @@ use sqlx::{Connection as _, SqliteConnection};
 
 #[tokio::main]
 async fn main() {
-    let leaves = std::env::args().filter_map(|argument| argument.parse::<u64>().ok()).next().unwrap_or(1_000_000);
+    let leaves =
+        std::env::args().filter_map(|argument| argument.parse::<u64>().ok()).next().unwrap_or(1_000_000);
     let folder = tempfile::tempdir().unwrap();
     let config = Config::new(folder.path().join("data"));
     Admin::open(&config).await.unwrap().close().await;
@@ -58,7 +59,8 @@ async fn main() {
     let note = String::from_utf8(get("/log/checkpoint").await.to_vec()).unwrap();
     let size = Checkpoint::verify(&note, &key).unwrap().size;
     let root = folder.path().join("data/log");
-    let hashes = TileHashes::new(size, |tile: &Tile| std::fs::read(root.join(tile.path())).map_err(|e| e.to_string()));
+    let hashes =
+        TileHashes::new(size, |tile: &Tile| std::fs::read(root.join(tile.path())).map_err(|e| e.to_string()));
     let mut inclusions = Vec::new();
     let mut consistencies = Vec::new();
     for at in 0..200_u64 {
@@ -79,7 +81,8 @@ async fn main() {
 
 /// A journal of so many entries, as the index writes them.
 async fn fill(database: &Path, leaves: u64) {
-    let mut connection = SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
+    let mut connection =
+        SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
     let serial: i64 =
         sqlx::query_scalar("SELECT serial FROM state").fetch_one(&mut connection).await.unwrap();
     let sql = "WITH RECURSIVE n(i) AS (SELECT ?1 + 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)

@@ -5,64 +5,27 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::io::Write as _;
+#[path = "../benches/harness/signatures.rs"]
+mod signatures;
+
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use shipway_pyapi::show::signatures;
-use shipway_pyapi::{ExtractOptions, extract};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-const SCRIPT: &str = "
-import importlib, inspect, json, sys, warnings
-warnings.simplefilter('ignore')
-given = json.load(sys.stdin)
-compared = wrong = 0
-for path, static in given.items():
-    parts = path.split('.')
-    target = None
-    for at in range(len(parts) - 1, 0, -1):
-        try:
-            target = importlib.import_module('.'.join(parts[:at]))
-            break
-        except BaseException:
-            continue
-    try:
-        for part in parts[at:]:
-            target = getattr(target, part)
-        signature = inspect.signature(target, follow_wrapped=True)
-    except BaseException:
-        continue
-    live = [[p.name, p.kind.name, p.default is not p.empty] for p in signature.parameters.values()]
-    static = [[p['name'], p['kind'], p['has_default']] for p in static]
-    compared += 1
-    if live != static:
-        wrong += 1
-        print('  ', path, 'static', static, 'live', live)
-print('  compared', compared, 'disagree', wrong)
-";
-
-fn main() -> Result<()> {
+fn main() -> signatures::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let python = arguments.next().ok_or("PYTHON WHEEL...")?;
+    let (mut compared, mut through, mut different) = (0, 0, 0);
     for wheel in arguments {
-        let surface = extract(Path::new(&wheel), &ExtractOptions::default())?;
-        let found = signatures(&surface);
-        println!("{wheel}: {} signatures", found.len());
-        let folder = tempfile::tempdir()?;
-        let mut child = Command::new(&python)
-            .args(["-I", "-c", SCRIPT])
-            .current_dir(folder.path())
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(&serde_json::to_vec(&found)?)?;
+        let agreement = signatures::compare(Path::new(&python), Path::new(&wheel), None)?;
+        println!("{wheel}: {} compared, {} differ", agreement.compared, agreement.differences.len());
+        for line in &agreement.differences {
+            println!("  {line}");
         }
-        print!("{}", String::from_utf8_lossy(&child.wait_with_output()?.stdout));
+        compared += agreement.compared;
+        through += agreement.through;
+        different += agreement.differences.len();
     }
+    println!(
+        "{different} of {compared} signatures disagree; {through} more are `*args, **kwargs` looked through"
+    );
     Ok(())
 }

@@ -91,5 +91,6 @@ fn complaint(id: &str, entry: &Acceptance, detail: String) -> Option<ApiFinding>
         standing: "unlisted",
         accepted: None,
         was_deprecated: false,
+        witness: None,
     })
 }

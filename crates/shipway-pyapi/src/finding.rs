@@ -128,6 +128,9 @@ pub struct ApiFinding {
     pub accepted: Option<String>,
     /// Old side carried a deprecation mark.
     pub was_deprecated: bool,
+    /// Python that passes on the old side and fails on the new, where it was asked for and can be given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
 }
 
 fn side_or_null<S: Serializer>(side: &Option<FindingSide>, serializer: S) -> Result<S::Ok, S::Error> {

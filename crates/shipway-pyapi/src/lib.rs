@@ -18,12 +18,15 @@ pub mod show;
 mod source;
 mod stubs;
 mod surface;
+mod witness;
 
 pub use accept::Acceptance;
 pub use assignment::{Assignment, AssignmentError, find_string_assignment};
 pub use checks::{dangling_imports, script_targets, surface_differences};
 pub use contract::{Contract, Mode, Standing};
-pub use diff::{ApiDiff, DiffOptions, DiffSide, NotChecked, Scheme, Verdict, check_projects, diff};
+pub use diff::{
+    ApiDiff, DiffOptions, DiffSide, NotChecked, Scheme, Verdict, check_projects, diff, diff_of_one_project,
+};
 pub use error::PyApiError;
 pub use finding::{ApiFinding, Audience, FindingSide, Level};
 pub use rules::{Rule, rule, rules};
@@ -32,3 +35,4 @@ pub use source::metadata::{DistributionInfo, EntryPoint};
 #[doc(hidden)]
 pub use surface::read_and_parse;
 pub use surface::{ExtractOptions, Surface, extract, extract_pair};
+pub use witness::Witnesses;

@@ -252,6 +252,9 @@ pub fn signatures(surface: &Surface) -> BTreeMap<String, Vec<ShownParameter>> {
     for name in resolver.public(Mode::Compat).names {
         let Target::Def(key) = name.target else { continue };
         let parameters = match resolver.shape_of(key) {
+            Shape::Callable(callable) if resolver.is_click_command(callable.key, 0) => None,
+            // Calling an enumeration looks a member up, whatever its own `__new__` takes.
+            Shape::Class(class) if resolver.mro(class).is_enum() => None,
             Shape::Callable(callable) => Some(callable.parameters().to_vec()),
             Shape::Class(class) => match resolver.constructor(class) {
                 Constructor::Empty | Constructor::Anything | Constructor::Unknown => None,

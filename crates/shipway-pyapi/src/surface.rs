@@ -1,12 +1,12 @@
 //! The surface: every module of a distribution as read, ready to be shown and compared.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::PyApiError;
 use crate::parse::model::Module;
@@ -44,9 +44,14 @@ impl Default for ExtractOptions {
 #[derive(Debug)]
 pub struct Surface {
     pub(crate) info: DistributionInfo,
-    pub(crate) modules: Vec<Module>,
+    /// Sorted by name; a module that reads the same on both sides of a pair is there once.
+    pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) index: FxHashMap<Box<str>, u32>,
     pub(crate) options: ExtractOptions,
+    /// Packages called `test` that are part of the API, see [`is_test_api`].
+    pub(crate) test_apis: FxHashSet<String>,
+    /// Where it was read.
+    pub(crate) origin: PathBuf,
 }
 
 impl Surface {
@@ -93,21 +98,59 @@ pub(crate) fn pool() -> Result<&'static ThreadPool, PyApiError> {
 
 /// Extracts the surface of a wheel, an sdist or a folder of sources, executing none of it.
 pub fn extract(path: &Path, options: &ExtractOptions) -> Result<Surface, PyApiError> {
-    let contents = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
-    if contents.modules.is_empty() {
-        return Err(PyApiError::NoModules { path: path.to_owned() });
-    }
-    Ok(pool()?.install(|| assemble(contents, options)))
+    let contents = open(path, options)?;
+    Ok(pool()?.install(|| {
+        let test_apis = test_apis(&contents);
+        let (info, units) = units(contents, options, &test_apis);
+        let modules = units.into_par_iter().with_max_len(8).filter_map(parse_unit).collect();
+        assemble(info, modules, options, (test_apis, path))
+    }))
 }
 
-/// Extracts two surfaces at once.
+/// Extracts two surfaces at once; modules whose files hold the same bytes are parsed once.
 pub fn extract_pair(
     old: &Path,
     new: &Path,
     options: &ExtractOptions,
 ) -> Result<(Surface, Surface), PyApiError> {
-    let (old, new) = pool()?.join(|| extract(old, options), || extract(new, options));
-    Ok((old?, new?))
+    let paths = (old, new);
+    let (old, new) = pool()?.join(|| open(old, options), || open(new, options));
+    let (old, new) = (old?, new?);
+    // What is an API on one side is looked at on both.
+    let mut test_apis = test_apis(&old);
+    test_apis.extend(self::test_apis(&new));
+    Ok(pool()?.install(|| {
+        let ((old_info, old_units), (new_info, new_units)) =
+            rayon::join(|| units(old, options, &test_apis), || units(new, options, &test_apis));
+        let mut jobs: Vec<(Option<Unit>, Option<Unit>)> = Vec::with_capacity(new_units.len());
+        let mut rest: FxHashMap<String, Unit> =
+            new_units.into_iter().map(|unit| (unit.name.clone(), unit)).collect();
+        for unit in old_units {
+            let counterpart = rest.remove(&unit.name);
+            jobs.push((Some(unit), counterpart));
+        }
+        jobs.extend(rest.into_values().map(|unit| (None, Some(unit))));
+        let parsed: Vec<_> = jobs.into_par_iter().with_max_len(4).map(parse_pair).collect();
+        let (old, new): (Vec<_>, Vec<_>) = parsed.into_iter().unzip();
+        rayon::join(
+            || {
+                let modules = old.into_iter().flatten().collect();
+                assemble(old_info, modules, options, (test_apis.clone(), paths.0))
+            },
+            || {
+                let modules = new.into_iter().flatten().collect();
+                assemble(new_info, modules, options, (test_apis.clone(), paths.1))
+            },
+        )
+    }))
+}
+
+fn open(path: &Path, options: &ExtractOptions) -> Result<Contents, PyApiError> {
+    let contents = pool()?.install(|| source::open(path, &|name| is_suite(name, options)))?;
+    if contents.modules.is_empty() {
+        return Err(PyApiError::NoModules { path: path.to_owned() });
+    }
+    Ok(contents)
 }
 
 /// Reads and parses what [`extract`] would, and does nothing else: the floor of its time.
@@ -115,8 +158,10 @@ pub fn extract_pair(
 /// Gives the number of modules and of bytes. Only benchmarks need it.
 #[doc(hidden)]
 pub fn read_and_parse(path: &Path, options: &ExtractOptions) -> Result<(usize, usize), PyApiError> {
-    let Contents { modules, .. } = pool()?.install(|| source::open(path, &|name| is_test(name, options)))?;
-    let files: Vec<ModuleFile> = modules.into_iter().filter(|file| !is_test(&file.name, options)).collect();
+    let contents = pool()?.install(|| source::open(path, &|name| is_suite(name, options)))?;
+    let test_apis = test_apis(&contents);
+    let is_read = |file: &ModuleFile| !is_test(&file.name, options, &test_apis);
+    let files: Vec<ModuleFile> = contents.modules.into_iter().filter(is_read).collect();
     let read = |file: ModuleFile| {
         let bytes = match file.bytes {
             Bytes::Read(bytes) => bytes,
@@ -129,45 +174,136 @@ pub fn read_and_parse(path: &Path, options: &ExtractOptions) -> Result<(usize, u
     Ok((bytes.len(), bytes.iter().sum()))
 }
 
-/// Whether a module is part of a test suite, so that it need not even be read.
-fn is_test(name: &str, options: &ExtractOptions) -> bool {
+/// Whether a module is part of a test suite by its name, so that it need not even be read.
+fn is_suite(name: &str, options: &ExtractOptions) -> bool {
     name.split('.').skip(1).any(|part| {
-        matches!(part, "tests" | "test" | "conftest")
-            && options.never_public.iter().any(|never| never == part)
+        matches!(part, "tests" | "conftest") && options.never_public.iter().any(|never| never == part)
     })
 }
 
-fn assemble(contents: Contents, options: &ExtractOptions) -> Surface {
-    let Contents { info, modules: files } = contents;
-    let files: Vec<ModuleFile> = files.into_iter().filter(|file| !is_test(&file.name, options)).collect();
-    let parsed: Vec<(FileKind, Module)> = files.into_par_iter().with_max_len(8).map(read_module).collect();
-    let mut by_name: BTreeMap<Box<str>, [Option<Module>; 3]> = BTreeMap::new();
-    for (kind, module) in parsed {
-        let slot = match kind {
+/// Whether a module is part of a test suite.
+fn is_test(name: &str, options: &ExtractOptions, test_apis: &FxHashSet<String>) -> bool {
+    if is_suite(name, options) {
+        return true;
+    }
+    let is_hidden = options.never_public.iter().any(|never| never == "test");
+    is_hidden
+        && name.match_indices('.').any(|(at, _)| {
+            let end = name[at + 1..].find('.').map_or(name.len(), |next| at + 1 + next);
+            &name[at + 1..end] == "test" && !test_apis.contains(&name[..end])
+        })
+}
+
+/// The packages called `test` that are part of the API: their `__init__` declares `__all__`, and
+/// beside it stand no modules that a test runner would collect.
+fn test_apis(contents: &Contents) -> FxHashSet<String> {
+    let declares = |file: &&ModuleFile| {
+        let is_init = file.path.ends_with("/test/__init__.py") || file.path.ends_with("/test/__init__.pyi");
+        is_init
+            && match &file.bytes {
+                Bytes::Read(bytes) => memchr::memmem::find(bytes, b"__all__").is_some(),
+                Bytes::File(path) => {
+                    std::fs::read(path).is_ok_and(|bytes| memchr::memmem::find(&bytes, b"__all__").is_some())
+                }
+            }
+    };
+    let mut found: FxHashSet<String> =
+        contents.modules.iter().filter(declares).map(|file| file.name.clone()).collect();
+    found.retain(|package| {
+        let below = format!("{package}.");
+        !contents
+            .modules
+            .iter()
+            .filter_map(|file| file.name.strip_prefix(&below))
+            .any(|rest| rest.split('.').any(|part| part.starts_with("test_") || part.ends_with("_test")))
+    });
+    found
+}
+
+/// The files of one module: source, stub, compiled.
+struct Unit {
+    name: String,
+    files: [Option<ModuleFile>; 3],
+}
+
+/// Brings the files of each module together, without those of tests.
+fn units(
+    contents: Contents,
+    options: &ExtractOptions,
+    test_apis: &FxHashSet<String>,
+) -> (DistributionInfo, Vec<Unit>) {
+    let Contents { info, modules } = contents;
+    let mut by_name: BTreeMap<String, [Option<ModuleFile>; 3]> = BTreeMap::new();
+    for file in modules {
+        if is_test(&file.name, options, test_apis) {
+            continue;
+        }
+        let slot = match file.kind {
             FileKind::Source => 0,
             FileKind::Stub => 1,
             FileKind::Compiled => 2,
         };
-        let name = module.name.clone();
-        by_name.entry(name).or_default()[slot] = Some(module);
+        match by_name.get_mut(&file.name) {
+            Some(files) => files[slot] = Some(file),
+            None => {
+                let name = file.name.clone();
+                by_name.entry(name).or_default()[slot] = Some(file);
+            }
+        }
     }
-    let mut modules: Vec<Module> = Vec::with_capacity(by_name.len());
-    for (_, slots) in by_name {
-        let module = match slots {
-            [Some(source), Some(stub), _] => stubs::merge(source, stub),
-            [Some(source), None, _] => source,
-            [None, Some(stub), _] => stub,
-            [None, None, Some(compiled)] => compiled,
-            [None, None, None] => continue,
-        };
-        modules.push(module);
-    }
-    add_namespaces(&mut modules);
-    let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
-    Surface { info, modules, index, options: options.clone() }
+    (info, by_name.into_iter().map(|(name, files)| Unit { name, files }).collect())
 }
 
-fn read_module(file: ModuleFile) -> (FileKind, Module) {
+/// The modules of two sides, one and the same when all their files are.
+fn parse_pair((old, new): (Option<Unit>, Option<Unit>)) -> (Option<Arc<Module>>, Option<Arc<Module>>) {
+    if let (Some(a), Some(b)) = (&old, &new)
+        && a.files.iter().zip(&b.files).all(|(x, y)| is_same_file(x.as_ref(), y.as_ref()))
+    {
+        drop(new);
+        let module = old.and_then(parse_unit);
+        return (module.clone(), module);
+    }
+    (old.and_then(parse_unit), new.and_then(parse_unit))
+}
+
+/// Whether two files stand at the same place and hold the same bytes; files on disk are not asked.
+fn is_same_file(old: Option<&ModuleFile>, new: Option<&ModuleFile>) -> bool {
+    match (old, new) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            let (Bytes::Read(x), Bytes::Read(y)) = (&a.bytes, &b.bytes) else { return false };
+            a.path == b.path && x == y
+        }
+        _ => false,
+    }
+}
+
+fn parse_unit(unit: Unit) -> Option<Arc<Module>> {
+    let module = match unit.files.map(|file| file.map(read_module)) {
+        [Some(source), Some(stub), _] => stubs::merge(source, stub),
+        [Some(source), None, _] => source,
+        [None, Some(stub), _] => stub,
+        [None, None, Some(compiled)] => compiled,
+        [None, None, None] => return None,
+    };
+    Some(Arc::new(module))
+}
+
+fn assemble(
+    info: DistributionInfo,
+    modules: Vec<Arc<Module>>,
+    options: &ExtractOptions,
+    (test_apis, origin): (FxHashSet<String>, &Path),
+) -> Surface {
+    let mut modules = modules;
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
+    add_namespaces(&mut modules);
+    let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
+    let origin = origin.to_owned();
+    Surface { info, modules, index, options: options.clone(), test_apis, origin }
+}
+
+fn read_module(file: ModuleFile) -> Module {
     let shell = Module {
         name: file.name.as_str().into(),
         is_package: file.path.ends_with("/__init__.py") || file.path.ends_with("/__init__.pyi"),
@@ -177,21 +313,20 @@ fn read_module(file: ModuleFile) -> (FileKind, Module) {
         ..Module::default()
     };
     if file.kind == FileKind::Compiled {
-        return (file.kind, shell);
+        return shell;
     }
     let bytes = match file.bytes {
         Bytes::Read(bytes) => Ok(bytes),
         Bytes::File(path) => std::fs::read(path),
     };
-    let module = match bytes {
+    match bytes {
         Ok(bytes) => parse::module(shell, &bytes),
         Err(error) => Module { error: Some(format!("cannot be read: {error}").into_boxed_str()), ..shell },
-    };
-    (file.kind, module)
+    }
 }
 
 /// Adds the folders that are packages without an `__init__`.
-fn add_namespaces(modules: &mut Vec<Module>) {
+fn add_namespaces(modules: &mut Vec<Arc<Module>>) {
     let known: std::collections::BTreeSet<Box<str>> =
         modules.iter().map(|module| module.name.clone()).collect();
     let mut missing = std::collections::BTreeSet::new();
@@ -202,5 +337,7 @@ fn add_namespaces(modules: &mut Vec<Module>) {
             }
         }
     }
-    modules.extend(missing.into_iter().map(|name| Module { name, is_package: true, ..Module::default() }));
+    modules.extend(
+        missing.into_iter().map(|name| Arc::new(Module { name, is_package: true, ..Module::default() })),
+    );
 }

@@ -59,7 +59,9 @@ pub fn judge(context: &Context<'_>, new: &Path, version: Option<&Version>) -> Re
     let old =
         shipway_pyapi::extract(&old.path, &ExtractOptions::default()).map_err(|error| unreadable(&error))?;
     let diff = shipway_pyapi::diff(&old, &new, &options);
-    let unnamed = unnamed(config, &diff, version.as_ref())?;
+    // Sources that are not bumped yet have their notes under *Unreleased*.
+    let bumped = version.as_ref().filter(|version| **version != old_version);
+    let unnamed = unnamed(config, &diff, bumped)?;
     Ok(ApiCheck { baseline: Some(old_version.to_string()), diff, unnamed })
 }
 
@@ -69,12 +71,17 @@ fn unnamed(config: &Config, diff: &ApiDiff, version: Option<&Version>) -> Result
         return Ok(None);
     };
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
-    let section = version
-        .and_then(|version| crate::notes::section_of(&text, &version.to_string()))
-        .or_else(|| crate::notes::unreleased(&text));
+    let section = notes_section(&text, version.map(ToString::to_string).as_deref());
     let body = section.map(|section| text[section.body].to_owned()).unwrap_or_default();
     let missing: Vec<&ApiFinding> = shipway_pyapi::report::unnamed(diff, &body);
     Ok((!missing.is_empty()).then(|| shipway_pyapi::report::markdown(missing)))
+}
+
+/// The section that says what a version changes: its own, else *Unreleased*.
+pub(crate) fn notes_section(text: &str, version: Option<&str>) -> Option<crate::notes::Section> {
+    version
+        .and_then(|version| crate::notes::section_of(text, version))
+        .or_else(|| crate::notes::unreleased(text))
 }
 
 /// The release that a new one is compared with: the newest below it in the last channel, else anywhere.

@@ -113,6 +113,79 @@ pub fn release(text: &str, section: &Section, version: &str, tag: &str, date: &s
     carry_links(&out, version, tag, newline)
 }
 
+/// The changelog with bullets of breaks in a section: below its heading *Breaking*, else below *Changed*,
+/// else below a fresh *Breaking*. Every other byte stays; line ends and the marker of bullets are the file's.
+pub fn insert(text: &str, section: &Section, bullets: &str) -> String {
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let body = &text[section.body.clone()];
+    let stars = text.lines().any(|line| line.starts_with("* ")) && !text.lines().any(|l| l.starts_with("- "));
+    let lines: Vec<String> = bullets
+        .lines()
+        .map(|line| match line.strip_prefix("- ") {
+            Some(rest) if stars => format!("* {rest}"),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let bullets = lines.join(newline);
+    let parts = subsections(body);
+    let named = |name: &str| parts.iter().find(|part| part.title.to_ascii_lowercase().starts_with(name));
+    let (at, piece) = match named("breaking").or_else(|| named("changed")) {
+        Some(part) => {
+            let content = body[part.body.clone()].trim_end();
+            let at = section.body.start + part.body.start + content.len();
+            if content.trim().is_empty() {
+                let heading_end = section.body.start + body[..part.body.start].trim_end().len();
+                (heading_end, format!("{newline}{newline}{bullets}"))
+            } else {
+                (at, format!("{newline}{bullets}"))
+            }
+        }
+        None => {
+            let heading_end = section.heading.start + text[section.heading.clone()].trim_end().len();
+            (heading_end, format!("{newline}{newline}### Breaking{newline}{newline}{bullets}"))
+        }
+    };
+    let rest = &text[at..];
+    let end = if rest.is_empty() { newline } else { "" };
+    // A heading or text that stood directly below needs a line between.
+    let gap = if rest.strip_prefix(newline).is_some_and(|after| {
+        !after.is_empty() && !after.starts_with(newline) && !after.starts_with(['-', '*', ' '])
+    }) {
+        newline
+    } else {
+        ""
+    };
+    format!("{}{piece}{end}{gap}{rest}", &text[..at])
+}
+
+/// The third-level sections inside the body of a section; ranges are of the body.
+fn subsections(body: &str) -> Vec<Section> {
+    let mut found: Vec<Section> = Vec::new();
+    let mut open: Option<(Range<usize>, String)> = None;
+    for (event, range) in Parser::new(body).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Heading { .. }) => {
+                if let Some(last) = found.last_mut().filter(|last| last.body.end == body.len()) {
+                    last.body.end = range.start;
+                }
+                open = Some((range, String::new()));
+            }
+            Event::Text(inner) | Event::Code(inner) => {
+                if let Some((_, title)) = &mut open {
+                    title.push_str(&inner);
+                }
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                if let Some((heading, title)) = open.take() {
+                    found.push(Section { title, body: heading.end..body.len(), heading });
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// `[Unreleased]: …/compare/v1.2.3...HEAD` becomes two links.
 fn carry_links(text: &str, version: &str, tag: &str, newline: &str) -> String {
     let mut out = String::with_capacity(text.len() + 128);
@@ -170,6 +243,37 @@ mod tests {
         let after = release(text, &unreleased(text).unwrap(), "1.1", "v1.1", "2026-11-21");
         assert_eq!(after, "## Unreleased\r\n\r\n## 1.1 - 2026-11-21\r\n- x\r\n## v1.0 (2026)\r\n- y\r\n");
         assert!(section_of(&after, "1.0").is_some() && section_of(&after, "1.").is_none());
+    }
+
+    fn inserted(text: &str) -> String {
+        insert(text, &unreleased(text).unwrap(), "- `p.f`: function `f` is gone.\n")
+    }
+
+    #[test]
+    fn j8_bullets_go_below_breaking_else_changed_else_a_fresh_heading() {
+        const BULLET: &str = "- `p.f`: function `f` is gone.\n";
+        let old = "\n## [1.0.0]\n\n### Breaking\n\n- Old.\n";
+        let both = "# C\n\n## [Unreleased]\n\n### Changed\n\n- A.\n\n### Breaking\n\n- B.\n";
+        assert_eq!(inserted(&format!("{both}{old}")), format!("{both}{BULLET}{old}"));
+        let changed = "## [Unreleased]\n\n### Changed\n\n- A.\n";
+        let fixed = "\n### Fixed\n\n- F.\n";
+        assert_eq!(inserted(&format!("{changed}{fixed}{old}")), format!("{changed}{BULLET}{fixed}{old}"));
+        let plain = "## [Unreleased]\n\n- A thing.\n";
+        let expected = format!("## [Unreleased]\n\n### Breaking\n\n{BULLET}\n- A thing.\n{old}");
+        assert_eq!(inserted(&format!("{plain}{old}")), expected);
+        let tight = "## Unreleased\n- A.\n";
+        assert_eq!(inserted(tight), format!("## Unreleased\n\n### Breaking\n\n{BULLET}- A.\n"));
+        let empty = "## [Unreleased]\n\n### Breaking\n\n### Fixed\n\n- F.\n";
+        let expected = format!("## [Unreleased]\n\n### Breaking\n\n{BULLET}\n### Fixed\n\n- F.\n");
+        assert_eq!(inserted(empty), expected);
+        assert_eq!(inserted("## Unreleased"), format!("## Unreleased\n\n### Breaking\n\n{BULLET}"));
+    }
+
+    #[test]
+    fn bullets_take_the_line_ends_and_the_marker_of_the_file() {
+        let text = "## Unreleased\r\n\r\n### Changed\r\n\r\n* A.\r\n\r\n## 1.0\r\n\r\n* Old.\r\n";
+        let expected = text.replace("* A.\r\n", "* A.\r\n* `p.f`: function `f` is gone.\r\n");
+        assert_eq!(inserted(text), expected);
     }
 
     #[test]

@@ -162,6 +162,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             fields.set("Import-Name", "gone");
         });
     }),
+    ("a module that is not declared", "import-undeclared-102", |wheel| {
+        let top = wheel.victim.split('/').next().unwrap_or_default().trim_end_matches(".py").to_owned();
+        wheel.headers("METADATA", |fields| {
+            fields.set("Metadata-Version", "2.5");
+            fields.set("Import-Name", &top);
+        });
+        wheel.add("undeclared_top.py", "");
+    }),
     ("a module of the standard library", "import-stdlib-102", |wheel| wheel.add("json/__init__.py", "")),
     ("a top-level directory of the repository", "wheel-stray-102", |wheel| {
         wheel.add("tests/test_demo.py", "")

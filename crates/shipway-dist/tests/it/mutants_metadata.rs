@@ -48,6 +48,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         fields.set("Author-email", "A Person <person at example.org>");
     }),
     ("a classifier that is none", "metadata-classifier-43", |fields| fields.add("Classifier", "Python 3")),
+    ("a classifier that is deprecated", "metadata-classifier-deprecated-43", |fields| {
+        fields.add("Classifier", "Framework :: Django CMS :: 4.2");
+    }),
     ("a URL that is none", "metadata-url-44", |fields| fields.add("Project-URL", "More, demo.example")),
     ("a URL without label", "metadata-url-44", |fields| fields.add("Project-URL", "https://demo.example")),
     ("a label that is too long", "metadata-url-44", |fields| {

@@ -18,7 +18,15 @@ use crate::{mutants_content, mutants_filename, mutants_metadata, mutants_sdist, 
 /// What cannot be a defect in the bytes or the name of one file, and what stands for it.
 const NOT_IN_ONE_FILE: &[(&str, &str)] = &[
     ("static-field-111", "compares two files; `a_static_field_that_differs_between_real_files`"),
-    ("description-markup-41", "found by docutils, in `shipway-pyapi` and its tests"),
+    ("description-markup-41", "found by docutils, in `shipway-release`; `tests/it/check.rs` of the command"),
+    ("folder-entry-53", "judges a folder; `check::folder` and its tests"),
+    ("data-missing-102", "needs the project's declaration; `tests/it/data.rs`"),
+    ("data-copy-111", "needs the project's declaration; `tests/it/data.rs`"),
+    ("script-target-98", "needs the Python parser; `tests/it/judge.rs` of `shipway-pyapi`"),
+    ("entry-point-target-98", "needs the Python parser; `tests/it/judge.rs` of `shipway-pyapi`"),
+    ("dangling-import-102", "needs the Python parser; `tests/it/judge.rs` of `shipway-pyapi`"),
+    ("dangling-import-unreached-102", "needs the Python parser; `tests/it/judge.rs` of `shipway-pyapi`"),
+    ("wheel-no-module-102", "needs the Python parser; `tests/it/judge.rs` of `shipway-pyapi`"),
 ];
 
 struct Real {

@@ -71,18 +71,26 @@ impl Comparer<'_> {
             || old.function.head_digest != new.function.head_digest
             || old.overloads.len() != new.overloads.len()
         {
-            self.kinds(old, new, item);
-            self.decorators(old, new, item);
-            if self.overloads(old, new, item) {
-                self.signature(old, new, item);
-                if old.has(&DECISIVE) == new.has(&DECISIVE) {
-                    self.types(old, new, item);
-                }
-            }
-            self.raises(old, new, item);
+            self.differences(old, new, item);
         }
         self.marks(old.key, new.key, item);
         self.compared.insert((old.key, new.key), start..self.drafts.len());
+    }
+
+    fn differences(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
+        if self.old.is_click_command(old.key, 0) && self.new.is_click_command(new.key, 0) {
+            // It is called with a command line, which the gate of commands compares.
+            return self.skip("both", item.symbol(), "it is a command, whose parameters are options");
+        }
+        self.kinds(old, new, item);
+        self.decorators(old, new, item);
+        if self.overloads(old, new, item) {
+            self.signature(old, new, item);
+            if old.has(&DECISIVE) == new.has(&DECISIVE) {
+                self.types(old, new, item);
+            }
+        }
+        self.raises(old, new, item);
     }
 
     fn kinds(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
@@ -396,6 +404,13 @@ impl Comparer<'_> {
     }
 
     fn raises(&mut self, old: &Callable<'_>, new: &Callable<'_>, item: &Item) {
+        let (a, b) = (&old.function.warns, &new.function.warns);
+        if let (Some(was), Some(is)) =
+            (a.iter().find(|name| !b.contains(name)), b.iter().find(|name| !a.contains(name)))
+        {
+            let detail = format!("warned with {was}, warns with {is}");
+            self.report("F20", None, item, detail, (Some(old.key), Some(new.key)));
+        }
         let (a, b) = (&old.function.raises, &new.function.raises);
         if a.is_empty() || b.is_empty() {
             return;

@@ -1,13 +1,15 @@
 //! Classes compared: bases, constructor, options; members are in the sibling module.
 
+use rayon::prelude::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::comparer::{Comparer, Item, Which};
+use super::differing::{Differing, differing};
 use super::members::MemberPair;
 use crate::finding::Level;
 use crate::parse::model::Class;
 use crate::parse::value::Value;
-use crate::resolve::classes::Base;
+use crate::resolve::classes::{Base, Members};
 use crate::resolve::{DefKey, Resolver};
 
 impl<'s> Comparer<'s> {
@@ -32,11 +34,13 @@ impl<'s> Comparer<'s> {
         self.public_classes = (public, public_new);
         let mut members: Vec<MemberPair> = Vec::new();
         let mut places = FxHashMap::default();
-        for (number, (old, new, item)) in pending.iter().enumerate() {
-            if !self.is_same_class(*old, *new) {
-                self.class(*old, *new, item);
-                self.pair_members((*old, *new, number), &mut members, &mut places);
-            }
+        let changed: Vec<usize> =
+            (0..pending.len()).filter(|at| !self.is_same_class(pending[*at].0, pending[*at].1)).collect();
+        let differing = self.differing(changed.iter().map(|at| (pending[*at].0, pending[*at].1)).collect());
+        for (number, differing) in changed.into_iter().zip(differing) {
+            let (old, new, item) = &pending[number];
+            self.class(*old, *new, item);
+            self.pair_members((*old, *new, number), differing, &mut members, &mut places);
         }
         let inner = self.member_pairs(&members, &pending);
         for (old, new, item) in inner {
@@ -45,6 +49,29 @@ impl<'s> Comparer<'s> {
             }
         }
         self.promises();
+    }
+
+    /// The members that pairs of classes do not share, with all threads.
+    fn differing(&mut self, pairs: Vec<(DefKey, DefKey)>) -> Vec<Differing<'s>> {
+        let list = |resolver: &mut Resolver<'s>, keys: Vec<DefKey>| -> Vec<_> {
+            keys.into_iter().map(|key| resolver.members(key)).collect()
+        };
+        let (left, right): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let (old, new) = (&mut self.old, &mut self.new);
+        let surfaces = (old.surface, new.surface);
+        let compare =
+            |before: &Members<'s>, after: &Members<'s>| differing((surfaces.0, before), (surfaces.1, after));
+        match crate::surface::pool() {
+            Ok(pool) => {
+                let (before, after) = pool.join(|| list(old, left), || list(new, right));
+                let pairs = before.par_iter().zip(&after);
+                pool.install(|| pairs.map(|(before, after)| compare(before, after)).collect())
+            }
+            Err(_) => {
+                let (before, after) = (list(old, left), list(new, right));
+                before.iter().zip(&after).map(|(before, after)| compare(before, after)).collect()
+            }
+        }
     }
 
     /// Compares members; gives the classes among them.
@@ -67,7 +94,8 @@ impl<'s> Comparer<'s> {
         }
         self.class(old, new, item);
         let mut members = Vec::new();
-        self.pair_members((old, new, 0), &mut members, &mut FxHashMap::default());
+        let differing = self.differing(vec![(old, new)]).pop().unwrap_or_default();
+        self.pair_members((old, new, 0), differing, &mut members, &mut FxHashMap::default());
         for (old, new, item) in self.member_pairs(&members, &[(old, new, item.clone())]) {
             self.nested(old, new, &item, depth + 1);
         }
@@ -296,28 +324,7 @@ impl<'s> Comparer<'s> {
         if has(a, "runtime_checkable") && !has(b, "runtime_checkable") {
             self.report("E20", None, item, "is no longer runtime-checkable", keys);
         }
-        let generic = |class: &Class| -> Option<usize> {
-            if !class.type_parameters.is_empty() {
-                return Some(class.type_parameters.len());
-            }
-            class.bases.iter().find_map(|base| match base {
-                Value::Subscript(parts) if matches!(parts.0.last(), Some("Generic" | "Protocol")) => {
-                    Some(parts.1.len())
-                }
-                _ => None,
-            })
-        };
-        match (generic(a), generic(b)) {
-            (Some(x), Some(y)) if x != y => {
-                self.report("D28", None, item, format!("took {x} type arguments, takes {y}"), keys);
-            }
-            (Some(_), None)
-                if self.new.member(new, "__class_getitem__").is_none() && !self.inherits_generic(new) =>
-            {
-                self.report("D28", None, item, "is no longer generic", keys);
-            }
-            _ => {}
-        }
+        self.type_parameters((old, a), (new, b), item);
         self.slots(old, new, item);
         let defines = |resolver: &Resolver<'_>, key, name| resolver.own_member(key, name).is_some();
         let is_data = self.new.data_kind(new).is_some();
@@ -329,6 +336,68 @@ impl<'s> Comparer<'s> {
             self.report("D26", None, item, "`__eq__` without `__hash__` makes instances unhashable", keys);
         }
         self.match_args(old, new, item);
+    }
+
+    /// Number, order and bounds of what stands in the brackets after a class's name.
+    fn type_parameters(&mut self, (old, a): (DefKey, &Class), (new, b): (DefKey, &Class), item: &Item) {
+        let keys = (Some(old), Some(new));
+        let generic = |class: &Class| -> Option<Vec<String>> {
+            if !class.type_parameters.is_empty() {
+                return Some(class.type_parameters.iter().map(ToString::to_string).collect());
+            }
+            class.bases.iter().find_map(|base| match base {
+                Value::Subscript(parts) if matches!(parts.0.last(), Some("Generic" | "Protocol")) => {
+                    Some(parts.1.iter().map(Value::render).collect())
+                }
+                _ => None,
+            })
+        };
+        match (generic(a), generic(b)) {
+            (Some(x), Some(y)) if x.len() != y.len() => {
+                let detail = format!("took {} type arguments, takes {}", x.len(), y.len());
+                self.report("D28", None, item, detail, keys);
+            }
+            (Some(x), Some(y)) if x != y && x.iter().all(|name| y.contains(name)) => {
+                let detail = format!("took type arguments [{}], takes [{}]", x.join(", "), y.join(", "));
+                self.report("D28", None, item, detail, keys);
+            }
+            (Some(x), Some(y)) => self.type_bounds((a, &x), (b, &y), item, keys),
+            (Some(_), None)
+                if self.new.member(new, "__class_getitem__").is_none() && !self.inherits_generic(new) =>
+            {
+                self.report("D28", None, item, "is no longer generic", keys);
+            }
+            _ => {}
+        }
+    }
+
+    /// A bound that is new or another one; one that is gone takes nothing away.
+    fn type_bounds(
+        &mut self,
+        (a, names): (&Class, &[String]),
+        (b, new_names): (&Class, &[String]),
+        item: &Item,
+        keys: (Option<DefKey>, Option<DefKey>),
+    ) {
+        let bound = |class: &Class, name: &str| {
+            class
+                .type_bounds
+                .iter()
+                .find(|(known, _)| known.as_str() == name)
+                .map(|(_, value)| value.render())
+        };
+        for (old_name, name) in names.iter().zip(new_names) {
+            // A class of the old spelling has its bounds in its type variables, which have a rule of their own.
+            if a.type_parameters.is_empty() || b.type_parameters.is_empty() {
+                return;
+            }
+            let (before, after) = (bound(a, old_name), bound(b, name));
+            if let Some(after) = after.filter(|after| before.as_ref() != Some(after)) {
+                let before = before.unwrap_or_else(|| "nothing".to_owned());
+                let detail = format!("bound of `{name}` was {before}, is {after}");
+                self.report("D28", None, item, detail, keys);
+            }
+        }
     }
 
     fn inherits_generic(&self, new: DefKey) -> bool {

@@ -100,8 +100,6 @@ pub(crate) struct Comparer<'s> {
     pub(crate) counterparts: FxHashMap<DefKey, DefKey>,
     /// The Pythons that both sides support, bit n for 3.n.
     pub(crate) supported: u32,
-    /// Whether two members read the same.
-    pub(crate) same_members: FxHashMap<(DefKey, DefKey), bool>,
     /// Classes that are public under a name of their own, old and new.
     pub(crate) public_classes: (FxHashSet<DefKey>, FxHashSet<DefKey>),
 }
@@ -121,7 +119,6 @@ impl<'s> Comparer<'s> {
             not_checked: Vec::new(),
             compared: FxHashMap::default(),
             counterparts: FxHashMap::default(),
-            same_members: FxHashMap::default(),
             public_classes: Default::default(),
         }
     }
@@ -295,6 +292,7 @@ impl<'s> Comparer<'s> {
             },
             accepted: None,
             was_deprecated: draft.deprecation.is_some(),
+            witness: None,
             paths: draft.item.into_paths(),
         })
     }

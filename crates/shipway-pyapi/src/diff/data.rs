@@ -1,6 +1,7 @@
 //! Fields of data classes and members of enumerations compared.
 
 use super::comparer::{Comparer, Item, Which};
+use super::models::is_read_only;
 use crate::finding::{FindingSide, Level};
 use crate::parse::model::DefKind;
 use crate::parse::value::Value;
@@ -15,6 +16,7 @@ impl Comparer<'_> {
         if old.kind == DataKind::TypedDict || new.kind == DataKind::TypedDict {
             return self.dictionary(item, keys, &old.list, &new.list);
         }
+        self.model_options(item, keys, new.kind);
         let is_tuple = new.kind == DataKind::NamedTuple;
         // What a public base declares is reported there.
         let is_inherited = |comparer: &Self, which: Which, field: &Field| {
@@ -146,7 +148,7 @@ impl Comparer<'_> {
     }
 
     fn dictionary(&mut self, item: &Item, keys: Keys, old: &[Field], new: &[Field]) {
-        let _ = keys;
+        self.closed(item, keys);
         for a in old {
             match new.iter().find(|b| b.name == a.name) {
                 None => self.field(
@@ -162,6 +164,10 @@ impl Comparer<'_> {
                         a.name,
                         if b.is_required { "is required now" } else { "may be missing now" }
                     );
+                    self.field("E17", None, item, detail, (Some(a), Some(b)));
+                }
+                Some(b) if is_read_only(b) && !is_read_only(a) => {
+                    let detail = format!("key `{}` can no longer be set", a.name);
                     self.field("E17", None, item, detail, (Some(a), Some(b)));
                 }
                 Some(_) => {}

@@ -3,12 +3,14 @@
 use rustc_hash::FxHashMap;
 
 use super::comparer::{Comparer, Draft, Item, Which};
+use super::differing::Differing;
 use super::values::key_of;
 use crate::finding::{FindingSide, Level};
 use crate::parse::model::DefKind;
 use crate::parse::value::Value;
 use crate::resolve::classes::{Base, Member};
 use crate::resolve::external;
+use crate::resolve::fields::DataKind;
 use crate::resolve::function::Shape;
 use crate::resolve::public::Why;
 use crate::resolve::{DefKey, Resolver};
@@ -106,34 +108,30 @@ fn is_operator(name: &str) -> bool {
         && name[2..name.len() - 2].chars().all(|c| c.is_ascii_lowercase())
 }
 
-fn is_public(name: &str) -> bool {
+pub(crate) fn is_public(name: &str) -> bool {
     !name.starts_with('_') || is_operator(name)
 }
 
 impl<'s> Comparer<'s> {
-    /// Pairs the members of two classes, those that read the same excepted.
+    /// Pairs the members of two classes that differ.
     pub(crate) fn pair_members(
         &mut self,
         (old, new, number): (DefKey, DefKey, usize),
+        differing: Differing<'s>,
         pairs: &mut Vec<MemberPair<'s>>,
         places: &mut Places<'s>,
     ) {
-        let (before, after) = (self.old.members(old), self.new.members(new));
+        if differing.is_empty() {
+            return;
+        }
         let old_mro = self.old.mro(old);
         let new_mro = self.new.mro(new);
         let is_enum = old_mro.is_enum() && new_mro.is_enum();
         let fields = |resolver: &Resolver<'s>, key| resolver.fields(key).map(|f| f.list).unwrap_or_default();
         let (old_fields, new_fields) = (fields(&self.old, old), fields(&self.new, new));
         let both_data = !old_fields.is_empty() && self.new.data_kind(new).is_some();
-        let both = before.iter().map(|(name, a)| (*name, Some(a), after.get(name)));
-        let fresh = after
-            .iter()
-            .filter(|(name, _)| !before.contains_key(*name))
-            .map(|(name, b)| (*name, None, Some(b)));
-        for (name, a, b) in both.chain(fresh) {
-            if !is_public(name) || self.is_same_member(a, b) {
-                continue;
-            }
+        for (name, a, b) in &differing {
+            let (name, a, b) = (*name, a.as_ref(), b.as_ref());
             let is_field = old_fields.iter().chain(&new_fields).any(|field| field.name.as_str() == name);
             if is_field && both_data && (a.is_none() || b.is_none()) {
                 continue;
@@ -175,46 +173,6 @@ impl<'s> Comparer<'s> {
         }
     }
 
-    /// Whether a member reads the same on both sides.
-    fn is_same_member(&mut self, old: Option<&Member<'s>>, new: Option<&Member<'s>>) -> bool {
-        let (Some(a), Some(b)) = (old, new) else { return false };
-        match (a.def, b.def) {
-            (Some(x), Some(y)) => {
-                if let Some(known) = self.same_members.get(&(x, y)) {
-                    return *known;
-                }
-                let same = self.reads_the_same(x, y);
-                self.same_members.insert((x, y), same);
-                same
-            }
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
-    fn reads_the_same(&self, old: DefKey, new: DefKey) -> bool {
-        let (x, y) = (self.old.group(old), self.new.group(new));
-        let (a, b) = (self.old.module(old.module), self.new.module(new.module));
-        x.len() == y.len()
-            && x.iter().zip(y).all(|(x, y)| {
-                match (&a.defs[x.def as usize].kind, &b.defs[y.def as usize].kind) {
-                    (DefKind::Function(f), DefKind::Function(g)) => {
-                        f.head_digest == g.head_digest && f.body_digest == g.body_digest
-                    }
-                    (DefKind::Value(v), DefKind::Value(w)) => {
-                        // A name may mean something else now; a literal may not.
-                        v.annotation == w.annotation
-                            && v.value == w.value
-                            && v.value.as_ref().is_none_or(Value::is_literal)
-                    }
-                    (DefKind::Class(c), DefKind::Class(d)) => {
-                        c.digest == d.digest && c.bases.is_empty() && d.bases.is_empty()
-                    }
-                    _ => false,
-                }
-            })
-    }
-
     /// Compares one member.
     pub(crate) fn member_pair(
         &mut self,
@@ -222,6 +180,11 @@ impl<'s> Comparer<'s> {
         item: &Item,
         inner: &mut Vec<(DefKey, DefKey, Item)>,
     ) {
+        let is_model = || self.new.data_kind(pair.classes.1) == Some(DataKind::Pydantic);
+        if matches!(pair.name, "model_config" | "Config") && is_model() {
+            // How a model is configured is a rule of its own.
+            return;
+        }
         match (pair.old, pair.new) {
             (Some(_), None) => self.member_gone(pair, item),
             (None, Some(_)) => self.member_added(pair, item),

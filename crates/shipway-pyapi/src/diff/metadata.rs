@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::comparer::{Comparer, Draft, Item};
+use super::files;
 use super::requirements::{by_name, is_narrowed, python_mask};
 use crate::finding::{FindingSide, Level};
 use crate::resolve::public::Why;
@@ -23,8 +24,8 @@ pub(crate) fn compare(comparer: &mut Comparer<'_>) {
     entry_points(comparer, old, new);
     typed(comparer, old, new);
     if old.kind == new.kind {
-        data(comparer, old, new);
-        tags(comparer, old, new);
+        files::data(comparer, old, new);
+        files::tags(comparer, old, new);
     }
     stubs(comparer);
     comparer.skip("both", "behaviour", "what functions do is not compared");
@@ -241,50 +242,6 @@ fn typed(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &Distribution
             let draft = comparer.draft("A18", &item(package), format!("`{package}` is marked as typed now"));
             comparer.push(draft);
         }
-    }
-}
-
-fn data(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionInfo) {
-    const INTERNAL: [&str; 8] = [".c", ".h", ".pyx", ".pxd", ".po", ".mo", ".txt", ".in"];
-    let kept: BTreeSet<&String> = new.data.iter().collect();
-    let mut gone: Vec<&String> = old.data.iter().filter(|path| !kept.contains(path)).collect();
-    gone.retain(|path| {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let is_private = comparer.old.is_private_path(&folder.replace('/', "."))
-            || path.split('/').any(|p| p.starts_with(['_', '.']));
-        // Files of a package that is gone went with it.
-        let package_kept =
-            comparer.new.surface.module(folder.split('/').next().unwrap_or_default()).is_some();
-        !is_private
-            && package_kept
-            && !INTERNAL.iter().any(|end| path.ends_with(end))
-            && !path.ends_with(".so")
-    });
-    if gone.is_empty() {
-        return;
-    }
-    // One folder is one cause.
-    let mut folders: std::collections::BTreeMap<&str, Vec<&String>> = std::collections::BTreeMap::new();
-    for path in gone {
-        folders.entry(path.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().push(path);
-    }
-    for (folder, files) in folders {
-        let detail = match files.as_slice() {
-            [single] => format!("file `{single}` is gone"),
-            many => format!("{} files of `{folder}` are gone, `{}` first", many.len(), many[0]),
-        };
-        let paths = files.iter().map(|path| (*path).clone()).collect();
-        let draft = comparer.draft("A16", &Item::new(paths, Why::Module), detail);
-        comparer.push(draft);
-    }
-}
-
-fn tags(comparer: &mut Comparer<'_>, old: &DistributionInfo, new: &DistributionInfo) {
-    let pure = |info: &DistributionInfo| info.tags.iter().any(|tag| tag.ends_with("-none-any"));
-    if !old.tags.is_empty() && !new.tags.is_empty() && pure(old) && !pure(new) {
-        let detail = format!("wheel was {}, is {}", old.tags.join(", "), new.tags.join(", "));
-        let draft = comparer.draft("A19", &item("wheel"), detail);
-        comparer.push(draft);
     }
 }
 

@@ -6,9 +6,13 @@ mod comparer;
 mod constructors;
 mod data;
 mod deprecations;
+mod differing;
+mod files;
 mod gone;
+mod loggers;
 mod members;
 mod metadata;
+mod models;
 mod names;
 mod parameters;
 mod requirements;
@@ -24,6 +28,7 @@ use crate::contract::{Contract, Mode};
 use crate::error::PyApiError;
 use crate::finding::{ApiFinding, Level};
 use crate::surface::Surface;
+use crate::witness::Witnesses;
 
 /// How to compare.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +51,8 @@ pub struct DiffOptions {
     pub today: Option<String>,
     /// Compare although the projects have different names.
     pub force: bool,
+    /// Write a witness for every finding at level major or error.
+    pub witness: bool,
 }
 
 /// One side of a comparison.
@@ -110,6 +117,18 @@ pub fn check_projects(old: &Surface, new: &Surface) -> Result<(), PyApiError> {
     }
 }
 
+/// Compares two surfaces, and refuses those of different projects unless [`DiffOptions::force`] is set.
+pub fn diff_of_one_project(
+    old: &Surface,
+    new: &Surface,
+    options: &DiffOptions,
+) -> Result<ApiDiff, PyApiError> {
+    if !options.force {
+        check_projects(old, new)?;
+    }
+    Ok(diff(old, new, options))
+}
+
 /// Compares two surfaces.
 pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     let mut comparer = comparer::Comparer::new(old, new, options);
@@ -121,6 +140,12 @@ pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     findings.sort_by(|a, b| {
         b.level.cmp(&a.level).then_with(|| (a.id, &a.symbol, &a.detail).cmp(&(b.id, &b.symbol, &b.detail)))
     });
+    if options.witness {
+        let witnesses = Witnesses::new(old);
+        for finding in findings.iter_mut().filter(|finding| finding.level >= Level::Major) {
+            finding.witness = witnesses.of(finding);
+        }
+    }
     not_checked.sort();
     not_checked.dedup();
     let side = |surface: &Surface, version: Option<&String>| DiffSide {

@@ -7,7 +7,7 @@ use crate::finding::Level;
 use crate::parse::model::When;
 use crate::resolve::function::Shape;
 use crate::resolve::public::{Public, PublicName, Why};
-use crate::resolve::{DefKey, Target, availability};
+use crate::resolve::{DefKey, Resolver, Target, availability};
 
 /// Names of one object that meet the same fate.
 struct Fate<'p> {
@@ -29,8 +29,7 @@ pub(crate) struct Gone {
 impl Comparer<'_> {
     /// Compares everything that has a path.
     pub(crate) fn run(&mut self) {
-        let old = self.old.public(self.mode());
-        let new = self.new.public(self.mode());
+        let (old, new) = self.publics();
         self.note_limits(&old, &new);
         let removed_modules = self.modules(&old, &new);
         let fates = self.fates(&old, &removed_modules);
@@ -69,7 +68,29 @@ impl Comparer<'_> {
         self.gone(gone, added, &new);
         self.dropped_from_all(&old);
         self.classes(classes);
+        self.loggers();
         self.contract(&new);
+    }
+
+    /// Everything public on both sides, with the orders of the classes, each side on a thread of its own.
+    fn publics(&mut self) -> (Public, Public) {
+        let mode = self.mode();
+        let list = |resolver: &mut Resolver<'_>| {
+            let public = resolver.public(mode);
+            for name in &public.names {
+                if let Target::Def(key) = name.target
+                    && resolver.class(key).is_some()
+                {
+                    resolver.mro(key);
+                }
+            }
+            public
+        };
+        let (old, new) = (&mut self.old, &mut self.new);
+        match crate::surface::pool() {
+            Ok(pool) => pool.join(|| list(old), || list(new)),
+            Err(_) => (list(old), list(new)),
+        }
     }
 
     fn note_limits(&mut self, old: &Public, new: &Public) {

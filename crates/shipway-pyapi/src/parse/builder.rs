@@ -1,7 +1,7 @@
 //! Walks the statements of one module and records what they bind.
 
 use ruff_python_ast::name::Name;
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtIf, StmtTry};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtClassDef, StmtFunctionDef, StmtIf, StmtTry, TypeParam};
 use ruff_text_size::TextRange;
 
 use super::condition::{self, Condition};
@@ -171,6 +171,14 @@ impl<'s> Builder<'s> {
         }
         if let Some(parameters) = &statement.type_params {
             class.type_parameters.extend(parameters.iter().map(|p| p.name().id.clone()));
+            for parameter in parameters.iter() {
+                if let TypeParam::TypeVar(variable) = parameter
+                    && let Some(bound) = &variable.bound
+                {
+                    let bound = self.converter.annotation(bound);
+                    class.type_bounds.push((variable.name.id.clone(), bound));
+                }
+            }
         }
         class.deprecation = deprecation::of_class(statement, &class.decorators);
         class.has_docstring = deprecation::docstring(&statement.body).is_some();

@@ -1,9 +1,15 @@
 //! Deprecation marks and documented exceptions.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use ruff_python_ast::{Expr, Stmt, StmtClassDef, StmtFunctionDef};
 
 use super::model::Deprecation;
 use super::value::{Call, Converter, Value};
+
+static DIRECTIVE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(".. deprecated::"));
+static RAISES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(":rais"));
 
 /// The docstring of a body.
 pub(crate) fn docstring(body: &[Stmt]) -> Option<&str> {
@@ -128,7 +134,7 @@ pub(crate) fn warn_call(expression: &Expr, converter: &mut Converter<'_>) -> Opt
 
 /// `.. deprecated:: 1.2` at the base indentation of a docstring.
 fn directive(text: &str) -> Option<Deprecation> {
-    let at = memchr::memmem::find(text.as_bytes(), b".. deprecated::")?;
+    let at = DIRECTIVE.find(text.as_bytes())?;
     let line_start = text[..at].rfind('\n').map_or(0, |found| found + 1);
     let indentation = at - line_start;
     let base = text
@@ -162,7 +168,7 @@ fn removal_in(text: &str) -> Option<Box<str>> {
 /// Exceptions named in `:raises X:` fields.
 pub(crate) fn documented_raises(body: &[Stmt]) -> Vec<Box<str>> {
     let Some(text) = docstring(body) else { return Vec::new() };
-    if memchr::memmem::find(text.as_bytes(), b":rais").is_none() {
+    if RAISES.find(text.as_bytes()).is_none() {
         return Vec::new();
     }
     let mut found: Vec<Box<str>> = Vec::new();

@@ -1,5 +1,8 @@
 //! Reads functions: signature, kind, and what their bodies give away without running.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use ruff_python_ast::name::Name;
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Expr, ExprLambda, Parameters, Stmt, StmtFunctionDef};
@@ -9,6 +12,10 @@ use super::builder::Builder;
 use super::deprecation;
 use super::model::{Function, InstanceAttribute, Parameter, ParameterKind};
 use super::value::digest;
+
+/// Building a finder costs more than most searches.
+static WARN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("warnings.warn"));
+static YIELD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("yield"));
 
 impl Builder<'_> {
     pub(crate) fn function(&mut self, function: &StmtFunctionDef, is_method: bool) -> Function {
@@ -32,7 +39,7 @@ impl Builder<'_> {
         let all = self.text(TextRange::new(function.parameters.range.start(), function.range.end()));
         built.body_digest = digest(all.as_bytes());
         let body = self.text(TextRange::new(body_start, function.range.end()));
-        if memchr::memmem::find(body.as_bytes(), b"yield").is_some() {
+        if YIELD.find(body.as_bytes()).is_some() {
             let mut finder = YieldFinder(false);
             finder.visit_body(&function.body);
             built.is_generator = finder.0;
@@ -51,6 +58,9 @@ impl Builder<'_> {
         };
         built.raises = deprecation::documented_raises(&function.body);
         collect_raises(&function.body, &mut built.raises, 0);
+        if WARN.find(body.as_bytes()).is_some() {
+            collect_warns(&function.body, &mut built.warns, 0);
+        }
         if is_method {
             let first = built.parameters.first().map(|parameter| parameter.name.clone());
             let is_static =
@@ -69,7 +79,7 @@ impl Builder<'_> {
     }
 
     fn parameters(&mut self, parameters: &Parameters) -> Vec<Parameter> {
-        let mut list = Vec::with_capacity(parameters.args.len() + parameters.kwonlyargs.len() + 2);
+        let mut list = Vec::with_capacity(parameters.len());
         for (group, kind) in [
             (&parameters.posonlyargs, ParameterKind::PositionalOnly),
             (&parameters.args, ParameterKind::PositionalOrKeyword),
@@ -217,6 +227,26 @@ fn collect_raises(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Categories that `warnings.warn` is given in so many words.
+fn collect_warns(body: &[Stmt], found: &mut Vec<Box<str>>, depth: u32) {
+    for statement in body {
+        if let Stmt::Expr(expression) = statement
+            && let Expr::Call(call) = &*expression.value
+            && matches!(&*call.func, Expr::Attribute(warn) if warn.attr.as_str() == "warn"
+                && matches!(&*warn.value, Expr::Name(module) if module.id.as_str() == "warnings"))
+            && let Some(Expr::Name(category)) = call.arguments.find_argument_value("category", 1)
+            && !found.iter().any(|known| **known == *category.id.as_str())
+        {
+            found.push(category.id.as_str().into());
+        }
+        if depth < 30 {
+            for block in blocks(statement) {
+                collect_warns(block, found, depth + 1);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@
 const MAX_SOURCE: usize = 32 * 1024 * 1024;
 
 /// Sources below this size cannot be deep enough to exhaust [`STACK`], so they are not scanned.
-const SCAN_FROM: usize = 64 * 1024;
+const SCAN_FROM: usize = 128 * 1024;
 
 /// The deepest nesting that is parsed.
 const MAX_DEPTH: usize = 20_000;
@@ -46,18 +46,24 @@ fn depth_bound(source: &[u8]) -> usize {
     let mut below = 0;
     let mut here = 0;
     let mut at = 0;
-    let mut word = false;
     while at < source.len() {
         let byte = source[at];
-        let was_word = std::mem::replace(&mut word, byte.is_ascii_alphanumeric() || byte == b'_');
+        at += 1;
         match byte {
+            b' ' | b'\t' | b'\x0c' | b'\r' | b'\\' => continue,
+            // Every keyword operator (`not`, `and`, `lambda`, `if`, `await`) begins a word.
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => {
+                let rest = source[at..].iter();
+                at += rest.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+                here += 1;
+            }
             b'#' => {
-                at = end_of_line(source, at);
+                at = end_of_line(source, at - 1);
                 continue;
             }
             // Contents of f-strings nest too, so only plain literals are skipped.
-            b'"' | b'\'' if !is_interpolated(source, at) => {
-                at = end_of_string(source, at);
+            b'"' | b'\'' if !is_interpolated(source, at - 1) => {
+                at = end_of_string(source, at - 1);
                 continue;
             }
             b'(' | b'[' | b'{' => {
@@ -71,21 +77,21 @@ fn depth_bound(source: &[u8]) -> usize {
                     // A call or subscript is one level on top of what it applies to.
                     here = before + 1;
                 }
+                continue;
             }
-            b',' | b';' => here = 0,
-            b'\n' if open.is_empty() => here = 0,
-            b'\n' | b'\r' | b'\\' => {}
-            // Every keyword operator (`not`, `and`, `lambda`, `if`, `await`) begins a word.
-            b' ' | b'\t' | b'\x0c' => {}
-            _ if word => {
-                if !was_word {
-                    here += 1;
+            b',' | b';' => {
+                here = 0;
+                continue;
+            }
+            b'\n' => {
+                if open.is_empty() {
+                    here = 0;
                 }
+                continue;
             }
             _ => here += 1,
         }
         bound = bound.max(below + here);
-        at += 1;
     }
     bound + deepest_indentation(source)
 }
@@ -109,19 +115,26 @@ fn is_interpolated(source: &[u8], quote: usize) -> bool {
 }
 
 fn end_of_line(source: &[u8], at: usize) -> usize {
-    source[at..].iter().position(|byte| *byte == b'\n').map_or(source.len(), |found| at + found)
+    memchr::memchr(b'\n', &source[at..]).map_or(source.len(), |found| at + found)
 }
 
 fn end_of_string(source: &[u8], start: usize) -> usize {
     let quote = source[start];
     let triple = source[start..].starts_with(&[quote; 3]);
     let mut at = start + if triple { 3 } else { 1 };
-    while at < source.len() {
+    while let Some(rest) = source.get(at..) {
+        let found = if triple {
+            memchr::memchr2(quote, b'\\', rest)
+        } else {
+            memchr::memchr3(quote, b'\\', b'\n', rest)
+        };
+        let Some(found) = found else { break };
+        at += found;
         match source[at] {
             b'\\' => at += 1,
-            b'\n' if !triple => return at,
-            byte if byte == quote && !triple => return at + 1,
-            byte if byte == quote && source[at..].starts_with(&[quote; 3]) => return at + 3,
+            b'\n' => return at,
+            _ if !triple => return at + 1,
+            _ if source[at..].starts_with(&[quote; 3]) => return at + 3,
             _ => {}
         }
         at += 1;
@@ -146,7 +159,7 @@ mod tests {
     #[test]
     fn deep_is_refused() {
         for piece in ["(", "-", "not ", "1+", "a.", "f()", "lambda: ", "x if y else ", "{1:", "await "] {
-            let source = format!("x = {}", piece.repeat(100_000));
+            let source = format!("x = {}", piece.repeat(SCAN_FROM));
             assert!(check(&source).is_err(), "{piece}");
         }
     }

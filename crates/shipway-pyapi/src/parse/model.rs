@@ -59,6 +59,11 @@ impl Scope {
         &rest[..count]
     }
 
+    /// Number of bindings.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// All names with their bindings.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunk_by(|a, b| a.name == b.name)
@@ -139,6 +144,8 @@ pub(crate) struct Function {
     pub(crate) kwargs_keys: Vec<Name>,
     /// Exceptions raised in so many words, or documented.
     pub(crate) raises: Vec<Box<str>>,
+    /// Categories of the warnings that it gives.
+    pub(crate) warns: Vec<Box<str>>,
     /// `self.x = ...`.
     pub(crate) attributes: Vec<InstanceAttribute>,
     /// Digest of decorators and signature.
@@ -182,6 +189,8 @@ pub(crate) struct Class {
     pub(crate) keywords: Vec<(Box<str>, Value)>,
     pub(crate) decorators: Vec<Value>,
     pub(crate) type_parameters: Vec<Name>,
+    /// Bounds or constraints of the type parameters that have some.
+    pub(crate) type_bounds: Vec<(Name, Value)>,
     pub(crate) scope: Scope,
     /// Attributes set on `self` in methods: definition index of the method, and which.
     pub(crate) attributes: Vec<InstanceAttribute>,
@@ -192,6 +201,11 @@ pub(crate) struct Class {
 }
 
 impl Class {
+    /// How many members the class binds at most.
+    pub(crate) fn bound(&self) -> usize {
+        self.scope.len() + self.attributes.len()
+    }
+
     /// The value of a keyword of the class statement.
     pub(crate) fn keyword(&self, name: &str) -> Option<&Value> {
         self.keywords.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)

@@ -1,12 +1,12 @@
 //! Classes: method resolution order and the members that it leads to.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::external;
 use super::{DefKey, Resolver, Target, effective};
-use crate::parse::model::{Class, DefKind, InstanceAttribute};
+use crate::parse::model::{Class, DefKind, Entry, InstanceAttribute};
 use crate::parse::value::Value;
 
 /// A class in a method resolution order.
@@ -69,6 +69,8 @@ pub(crate) struct Member<'s> {
     /// The definition; `None` for an attribute that only methods set.
     pub(crate) def: Option<DefKey>,
     pub(crate) attribute: Option<&'s InstanceAttribute>,
+    /// All bindings of the name in the class that counts.
+    pub(crate) group: &'s [Entry],
 }
 
 /// Members by name.
@@ -76,15 +78,15 @@ pub(crate) type Members<'s> = FxHashMap<&'s str, Member<'s>>;
 
 impl<'s> Resolver<'s> {
     /// The method resolution order of a class.
-    pub(crate) fn mro(&self, key: DefKey) -> Rc<Mro> {
+    pub(crate) fn mro(&self, key: DefKey) -> Arc<Mro> {
         if let Some(known) = self.mros.borrow().get(&key) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
         // A class that is its own base ends here.
-        let alone = Rc::new(Mro { chain: vec![Base::Own(key)], unresolved: Vec::new() });
+        let alone = Arc::new(Mro { chain: vec![Base::Own(key)], unresolved: Vec::new() });
         self.mros.borrow_mut().insert(key, alone);
-        let mro = Rc::new(self.compute_mro(key));
-        self.mros.borrow_mut().insert(key, Rc::clone(&mro));
+        let mro = Arc::new(self.compute_mro(key));
+        self.mros.borrow_mut().insert(key, Arc::clone(&mro));
         mro
     }
 
@@ -176,12 +178,14 @@ impl<'s> Resolver<'s> {
     }
 
     /// All members of a class, the attributes that methods set included.
-    pub(crate) fn members(&self, key: DefKey) -> Rc<Members<'s>> {
+    pub(crate) fn members(&self, key: DefKey) -> Arc<Members<'s>> {
         if let Some(known) = self.members.borrow().get(&key) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
-        let mut members = Members::default();
-        for owner in self.mro(key).own() {
+        let mro = self.mro(key);
+        let upper = mro.own().filter_map(|owner| self.class(owner)).map(Class::bound).sum();
+        let mut members = Members::with_capacity_and_hasher(upper, Default::default());
+        for owner in mro.own() {
             let module = self.module(owner.module);
             let Some(class) = self.class(owner) else { continue };
             for group in class.scope.groups() {
@@ -191,18 +195,18 @@ impl<'s> Resolver<'s> {
                     continue;
                 }
                 let name: &'s str = group[0].name.as_str();
-                members.entry(name).or_insert(Member { owner, def: Some(def), attribute: None });
+                members.entry(name).or_insert(Member { owner, def: Some(def), attribute: None, group });
             }
         }
-        for owner in self.mro(key).own() {
+        for owner in mro.own() {
             let Some(class) = self.class(owner) else { continue };
             for attribute in &class.attributes {
-                let member = Member { owner, def: None, attribute: Some(attribute) };
+                let member = Member { owner, def: None, attribute: Some(attribute), group: &[] };
                 members.entry(attribute.name.as_str()).or_insert(member);
             }
         }
-        let members = Rc::new(members);
-        self.members.borrow_mut().insert(key, Rc::clone(&members));
+        let members = Arc::new(members);
+        self.members.borrow_mut().insert(key, Arc::clone(&members));
         members
     }
 

@@ -130,6 +130,21 @@ pub(crate) fn data_decorator(decorators: &[Value]) -> Option<(DataKind, &Value)>
     })
 }
 
+fn unwrapped(annotation: &Value) -> Option<&Value> {
+    match annotation {
+        Value::Subscript(parts) => match parts.0.last() {
+            Some("ReadOnly" | "Required" | "NotRequired" | "Annotated") => parts.1.first(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The words around the type of a key: `ReadOnly[Required[int]]` gives `ReadOnly`, `Required`.
+pub(crate) fn qualifiers(annotation: Option<&Value>) -> impl Iterator<Item = &str> {
+    std::iter::successors(annotation, |value| unwrapped(value)).filter_map(Value::last)
+}
+
 impl<'s> Resolver<'s> {
     /// How a class gets its fields, itself or through its bases.
     pub(crate) fn data_kind(&self, key: DefKey) -> Option<DataKind> {
@@ -248,11 +263,13 @@ impl<'s> Resolver<'s> {
             };
             let keyword = |name: &str| marker.and_then(|call| call.keyword(name));
             let is_required = match kind {
-                DataKind::TypedDict => match head {
-                    Some("Required") => true,
-                    Some("NotRequired") => false,
-                    _ => is_total,
-                },
+                DataKind::TypedDict => {
+                    let mut found = qualifiers(assigned.annotation.as_ref());
+                    match found.find(|name| matches!(*name, "Required" | "NotRequired")) {
+                        Some(name) => name == "Required",
+                        None => is_total,
+                    }
+                }
                 DataKind::Pydantic => default.is_none() || default == Some(Value::Ellipsis),
                 _ => default.is_none(),
             };

@@ -115,6 +115,38 @@ impl<'s> Resolver<'s> {
         scope.get(&def.name)
     }
 
+    /// Whether a function is made into a click command, which is called with a command line.
+    ///
+    /// Decorators of the same name that leave the function alone, as those of typer do, do not count.
+    pub(crate) fn is_click_command(&self, key: DefKey, depth: u32) -> bool {
+        let Some(function) = self.function(key).filter(|_| depth < 10) else { return false };
+        let is_click =
+            |path: &str| matches!(path.split('.').next(), Some("click" | "rich_click" | "asyncclick"));
+        function.decorators.iter().any(|decorator| {
+            let Some(head) = decorator.head() else { return false };
+            if !matches!(decorator.last(), Some("command" | "group")) {
+                return false;
+            }
+            if let Some(Target::External(path)) = self.dotted(key.module, None, head) {
+                return is_click(&path);
+            }
+            let Some((owner, _)) = head.rsplit_once('.') else { return false };
+            match self.dotted(key.module, None, owner) {
+                Some(Target::Def(group)) => match &self.def(group).kind {
+                    DefKind::Function(_) => self.is_click_command(group, depth + 1),
+                    DefKind::Value(assigned) => {
+                        let call = assigned.value.as_ref().and_then(Value::call);
+                        let made_by = call.and_then(|call| call.function.name());
+                        let target = made_by.and_then(|path| self.dotted(group.module, None, path));
+                        matches!(target, Some(Target::External(path)) if is_click(&path))
+                    }
+                    _ => false,
+                },
+                _ => false,
+            }
+        })
+    }
+
     /// The shape of what a target is.
     pub(crate) fn shape(&self, target: &Target) -> Shape<'s> {
         match target {

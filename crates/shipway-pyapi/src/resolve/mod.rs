@@ -11,7 +11,7 @@ pub(crate) mod public;
 pub(crate) mod types;
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use ruff_python_ast::name::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -60,10 +60,10 @@ pub(crate) struct Resolver<'s> {
     pub(crate) surface: &'s Surface,
     names: RefCell<FxHashMap<(u32, Name), Option<Target>>>,
     busy: RefCell<FxHashSet<(u32, Name)>>,
-    exports: RefCell<FxHashMap<u32, Option<Rc<Exports>>>>,
-    stars: RefCell<FxHashMap<u32, Rc<Vec<Name>>>>,
-    pub(crate) mros: RefCell<FxHashMap<DefKey, Rc<classes::Mro>>>,
-    pub(crate) members: RefCell<FxHashMap<DefKey, Rc<classes::Members<'s>>>>,
+    exports: RefCell<FxHashMap<u32, Option<Arc<Exports>>>>,
+    stars: RefCell<FxHashMap<u32, Arc<Vec<Name>>>>,
+    pub(crate) mros: RefCell<FxHashMap<DefKey, Arc<classes::Mro>>>,
+    pub(crate) members: RefCell<FxHashMap<DefKey, Arc<classes::Members<'s>>>>,
     steps: std::cell::Cell<u32>,
 }
 
@@ -305,12 +305,12 @@ impl<'s> Resolver<'s> {
     }
 
     /// The names that `from module import *` binds, in order.
-    pub(crate) fn star_names(&self, module_id: u32) -> Rc<Vec<Name>> {
+    pub(crate) fn star_names(&self, module_id: u32) -> Arc<Vec<Name>> {
         if let Some(known) = self.stars.borrow().get(&module_id) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
-        let names = Rc::new(self.list_star_names(module_id));
-        self.stars.borrow_mut().insert(module_id, Rc::clone(&names));
+        let names = Arc::new(self.list_star_names(module_id));
+        self.stars.borrow_mut().insert(module_id, Arc::clone(&names));
         names
     }
 
@@ -342,13 +342,13 @@ impl<'s> Resolver<'s> {
     }
 
     /// What `__all__` of a module evaluates to, where it has one.
-    pub(crate) fn exports(&self, module_id: u32) -> Option<Rc<Exports>> {
+    pub(crate) fn exports(&self, module_id: u32) -> Option<Arc<Exports>> {
         if let Some(known) = self.exports.borrow().get(&module_id) {
             return known.clone();
         }
         // A cycle of `__all__` sees itself as empty.
-        self.exports.borrow_mut().insert(module_id, Some(Rc::new(Exports::default())));
-        let evaluated = self.evaluate_exports(module_id).map(Rc::new);
+        self.exports.borrow_mut().insert(module_id, Some(Arc::new(Exports::default())));
+        let evaluated = self.evaluate_exports(module_id).map(Arc::new);
         self.exports.borrow_mut().insert(module_id, evaluated.clone());
         evaluated
     }

@@ -69,9 +69,12 @@ pub(crate) struct Public {
 impl Resolver<'_> {
     /// Whether a module's path makes it private.
     pub(crate) fn is_private_path(&self, path: &str) -> bool {
+        let mut end = 0;
         path.split('.').enumerate().any(|(at, part)| {
+            end += part.len() + usize::from(at > 0);
             let is_dunder = part.starts_with("__") && part.ends_with("__") && part != "__main__";
-            (part.starts_with('_') && !is_dunder) || self.is_never_public(at, part)
+            (part.starts_with('_') && !is_dunder)
+                || (self.is_never_public(at, part) && !self.surface.test_apis.contains(&path[..end]))
         })
     }
 

@@ -136,6 +136,7 @@ pub(crate) const FILES: &[&str] = &[
     include_str!("data/F17-removed-without-deprecation.rule"),
     include_str!("data/F18-removed-before-promised-version.rule"),
     include_str!("data/F19-deprecation-overdue.rule"),
+    include_str!("data/F20-logger-or-warning-changed.rule"),
     include_str!("data/K01-contract-symbol-missing.rule"),
     include_str!("data/K02-contract-entry-removed.rule"),
     include_str!("data/K03-undeclared-name.rule"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod metadata;
 mod project;
+mod resources;
 
 use std::collections::HashMap;
 use std::io;
@@ -12,6 +13,7 @@ use shipway_dist::filename::DistributionFilename;
 
 use self::metadata::DistributionInfo;
 use self::project::Layout;
+pub(crate) use self::resources::named_resources;
 use crate::error::PyApiError;
 
 /// Where the bytes of a module come from.

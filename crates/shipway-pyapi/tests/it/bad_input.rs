@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use shipway_pyapi::{DiffOptions, ExtractOptions, PyApiError, check_projects, diff, extract};
+use shipway_pyapi::{
+    DiffOptions, ExtractOptions, PyApiError, check_projects, diff, diff_of_one_project, extract,
+};
 
 fn write(folder: &Path, path: &str, text: &str) {
     let path = folder.join(path);
@@ -28,6 +30,12 @@ fn what_is_no_distribution_is_refused() {
     let sdist = folder.path().join("demo-1.0.tar.gz");
     std::fs::write(&sdist, b"\x1f\x8b garbage").unwrap();
     assert!(matches!(extract(&sdist, &options), Err(PyApiError::NotADistribution { .. })));
+    let data = folder.path().join("data-1.0-py3-none-any.whl");
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&data).unwrap());
+    archive.start_file("data-1.0.dist-info/METADATA", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut archive, b"Metadata-Version: 2.1\nName: data\nVersion: 1.0\n").unwrap();
+    archive.finish().unwrap();
+    assert!(matches!(extract(&data, &options), Err(PyApiError::NoModules { .. })));
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(extract(empty.path(), &options), Err(PyApiError::NoModules { .. })));
 }
@@ -38,14 +46,15 @@ fn one_broken_module_spares_the_rest() {
     write(folder.path(), "demo/__init__.py", "def f(): ...\n");
     write(folder.path(), "demo/old.py", "print 'python 2'\n");
     write(folder.path(), "demo/cut.py", "def f(:\n");
+    write(folder.path(), "demo/newer.py", "lazily def f(a) given a > 0:\n    pass\n");
     std::fs::write(folder.path().join("demo/binary.py"), [0xff, 0xfe, 0x00, 0xd8]).unwrap();
     let shown = show(folder.path());
     assert_eq!(shown["items"][0]["symbol"], "demo.f");
-    assert_eq!(shown["not_checked"].as_array().unwrap().len(), 3, "{}", shown["not_checked"]);
+    assert_eq!(shown["not_checked"].as_array().unwrap().len(), 4, "{}", shown["not_checked"]);
     let surface = extract(folder.path(), &ExtractOptions::default()).unwrap();
     let other = tempfile::tempdir().unwrap();
     write(other.path(), "demo/__init__.py", "def f(): ...\n");
-    for name in ["old", "cut", "binary"] {
+    for name in ["old", "cut", "newer", "binary"] {
         write(other.path(), &format!("demo/{name}.py"), "def was_here(): ...\n");
     }
     let before = extract(other.path(), &ExtractOptions::default()).unwrap();
@@ -126,4 +135,9 @@ fn different_projects_are_told_apart() {
     let (a, b, c) = (make("Some.Demo"), make("other"), make("some-demo"));
     assert!(matches!(check_projects(&a, &b), Err(PyApiError::DifferentProjects { .. })));
     assert!(check_projects(&a, &c).is_ok());
+    let refused = diff_of_one_project(&a, &b, &DiffOptions::default());
+    assert!(matches!(refused, Err(PyApiError::DifferentProjects { .. })));
+    let forced = DiffOptions { force: true, ..DiffOptions::default() };
+    assert!(diff_of_one_project(&a, &b, &forced).is_ok());
+    assert!(diff_of_one_project(&a, &c, &DiffOptions::default()).is_ok());
 }

@@ -129,3 +129,30 @@ fn messages_are_as_recorded() {
     }
     insta::assert_snapshot!(text);
 }
+
+/// `docs/design/api-taxonomy.md` names every kind of groups A to F, and says of each what holds.
+#[test]
+fn every_row_of_the_taxonomy_is_listed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/design/api-taxonomy.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let kinds = [('A', 20), ('B', 24), ('C', 32), ('D', 30), ('E', 22), ('F', 21)];
+    let expected: Vec<String> = kinds
+        .iter()
+        .flat_map(|(group, count)| (1..=*count).map(move |number| format!("{group}{number:02}")))
+        .collect();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .map(|line| line.split(" | ").collect::<Vec<&str>>())
+        .filter(|row| row.len() == 3 && row[0].len() == 3)
+        .collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), expected);
+    for row in rows {
+        let rule = rules().iter().find(|rule| rule.id == row[0]);
+        match (row[1], rule) {
+            ("done", Some(rule)) => assert!(row[2].contains(rule.name), "{row:?}"),
+            ("compatible" | "elsewhere" | "not done", None) => {}
+            other => panic!("{row:?}: {other:?}"),
+        }
+    }
+}

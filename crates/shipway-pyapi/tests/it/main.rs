@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod cases;
 mod documents;
 mod fixtures;
 mod judge;
+mod registry;
 mod surface;

@@ -22,22 +22,24 @@ pub fn show(path: &Path, mode: Mode) -> Result<ApiShow> {
     Ok(surface.show(mode))
 }
 
+/// How `api diff` compares.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiffRequest {
+    /// What counts as public, when it is not what the project says.
+    pub mode: Option<Mode>,
+    /// Compare although they are different projects.
+    pub force: bool,
+    /// Write a witness for every break.
+    pub witness: bool,
+}
+
 /// Compares two distributions by their paths; `config` is the project's when there is one.
 ///
 /// # Errors
 /// When one cannot be read, or they are of different projects and `force` is not set.
-pub fn diff(
-    old: &Path,
-    new: &Path,
-    config: Option<&Config>,
-    mode: Option<Mode>,
-    force: bool,
-) -> Result<ApiDiff> {
+pub fn diff(old: &Path, new: &Path, config: Option<&Config>, request: DiffRequest) -> Result<ApiDiff> {
     let options = ExtractOptions::default();
     let (old, new) = shipway_pyapi::extract_pair(old, new, &options).map_err(|error| unreadable(&error))?;
-    if !force {
-        shipway_pyapi::check_projects(&old, &new).map_err(|error| unreadable(&error).hint("--force"))?;
-    }
     let of_project = |config: &&Config| {
         old.info()
             .name
@@ -48,9 +50,11 @@ pub fn diff(
         Some(config) => diff_options(config)?,
         None => DiffOptions::default(),
     };
-    options.force = force;
-    options.mode = mode.unwrap_or(options.mode);
-    Ok(shipway_pyapi::diff(&old, &new, &options))
+    options.force = request.force;
+    options.witness = request.witness;
+    options.mode = request.mode.unwrap_or(options.mode);
+    shipway_pyapi::diff_of_one_project(&old, &new, &options)
+        .map_err(|error| unreadable(&error).hint("--force"))
 }
 
 /// Finds OLD and NEW of `api diff`, wherever they are.

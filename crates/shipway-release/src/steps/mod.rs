@@ -10,6 +10,7 @@ pub mod gate;
 pub mod init;
 pub mod log;
 pub mod mark;
+pub mod notes;
 pub mod promote;
 pub mod publish;
 pub mod release;

@@ -38,6 +38,9 @@ enum Action {
         /// Compare although they are different projects
         #[arg(long)]
         force: bool,
+        /// Print for each break a piece of Python that passes on the old side and fails on the new
+        #[arg(long)]
+        witness: bool,
         #[command(flatten)]
         how: How,
     },
@@ -105,8 +108,10 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             }
             Ok(Outcome::new(&shown).schema("shipway.api-show/1").print(text))
         }
-        Action::Diff { old, new, force, how } => {
-            let diff = compare(session, old, new, *force, how.mode.map(Mode::from))?;
+        Action::Diff { old, new, force, witness, how } => {
+            let request =
+                api::DiffRequest { mode: how.mode.map(Mode::from), force: *force, witness: *witness };
+            let diff = compare(session, old, new, request)?;
             Ok(Outcome::new(&diff).schema("shipway.api-diff/1").print(render(&diff, how.format, session)))
         }
         Action::Check { new, how } => {
@@ -133,15 +138,15 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
 }
 
 /// Two paths need no project around them; anything else does.
-fn compare(session: &Session, old: &str, new: &str, force: bool, mode: Option<Mode>) -> Result<ApiDiff> {
+fn compare(session: &Session, old: &str, new: &str, request: api::DiffRequest) -> Result<ApiDiff> {
     let context: Result<Context<'_>> = session.context(&Overrides::default());
     if Path::new(old).exists() && Path::new(new).exists() {
         let config = context.as_ref().ok().map(|context| &context.config);
-        return api::diff(Path::new(old), Path::new(new), config, mode, force);
+        return api::diff(Path::new(old), Path::new(new), config, request);
     }
     let context = context?;
     let (old, new) = api::locate_both(&context, old, new)?;
-    api::diff(&old.path, &new.path, Some(&context.config), mode, force)
+    api::diff(&old.path, &new.path, Some(&context.config), request)
 }
 
 fn refusal(diff: &ApiDiff, unnamed: Option<&str>) -> Option<Error> {
@@ -194,6 +199,12 @@ fn text(diff: &ApiDiff, session: &Session) -> String {
         for (side, found) in [("old", &one.old), ("new", &one.new)] {
             if let Some(found) = found {
                 let _ = writeln!(text, "  {side}: {}  ({}:{})", found.signature, found.file, found.line);
+            }
+        }
+        if let Some(witness) = &one.witness {
+            let _ = writeln!(text, "  witness, passes on the old side and fails on the new:");
+            for line in witness.lines() {
+                let _ = writeln!(text, "    {line}");
             }
         }
         if let Some(reason) = &one.accepted {

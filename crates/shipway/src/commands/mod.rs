@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod notes;
 pub(crate) mod promote;
 pub(crate) mod publish;
 pub(crate) mod release;

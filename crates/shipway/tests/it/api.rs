@@ -56,6 +56,33 @@ fn d19_j8_a_break_must_be_named_in_the_notes() {
 }
 
 #[test]
+fn j8_notes_check_fix_inserts_what_the_notes_do_not_name() {
+    let project = released();
+    change(&project, &CODE.replace("def answer(question=None)", "def answer()"), "Simpler.");
+    let before = project.read("CHANGELOG.md");
+    project.run(&["notes", "check"]).assert(1, &["do not name every break", "shipway notes check --fix"]);
+    assert_eq!(project.read("CHANGELOG.md"), before);
+    project.run(&["notes", "check", "--fix"]).assert(0, &[]);
+    let bullet = "### Breaking\n\n- `demo_pkg.answer`: parameter `question` is gone.\n\n";
+    assert_eq!(project.read("CHANGELOG.md"), before.replace("- Simpler.", &format!("{bullet}- Simpler.")));
+    project.run(&["notes", "check"]).assert(0, &[]);
+    let after = project.read("CHANGELOG.md");
+    project.run(&["notes", "check", "--fix"]).assert(0, &[]);
+    assert_eq!(project.read("CHANGELOG.md"), after, "nothing is inserted twice");
+}
+
+#[test]
+fn api_diff_prints_witnesses_when_asked() {
+    let project = released();
+    change(&project, &CODE.replace("question=None", "question"), "Stricter.");
+    let run = project.run(&["api", "diff", "v1.2.4", "HEAD", "--witness"]);
+    run.assert(0, &[]);
+    assert!(run.stdout.contains("inspect.signature(answer).bind()"), "{}", run.stdout);
+    let without = project.run(&["api", "diff", "v1.2.4", "HEAD", "--json"]);
+    assert!(without.json()["findings"][0].get("witness").is_none());
+}
+
+#[test]
 fn j7_a_stable_symbol_that_is_missing_is_refused_at_the_first_release() {
     let project = Project::demo();
     project.write("pyproject.toml", &PYPROJECT.replace("demo_pkg.answer", "demo_pkg.nowhere"));
