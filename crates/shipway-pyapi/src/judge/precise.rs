@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use shipway_dist::Finding;
 use shipway_dist::archive::{ArchiveError, Limits, read_members};
 use shipway_dist::check::EntryPoint;
@@ -203,8 +205,15 @@ impl Case<'_> {
                 all.insert(name, shell);
             }
         }
-        let modules: Vec<Module> = all.into_values().collect();
+        let modules: Vec<Arc<Module>> = all.into_values().map(Arc::new).collect();
         let index = (0_u32..).zip(&modules).map(|(at, module)| (module.name.clone(), at)).collect();
-        Surface { info, modules, index, options: ExtractOptions::default() }
+        Surface {
+            info,
+            modules,
+            index,
+            options: ExtractOptions::default(),
+            test_apis: FxHashSet::default(),
+            origin: PathBuf::new(),
+        }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         paths: arguments.files.clone(),
         strict: arguments.strict,
         render: arguments.render || arguments.strict,
-        python: session.environment.path(config::environment::PYTHON).map(PathBuf::from),
+        python: session.environment.path(config::environment::PYTHON),
         levels,
     };
     let report = check(&request, &session.environment)?;
