@@ -87,7 +87,7 @@ pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckR
         }
     }
     let options = Options { strict: request.strict };
-    let judged: Vec<Result<FileReport>> = expanded.par_iter().map(|path| judge(path, &options)).collect();
+    let judged = side_by_side(&expanded, &options);
     let mut reports = Vec::new();
     for (path, result) in expanded.into_iter().zip(judged) {
         match result {
@@ -110,6 +110,21 @@ pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckR
         CheckedFile { ok: report.ok(), path, sha256: report.sha256, findings: report.findings }
     });
     Ok(CheckReport { files: files.collect() })
+}
+
+/// Judges every file. What is small is judged on this thread alone: starting others takes longer than the work.
+fn side_by_side(paths: &[PathBuf], options: &Options) -> Vec<Result<FileReport>> {
+    const SMALL: u64 = 1 << 20;
+    let size: u64 = paths.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
+    let alone = if size < SMALL {
+        rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok()
+    } else {
+        None
+    };
+    match alone {
+        Some(_pool) => paths.iter().map(|path| judge(path, options)).collect(),
+        None => paths.par_iter().map(|path| judge(path, options)).collect(),
+    }
 }
 
 fn judge(path: &Path, options: &Options) -> Result<FileReport> {
