@@ -15,6 +15,8 @@ use sqlx::{Connection as _, SqliteConnection};
 
 #[tokio::main]
 async fn main() {
+    // Without a provider the client refuses to be made, even for plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let leaves =
         std::env::args().filter_map(|argument| argument.parse::<u64>().ok()).next().unwrap_or(1_000_000);
     let folder = tempfile::tempdir().unwrap();

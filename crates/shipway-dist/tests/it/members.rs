@@ -74,3 +74,19 @@ fn refuses_what_is_not_safe() {
     assert!(refused(SDIST, b"no gzip").contains("no gzip"));
     assert!(refused(WHEEL, b"no zip").contains("end record"));
 }
+
+#[test]
+fn e13_the_top_level_pkg_info_is_read_and_copies_in_egg_info_are_tolerated() {
+    let mut tarball = crate::build::sdist();
+    // setuptools writes the same file below `*.egg-info`; an old one there changes nothing.
+    let entry = tarball.entry("src/demo.egg-info/PKG-INFO");
+    entry.set(b"Metadata-Version: 2.1\nName: other\nVersion: 0.9\n\n");
+    let report = crate::build::judge(&tarball.bytes(), crate::build::SDIST, false);
+    assert!(report.ok(), "{:#?}", report.findings);
+    let metadata = report.metadata.unwrap();
+    assert_eq!((metadata.name.as_str(), metadata.version.as_str()), ("demo", "1.0"));
+    // Only the copy: that is no sdist.
+    tarball.remove("PKG-INFO");
+    let report = crate::build::judge(&tarball.bytes(), crate::build::SDIST, false);
+    assert!(crate::build::errors(&report).contains(&"sdist-pkg-info-106"), "{:#?}", report.findings);
+}

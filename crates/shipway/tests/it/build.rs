@@ -160,6 +160,50 @@ fn d14_a_copy_of_a_packaged_default_that_differs_is_refused() {
 }
 
 #[test]
+fn e11_files_of_another_project_or_version_are_refused_however_they_are_called() {
+    let project = Project::demo();
+    project.run(&["build"]).assert(0, &[]);
+    let dist = project.root().join("dist");
+    let wheel = "demo_pkg-1.2.3-py3-none-any.whl";
+    let manifest = project.read(".shipway/manifest.json");
+    // The version in the filename is not the one in the metadata.
+    let renamed = "demo_pkg-1.2.4-py3-none-any.whl";
+    std::fs::rename(dist.join(wheel), dist.join(renamed)).unwrap();
+    project.write(".shipway/manifest.json", &manifest.replace(wheel, renamed));
+    project.run(&["publish"]).assert(1, &["manifest-version", "1.2.4", "1.2.3"]);
+    std::fs::rename(dist.join(renamed), dist.join(wheel)).unwrap();
+
+    // A file of another project that has the right version.
+    let other = Project::with(&[
+        ("pyproject.toml", &PYPROJECT.replace("demo-pkg", "other-pkg").replace("demo_pkg", "other_pkg")),
+        ("README.md", "# other\n"),
+        (
+            "other_pkg/__init__.py",
+            "\"\"\"Other.\"\"\"\n\n\ndef answer():\n    return 1\n\n\ndef main():\n    pass\n",
+        ),
+    ]);
+    other.run(&["build"]).assert(0, &[]);
+    let foreign = "other_pkg-1.2.3-py3-none-any.whl";
+    std::fs::copy(other.root().join("dist").join(foreign), dist.join(foreign)).unwrap();
+    std::fs::remove_file(dist.join(wheel)).unwrap();
+    let digest = |text: &str, name: &str| {
+        let json: serde_json::Value = serde_json::from_str(text).unwrap();
+        let files = json["files"].as_array().unwrap().clone();
+        let file = files.into_iter().find(|file| file["filename"] == name).unwrap();
+        (file["sha256"].as_str().unwrap().to_owned(), file["size"].to_string())
+    };
+    let (ours, theirs) = (digest(&manifest, wheel), digest(&other.read(".shipway/manifest.json"), foreign));
+    let forged = manifest
+        .replace(wheel, foreign)
+        .replace(&ours.0, &theirs.0)
+        .replace(&format!("\"size\": {}", ours.1), &format!("\"size\": {}", theirs.1));
+    project.write(".shipway/manifest.json", &forged);
+    project.run(&["publish"]).assert(1, &["manifest-name", "other-pkg", "demo-pkg"]);
+    let status = project.run(&["status", "--json"]).json();
+    assert!(status["channels"][0]["version"].is_null(), "{status}");
+}
+
+#[test]
 fn e12_nothing_lies_beside_the_files_of_the_manifest() {
     let project = Project::demo();
     project.run(&["build"]).assert(0, &[]);
