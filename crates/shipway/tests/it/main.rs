@@ -8,6 +8,7 @@ mod api;
 mod build;
 mod bump;
 mod check;
+mod contract;
 mod config;
 mod init;
 mod log;
