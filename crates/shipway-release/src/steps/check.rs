@@ -34,6 +34,9 @@ pub struct CheckRequest {
 pub struct CheckReport {
     /// One entry a file, in the order given.
     pub files: Vec<CheckedFile>,
+    /// What lies in the folders given and is no distribution file, so that nothing is passed over in silence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
 }
 
 /// The judgement of one file.
@@ -79,8 +82,12 @@ impl Serialize for CheckedFile {
 /// When a path cannot be read, or a folder holds no distribution file.
 pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckReport> {
     let mut errors = Vec::new();
-    let mut expanded = Vec::new();
+    let (mut expanded, mut ignored) = (Vec::new(), Vec::new());
     for path in &request.paths {
+        if path.is_dir() {
+            let others = folder(path).map_err(|error| Error::io("read", path, &error))?;
+            ignored.extend(others.into_iter().map(|one| format!("{}: {}", path.display(), one.message)));
+        }
         match expand(path) {
             Ok(files) => expanded.extend(files),
             Err(error) => errors.push(error),
@@ -109,7 +116,7 @@ pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckR
         }
         CheckedFile { ok: report.ok(), path, sha256: report.sha256, findings: report.findings }
     });
-    Ok(CheckReport { files: files.collect() })
+    Ok(CheckReport { files: files.collect(), ignored })
 }
 
 /// Judges every file. What is small is judged on this thread alone: starting others takes longer than the work.
@@ -147,17 +154,6 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         let name = path.to_string_lossy();
         name.ends_with(".whl") || name.ends_with(".tar.gz")
     };
-    // What a shell's glob would pass over in silence is named (row E12).
-    let others = folder(path).map_err(|error| Error::io("read", path, &error))?;
-    if !others.is_empty() {
-        let what =
-            format!("`{}` holds {} entries that are no distribution files", path.display(), others.len());
-        let error = others
-            .iter()
-            .take(20)
-            .fold(Error::refused("folder-entries", what), |error, one| error.cause(one.message.clone()));
-        return Err(error.hint("name the files, or move the others away"));
-    }
     let mut files: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(is_distribution).collect();
     files.sort();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use shipway_dist::{Finding, Severity, report};
 use shipway_release::config;
+use shipway_release::progress::Progress as _;
 use shipway_release::steps::check::{CheckReport, CheckRequest, check};
 use shipway_release::{Error, Result, rules};
 
@@ -63,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let report = check(&request, &session.environment)?;
     let files: Vec<(String, &[Finding])> =
         report.files.iter().map(|file| (file.path.display().to_string(), file.findings.as_slice())).collect();
+    for ignored in &report.ignored {
+        session.talk.warn(&format!("not judged: {ignored}"));
+    }
     let text = match arguments.format {
         Format::Text => text(&report, session),
         Format::Github => {

@@ -214,7 +214,7 @@ fn e12_nothing_lies_beside_the_files_of_the_manifest() {
     std::fs::remove_file(project.root().join("dist/demo_pkg-1.2.3-py2-none-any.whl")).unwrap();
     project.write("dist/nested/file.txt", "x");
     project.run(&["publish"]).assert(1, &["`nested` is a folder"]);
-    project.run(&["check", "dist"]).assert(1, &["`nested` is a folder", "name the files"]);
+    project.run(&["check", "dist"]).assert(0, &["not judged: dist: `nested` is a folder"]);
     assert!(project.run(&["status", "--json"]).json()["channels"][0]["version"].is_null());
     std::fs::remove_dir_all(project.root().join("dist/nested")).unwrap();
     project.run(&["publish"]).assert(0, &[]);
