@@ -44,11 +44,17 @@ struct Contents {
 /// # Errors
 /// When a file or the commit cannot be read.
 pub fn contents(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Result<Vec<Finding>> {
-    let git = context.repository()?;
+    // Where files are published from a machine without git or without the commit, the gate was run elsewhere.
+    let unknown = |why: &str| {
+        let what = format!("{why}: the files of commit `{}` were not compared", manifest.commit);
+        Ok(vec![Finding::warning("tree-unknown", what)])
+    };
+    let git = match context.repository() {
+        Ok(git) => git,
+        Err(error) => return unknown(&error.to_string()),
+    };
     if git.commit_of(&manifest.commit)?.is_none() {
-        let what =
-            format!("commit `{}` is not in this repository; its files were not compared", manifest.commit);
-        return Ok(vec![Finding::warning("tree-unknown", what)]);
+        return unknown("it is not in this repository");
     }
     let prefix = git.prefix_of(&context.config.directory)?;
     let pyproject = git.show(&manifest.commit, &format!("{prefix}pyproject.toml"))?.unwrap_or_default();

@@ -268,7 +268,8 @@ fn f2_f3_a_changed_file_is_not_published_and_identical_ones_always_are() {
     // The manifest changed too: then the index refuses.
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     std::fs::remove_file(project.root().join(".shipway/manifest.json")).unwrap();
-    project.write("demo_pkg/__init__.py", "\"\"\"Other demo.\"\"\"\n");
+    let other = project.read("demo_pkg/__init__.py").replace("Demo.", "Other demo.");
+    project.write("demo_pkg/__init__.py", &other);
     project.commit("other bytes, same version");
     project.run(&["build"]).assert(0, &[]);
     let run = project.run(&["publish", "--json"]);
