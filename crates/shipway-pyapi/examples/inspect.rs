@@ -16,6 +16,9 @@ fn main() -> signatures::Result<()> {
     let (mut compared, mut through, mut different) = (0, 0, 0);
     for wheel in arguments {
         let agreement = signatures::compare(Path::new(&python), Path::new(&wheel), None)?;
+        if agreement.compared == 0 {
+            return Err(format!("nothing of {wheel} could be imported: is it installed for {python}?").into());
+        }
         println!("{wheel}: {} compared, {} differ", agreement.compared, agreement.differences.len());
         for line in &agreement.differences {
             println!("  {line}");
