@@ -14,6 +14,7 @@ pub mod finding;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
+pub mod globs;
 pub mod log;
 pub mod manifest;
 pub mod metadata;
@@ -28,6 +29,7 @@ pub use channel::ChannelName;
 pub use digest::Sha256;
 pub use finding::{Finding, Severity};
 pub use gate::GateId;
+pub use globs::Globs;
 pub use manifest::{Manifest, ManifestFile};
 pub use name::ProjectName;
 pub use pep440_rs::Version;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::archive::{ArchiveError, Limits, list_members, read_members};
 use crate::digest::Sha256;
 use crate::finding::{Finding, Findings, shown};
+use crate::globs::Globs;
 use crate::rules::{sdist, wheel as rules};
 
 /// One archive of a release.
@@ -27,10 +28,9 @@ struct Copy {
 
 /// Compares every file of a wheel and an sdist that is called like a declared data file with that file.
 ///
-/// `patterns` are matched against paths in the wheel: `*` and `?` stay in one directory, `**` does not. A
-/// pattern that matches nothing is a finding, and so is a copy with other bytes. Among several declared
-/// files of one name a copy is compared with the one whose path its own path ends in, else it must be
-/// the same as one of them.
+/// `patterns` are [`Globs`] of paths in the wheel. A pattern that matches nothing is a finding, and so is
+/// a copy with other bytes. Among several declared files of one name a copy is compared with the one
+/// whose path its own path ends in, else it must be the same as one of them.
 ///
 /// # Errors
 /// When an archive cannot be read or is not safe to read.
@@ -42,18 +42,20 @@ pub fn data_files(
     let mut findings = Findings::default();
     let limits = Limits::default();
     let members = list_members(wheel.path, wheel.filename, &limits)?;
+    // Who reads a configuration refuses what is no glob.
+    let globs = Globs::new(patterns.iter().map(String::as_str)).unwrap_or_default();
+    let mut matched = BTreeSet::new();
     let mut declared: BTreeSet<&str> = BTreeSet::new();
-    for pattern in patterns {
-        let matching: Vec<&str> = members
-            .iter()
-            .map(|member| installed(&member.name))
-            .filter(|path| matches(pattern, path))
-            .collect();
-        if matching.is_empty() {
-            let message = format!("`{}` matches no file of `{}`", shown(pattern), wheel.filename);
-            findings.push(&rules::DATA_MISSING, message);
+    for path in members.iter().map(|member| installed(&member.name)) {
+        let matching = globs.matching(path);
+        if !matching.is_empty() {
+            declared.insert(path);
         }
-        declared.extend(matching);
+        matched.extend(matching);
+    }
+    for (_, pattern) in patterns.iter().enumerate().filter(|(at, _)| !matched.contains(at)) {
+        let message = format!("`{}` matches no file of `{}`", shown(pattern), wheel.filename);
+        findings.push(&rules::DATA_MISSING, message);
     }
     let names: BTreeSet<&str> = declared.iter().map(|path| file_name(path)).collect();
     if names.is_empty() {
@@ -118,92 +120,9 @@ fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// Where a member of a wheel is installed.
-fn installed(member: &str) -> &str {
+/// Where a member of a wheel is installed, as far as it goes to the libraries.
+pub fn installed(member: &str) -> &str {
     let inner = member.split_once(".data/").filter(|(top, _)| !top.contains('/'));
     let inner = inner.and_then(|(_, rest)| rest.strip_prefix("purelib/").or(rest.strip_prefix("platlib/")));
     inner.unwrap_or(member)
-}
-
-/// Whether a pattern matches a whole path.
-fn matches(pattern: &str, path: &str) -> bool {
-    let patterns: Vec<&str> = pattern.split('/').collect();
-    // Which beginnings of the pattern match what was seen of the path; `**` may stand for nothing.
-    let mut reached = vec![false; patterns.len() + 1];
-    reached[0] = true;
-    let skip = |reached: &mut Vec<bool>| {
-        for (at, pattern) in patterns.iter().enumerate() {
-            reached[at + 1] |= *pattern == "**" && reached[at];
-        }
-    };
-    skip(&mut reached);
-    for part in path.split('/') {
-        let mut next = vec![false; patterns.len() + 1];
-        for (at, pattern) in patterns.iter().enumerate() {
-            if *pattern == "**" {
-                next[at] |= reached[at];
-                next[at + 1] |= reached[at];
-            } else if reached[at] && matches_part(pattern.as_bytes(), part.as_bytes()) {
-                next[at + 1] = true;
-            }
-        }
-        skip(&mut next);
-        reached = next;
-    }
-    reached.last().copied().unwrap_or_default()
-}
-
-fn matches_part(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut place) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while place < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, place));
-                at += 1;
-            }
-            Some(byte) if *byte == b'?' || *byte == text[place] => {
-                at += 1;
-                place += 1;
-            }
-            _ => match star {
-                Some((from, begun)) => {
-                    star = Some((from, begun + 1));
-                    (at, place) = (from + 1, begun + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, path) in [
-            ("a/b.yaml", "a/b.yaml"),
-            ("a/*.yaml", "a/b.yaml"),
-            ("a/**/*.yaml", "a/b.yaml"),
-            ("a/**/*.yaml", "a/c/d/b.yaml"),
-            ("a/**", "a/b/c"),
-            ("**/b.*", "b.x"),
-            ("a/?.y*l", "a/b.yaml"),
-        ] {
-            assert!(matches(pattern, path), "{pattern} {path}");
-        }
-        for (pattern, path) in [
-            ("a/*.yaml", "a/c/b.yaml"),
-            ("*.yaml", "a/b.yaml"),
-            ("a/*.yaml", "a/b.yml"),
-            ("a/**/c.yaml", "b/c.yaml"),
-            ("a", "a/b"),
-            ("a/?", "a/bc"),
-        ] {
-            assert!(!matches(pattern, path), "{pattern} {path}");
-        }
-    }
 }

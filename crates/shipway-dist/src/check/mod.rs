@@ -26,7 +26,7 @@ use crate::metadata::Metadata;
 use crate::rules::framing;
 
 pub use ahead::Ahead;
-pub use data::{Archive, data_files};
+pub use data::{Archive, data_files, installed};
 pub use entry_points::EntryPoint;
 pub use folder::folder;
 pub use observe::Observer;
@@ -77,14 +77,6 @@ impl FileReport {
     /// Adds what was found elsewhere; errors stay first.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
-        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    }
-
-    /// Gives the findings of one rule another severity, as the project's configuration says.
-    pub fn set_severity(&mut self, id: &str, severity: Severity) {
-        for finding in self.findings.iter_mut().filter(|finding| finding.id == id) {
-            finding.severity = severity;
-        }
         self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shipway_dist::{GateId, Severity};
+use shipway_dist::{GateId, Globs, Severity};
 
 use super::load::Merge;
 use super::raw::{RawAccept, RawGate, RawLevel, RawProbe};
@@ -152,9 +152,9 @@ impl Merge {
     /// Refuses what is no glob.
     pub(super) fn globs(&mut self, key: &str, patterns: &[String]) {
         for pattern in patterns {
-            if let Err(error) = globset::Glob::new(pattern) {
+            if let Err(error) = Globs::new([pattern.as_str()]) {
                 let what = format!("`{key}` holds `{pattern}`, which is no glob");
-                self.errors.push(Error::usage("config-value", what).cause(error.kind().to_string()));
+                self.errors.push(Error::usage("config-value", what).cause(error.to_string()));
             }
         }
     }

@@ -127,15 +127,14 @@ pub struct LevelOverride {
     pub reason: String,
 }
 
-impl Config {
-    /// Gives findings the weight that they have in this project.
-    pub fn weigh(&self, findings: &mut [Finding]) {
-        for finding in findings {
-            if let Some(level) = self.levels.iter().find(|level| level.id == finding.id) {
-                finding.severity = level.level;
-            }
+/// Gives findings the weight that they have in this project, and puts those that refuse first.
+pub fn weigh(levels: &[LevelOverride], findings: &mut [Finding]) {
+    for finding in findings.iter_mut() {
+        if let Some(level) = levels.iter().find(|level| level.id == finding.id) {
+            finding.severity = level.level;
         }
     }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 }
 
 /// Where dependencies may come from in a smoke.

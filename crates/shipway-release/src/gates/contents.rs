@@ -7,12 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 use shipway_dist::archive::{Limits, list_members};
-use shipway_dist::check::{Archive, data_files};
+use shipway_dist::check::{Archive, data_files, installed};
 use shipway_dist::filename::{DistributionFilename, Kind};
-use shipway_dist::{Finding, Manifest};
+use shipway_dist::{Finding, Globs, Manifest};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -32,11 +31,11 @@ struct Contents {
     /// The files of the sdist, without the folder at its top.
     sdist: Vec<String>,
     /// Paths of the tree that are left out on purpose.
-    excluded: GlobSet,
+    excluded: Globs,
     /// Data files of the contract, as paths in the wheel.
-    data: GlobSet,
+    data: Globs,
     /// Data files that the backend's configuration declares, as package and pattern.
-    package_data: Vec<(String, String)>,
+    package_data: Vec<(String, Globs)>,
 }
 
 /// Compares the wheels and the sdist of a manifest in `folder` with the commit that they were built from.
@@ -61,8 +60,8 @@ pub fn contents(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Re
     let mut found = Contents {
         own: manifest.project.normalized().replace('-', "_"),
         tree: git.files(&manifest.commit, &prefix)?,
-        excluded: glob_set(&context.config.build.exclude),
-        data: glob_set(&context.config.contract.data),
+        excluded: globs(&context.config.build.exclude),
+        data: globs(&context.config.contract.data),
         package_data: setuptools_package_data(&pyproject),
         ..Contents::default()
     };
@@ -99,29 +98,23 @@ pub fn contents(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Re
     Ok(findings)
 }
 
-fn glob_set(patterns: &[String]) -> GlobSet {
-    let mut builder = GlobSetBuilder::new();
-    for pattern in patterns {
-        // The configuration refuses what is no glob.
-        builder.add(Glob::new(pattern).unwrap_or_else(|_| Glob::new("").expect("empty is a glob")));
-    }
-    builder.build().unwrap_or_else(|_| GlobSet::empty())
+/// The configuration refuses what is no glob.
+fn globs(patterns: &[String]) -> Globs {
+    Globs::new(patterns.iter().map(String::as_str)).unwrap_or_default()
 }
 
-/// `tool.setuptools.package-data`: pairs of package (`*` for any) and pattern.
-fn setuptools_package_data(pyproject: &[u8]) -> Vec<(String, String)> {
+/// `tool.setuptools.package-data`: packages (`*` for any) and their patterns.
+fn setuptools_package_data(pyproject: &[u8]) -> Vec<(String, Globs)> {
     let text = String::from_utf8_lossy(pyproject);
     let Ok(value) = toml_edit::de::from_str::<Value>(text.trim_start_matches('\u{feff}')) else {
         return Vec::new();
     };
     let declared = value.pointer("/tool/setuptools/package-data").and_then(Value::as_object);
-    let mut pairs = Vec::new();
-    for (package, patterns) in declared.into_iter().flatten() {
-        for pattern in patterns.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            pairs.push((package.clone(), pattern.to_owned()));
-        }
-    }
-    pairs
+    let globs = |patterns: &Value| {
+        // What is no glob to setuptools either declares nothing.
+        Globs::new(patterns.as_array().into_iter().flatten().filter_map(Value::as_str)).unwrap_or_default()
+    };
+    declared.into_iter().flatten().map(|(package, patterns)| (package.clone(), globs(patterns))).collect()
 }
 
 impl Contents {
@@ -172,12 +165,14 @@ impl Contents {
     /// All that lies in a folder `src` is meant to be shipped; elsewhere only packages that the wheel has, or
     /// that are called like the project, are.
     fn roots(&self) -> BTreeMap<String, Option<BTreeSet<String>>> {
-        let modules: Vec<&str> =
-            self.wheel.iter().map(|name| installed(name)).filter(|name| is_module(name)).collect();
-        let mut votes: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for path in self.tree.iter().filter(|path| path.ends_with(".py")) {
-            for module in modules.iter().filter(|module| path.ends_with(**module)) {
-                let root = &path[..path.len() - module.len()];
+            by_name.entry(file_name(path)).or_default().push(path);
+        }
+        let mut votes: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for module in self.wheel.iter().map(|name| installed(name)).filter(|name| is_module(name)) {
+            for path in by_name.get(file_name(module)).into_iter().flatten() {
+                let Some(root) = path.strip_suffix(module) else { continue };
                 if root.is_empty() || root.ends_with('/') {
                     *votes.entry(top_of(module)).or_default().entry(root).or_default() += 1;
                 }
@@ -214,16 +209,12 @@ impl Contents {
     }
 
     fn is_package_data(&self, place: &str) -> bool {
-        self.package_data.iter().any(|(package, pattern)| {
-            let matches = |rest: &str| {
-                let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-                glob.is_ok_and(|glob| glob.compile_matcher().is_match(rest))
-            };
+        self.package_data.iter().any(|(package, globs)| {
             if package == "*" || package.is_empty() {
-                return place.match_indices('/').any(|(at, _)| matches(&place[at + 1..]));
+                return place.match_indices('/').any(|(at, _)| globs.is_match(&place[at + 1..]));
             }
             let folder = format!("{}/", package.replace('.', "/"));
-            place.strip_prefix(&folder).is_some_and(matches)
+            place.strip_prefix(&folder).is_some_and(|rest| globs.is_match(rest))
         })
     }
 }
@@ -237,12 +228,8 @@ fn place<'p>(roots: &BTreeMap<String, Option<BTreeSet<String>>>, path: &'p str) 
     })
 }
 
-/// Where a member of a wheel is installed, as far as it goes to the libraries.
-fn installed(name: &str) -> &str {
-    ["purelib/", "platlib/"]
-        .iter()
-        .find_map(|part| name.split_once(&format!(".data/{part}")).map(|(_, rest)| rest))
-        .unwrap_or(name)
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
 fn top_of(path: &str) -> &str {
@@ -305,7 +292,7 @@ mod tests {
             ]),
             sdist: tree.clone(),
             tree,
-            data: glob_set(&owned(&["demo/data/*.yaml"])),
+            data: globs(&owned(&["demo/data/*.yaml"])),
             ..Contents::default()
         }
     }
@@ -324,7 +311,7 @@ mod tests {
         assert_eq!(found(&whole), []);
         let mut empty = sample();
         empty.wheel = owned(&["demo-1.0.dist-info/METADATA"]);
-        empty.data = GlobSet::empty();
+        empty.data = Globs::default();
         assert_eq!(
             found(&empty),
             [(
@@ -334,7 +321,7 @@ mod tests {
             )],
             "a wheel without code"
         );
-        empty.excluded = glob_set(&owned(&["src/demo/*.py"]));
+        empty.excluded = globs(&owned(&["src/demo/*.py"]));
         assert_eq!(found(&empty), []);
         let mut sdist = sample();
         sdist.sdist.retain(|path| path != "src/demo/core.py");
@@ -352,7 +339,7 @@ mod tests {
             "tools/x.py",
         ]);
         flat.sdist = flat.tree.clone();
-        flat.data = GlobSet::empty();
+        flat.data = Globs::default();
         flat.wheel = owned(&["demo/__init__.py"]);
         let missing = found(&flat);
         assert_eq!(missing.len(), 1);
@@ -366,6 +353,12 @@ mod tests {
         let mut lacking = sample();
         lacking.wheel.retain(|path| !path.ends_with(".yaml"));
         assert_eq!(found(&lacking)[0].0, "data-missing");
+        // One star stays in its folder, here as in the judgement of copies.
+        let mut nested = sample();
+        nested.tree.push("src/demo/data/more/other.yaml".to_owned());
+        assert_eq!(found(&nested), []);
+        nested.data = globs(&owned(&["demo/data/**/*.yaml"]));
+        assert_eq!(found(&nested)[0].0, "data-missing");
         let mut setuptools = sample();
         assert_eq!(found(&setuptools), []);
         setuptools.package_data =

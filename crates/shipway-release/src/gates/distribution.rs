@@ -7,6 +7,7 @@ use shipway_dist::check::{self, FileReport, Options};
 use shipway_dist::{Finding, GateId, Manifest};
 use shipway_pyapi::judge::judge_file;
 
+use crate::config::weigh;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::gates::{GateReport, contents, rendering};
@@ -33,7 +34,7 @@ pub fn distribution(context: &Context<'_>, manifest: &Manifest, folder: &Path) -
     }
     findings.extend(beside_manifest(manifest, folder)?);
     findings.extend(contents::contents(context, manifest, folder)?);
-    context.config.weigh(&mut findings);
+    weigh(&context.config.levels, &mut findings);
     let detail = json!({ "files": files, "levels": context.config.levels });
     Ok(GateReport::new(GateId::Distribution, findings, detail))
 }

@@ -9,7 +9,7 @@ use shipway_dist::check::{FileReport, Options, folder};
 use shipway_dist::{Finding, Sha256, rules};
 use shipway_pyapi::judge::judge_file;
 
-use crate::config::{Environment, LevelOverride};
+use crate::config::{Environment, LevelOverride, weigh};
 use crate::error::{Error, Result};
 use crate::gates::rendering;
 use crate::ops::python::Python;
@@ -111,9 +111,7 @@ pub fn check(request: &CheckRequest, environment: &Environment) -> Result<CheckR
         rendering::render(open, request.strict, &python, environment)?;
     }
     let files = reports.into_iter().map(|(path, mut report)| {
-        for level in &request.levels {
-            report.set_severity(&level.id, level.level);
-        }
+        weigh(&request.levels, &mut report.findings);
         CheckedFile { ok: report.ok(), path, sha256: report.sha256, findings: report.findings }
     });
     Ok(CheckReport { files: files.collect(), ignored })

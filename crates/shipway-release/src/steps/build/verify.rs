@@ -8,6 +8,7 @@ use shipway_dist::{Finding, GateId, Manifest, Severity, Sha256};
 
 use super::compare::{Difference, compare, differences, members};
 use super::workshop::{Workshop, list};
+use crate::config::weigh;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
@@ -73,23 +74,17 @@ pub(crate) fn verify_build(
     }
     let mut findings: Vec<Finding> = files.iter().filter(|file| !file.same).map(not_reproducible).collect();
     findings.extend(against_tree(manifest, out, &tree)?);
-    context.config.weigh(&mut findings);
-    let verified = Verified {
-        reproducible: files.iter().all(|file| file.same),
-        backend: answer.backend,
-        files,
-        findings: findings.clone(),
-    };
-    let detail = json!({ "backend": verified.backend, "reproducible": verified.reproducible, "files": verified.files });
-    let report = GateReport::new(GateId::Reproducible, findings, detail);
+    weigh(&context.config.levels, &mut findings);
+    let reproducible = files.iter().all(|file| file.same);
+    let detail = json!({ "backend": answer.backend, "reproducible": reproducible, "files": files });
+    let report = GateReport::new(GateId::Reproducible, findings.clone(), detail);
     let found = Found { findings: report.findings, detail: report.detail, channel: None };
     let statement = clocked.gate(GateId::Reproducible, manifest, report.verdict, found);
     evidence::keep(context, &manifest.version.to_string(), &statement)?;
-    let mut verified = verified;
-    let mut missing = contents::contents(context, manifest, out)?;
-    context.config.weigh(&mut missing);
-    verified.findings.extend(missing);
-    Ok(verified)
+    // What the gate `distribution` will ask is told here already.
+    findings.extend(contents::contents(context, manifest, out)?);
+    weigh(&context.config.levels, &mut findings);
+    Ok(Verified { reproducible, backend: answer.backend, files, findings })
 }
 
 /// A build that is not the same twice is told, and refuses only where the project or a policy asks for it.
