@@ -139,7 +139,7 @@ impl Admin {
         store::mark_removed(&mut write, filename, &at).await?;
         store::touch(&mut write, normalized, serial).await?;
         write.commit().await?;
-        index.discard(&[sha256]).await;
+        index.discard(normalized, &[sha256]).await;
         Ok(())
     }
 

@@ -282,6 +282,29 @@ pub enum IndexError {
         #[source]
         source: io::Error,
     },
+    /// The storage of the files failed.
+    #[error("cannot {action} `{object}` in the storage")]
+    Storage {
+        /// The verb.
+        action: &'static str,
+        /// The object's name.
+        object: String,
+        /// The original error.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The keys of this server are not those of the index.
+    #[error("{why}")]
+    Keys {
+        /// Which key, and where it is to come from.
+        why: String,
+    },
+    /// An export cannot be read, or cannot be taken in here.
+    #[error("the export cannot be used: {why}")]
+    Export {
+        /// What is wrong.
+        why: String,
+    },
     /// The address cannot be bound.
     #[error("cannot bind `{address}`")]
     Bind {
@@ -376,6 +399,10 @@ impl IndexError {
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database { source } if is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Database { source } if is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage { source, .. } if !matches!(source, object_store::Error::NotFound { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
@@ -383,6 +410,9 @@ impl IndexError {
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
+            | Self::Storage { .. }
+            | Self::Keys { .. }
+            | Self::Export { .. }
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
@@ -420,6 +450,7 @@ impl IndexError {
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
             Self::Database { source } if is_full(source) => code::STORAGE_FULL,
+            Self::Database { .. } | Self::Storage { .. } if self.is_passing() => UNAVAILABLE,
             Self::ShuttingDown
             | Self::Config { .. }
             | Self::Database { .. }
@@ -428,11 +459,19 @@ impl IndexError {
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
+            | Self::Storage { .. }
+            | Self::Keys { .. }
+            | Self::Export { .. }
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
             | Self::Json { .. } => code::INTERNAL,
         }
+    }
+
+    /// Whether the same request may succeed in a while.
+    pub fn is_passing(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// All findings, where the refusal has several.
@@ -450,7 +489,29 @@ impl IndexError {
 /// 502: upstream could not answer, or answered wrongly.
 pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
 
-// SQLITE_FULL, as SQLite names it (primary result code 13).
+/// 503: the database or the storage does not answer.
+pub(crate) const UNAVAILABLE: &str = "unavailable";
+
+// SQLITE_FULL, as SQLite names it (primary result code 13), and PostgreSQL's disk_full.
 fn is_full(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "13"))
+    let full = |code: std::borrow::Cow<'_, str>| code == "13" || code == "53100";
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(full))
+}
+
+/// Whether the database is away, or so busy that waiting for it was given up.
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Connection exceptions, out of resources, shutting down or starting, a lock or a statement that took
+        // too long, transactions that the database itself ended to let others go on (PostgreSQL, appendix A).
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57P", "57014", "55P03", "40", "25P03"].iter().any(|class| code.starts_with(class))
+                && code.len() == 5
+        }),
+        _ => false,
+    }
 }

@@ -35,7 +35,7 @@ mod tokens;
 mod upstream;
 
 pub use admin::Admin;
-pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream};
+pub use config::{ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};

@@ -49,7 +49,7 @@ impl Index {
     ) -> Result<Begun, IndexError> {
         let (normalized, channel) = (request.project.normalized(), request.channel.as_str());
         who.grant()?.require(Action::Upload, Some(normalized), Some(channel))?;
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(normalized).await?;
         let standing = self.stand(&mut write, &request).await?;
         if let Some(problem) = standing.problems.into_iter().next() {
             return Err(problem);
@@ -62,13 +62,13 @@ impl Index {
         }
         let expires_at = self.session_end();
         let mut stale = Vec::new();
-        if let Some(mut open) = standing.open {
+        if let Some(open) = standing.open {
             if open.manifest_digest == digest_of(&request) && open.expires_at > self.clock.text() {
                 store::extend(&mut write, &open.id, &expires_at).await?;
                 write.commit().await?;
-                open.files.retain(|file| !file.received || !self.blobs.holds(&file.sha256));
+                let lacking = self.lacking(&open.files).await?;
                 return Ok(Begun {
-                    session: answer(open.id, SessionState::Open, names(&open.files)),
+                    session: answer(open.id, SessionState::Open, names(&lacking)),
                     new: false,
                 });
             }
@@ -107,7 +107,7 @@ impl Index {
         write.commit().await?;
         self.faults.pass("session.committed");
         if !stale.is_empty() {
-            self.discard(&stale).await;
+            self.discard(normalized, &stale).await;
         }
         let missing: Vec<_> = row.files.iter().filter(|file| !file.received).cloned().collect();
         Ok(Begun { session: answer(row.id, SessionState::Open, names(&missing)), new: true })
@@ -254,7 +254,7 @@ impl Index {
             sha256: listed.sha256,
             warnings,
         };
-        if session.state == "published" || (listed.received && self.blobs.holds(&listed.sha256)) {
+        if session.state == "published" || (listed.received && self.blobs.holds(&listed.sha256).await?) {
             return Ok(accepted(Vec::new()));
         }
         let expected = Expected {
@@ -267,12 +267,12 @@ impl Index {
         let judged = file::judge(staged, expected, Vec::new()).await?;
         let judged = self.place(judged).await?;
         let result = async {
-            let mut write = self.store.write().await?;
+            let mut write = self.store.write_project(session.name.normalized()).await?;
             let now = store::session(&mut write, &session.id).await?;
             if now.is_none_or(|now| now.state != "open") {
                 return Err(IndexError::not_found("the session"));
             }
-            self.blobs.place(&judged.staged)?;
+            self.blobs.place(&judged.staged).await?;
             if let Some((sha256, bytes)) = &judged.metadata {
                 store::insert_metadata(&mut write, sha256, bytes).await?;
             }
@@ -289,7 +289,7 @@ impl Index {
             Ok(())
         };
         if let Err(error) = result.await {
-            self.discard(&[listed.sha256]).await;
+            self.discard(session.name.normalized(), &[listed.sha256]).await;
             return Err(error);
         }
         Ok(accepted(judged.warnings))
@@ -300,8 +300,8 @@ impl Index {
     /// # Errors
     /// When files are missing, or the index changed so that the release cannot be.
     pub(crate) async fn publish(&self, who: &Identity, id: &str) -> Result<Session, IndexError> {
-        self.find_session(who, id).await?;
-        let mut write = self.store.write().await?;
+        let found = self.find_session(who, id).await?;
+        let mut write = self.store.write_project(found.name.normalized()).await?;
         let not_found = || IndexError::not_found("the session");
         let session = store::session(&mut write, id).await?.ok_or_else(not_found)?;
         let published = || answer(session.id.clone(), SessionState::Published, Vec::new());
@@ -310,8 +310,7 @@ impl Index {
             "open" => {}
             _ => return Err(not_found()),
         }
-        let lacks = |file: &&SessionFile| !file.received || !self.blobs.holds(&file.sha256);
-        let missing: Vec<_> = session.files.iter().filter(lacks).cloned().collect();
+        let missing = self.lacking(&session.files).await?;
         if !missing.is_empty() {
             return Err(IndexError::SessionIncomplete { missing: names(&missing) });
         }
@@ -405,7 +404,7 @@ impl Index {
     /// When there is no such session.
     pub(crate) async fn delete_session(&self, who: &Identity, id: &str) -> Result<(), IndexError> {
         let session = self.find_session(who, id).await?;
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(session.name.normalized()).await?;
         let now = store::session(&mut write, id).await?;
         if now.is_none_or(|now| now.state != "open") {
             return Err(IndexError::not_found("the session"));
@@ -423,8 +422,19 @@ impl Index {
         store::append(&mut write, entry).await?;
         write.commit().await?;
         let digests: Vec<_> = session.files.iter().map(|file| file.sha256).collect();
-        self.discard(&digests).await;
+        self.discard(session.name.normalized(), &digests).await;
         Ok(())
+    }
+
+    /// The files whose bytes are not there.
+    async fn lacking(&self, files: &[SessionFile]) -> Result<Vec<SessionFile>, IndexError> {
+        let mut lacking = Vec::new();
+        for file in files {
+            if !file.received || !self.blobs.holds(&file.sha256).await? {
+                lacking.push(file.clone());
+            }
+        }
+        Ok(lacking)
     }
 
     fn session_end(&self) -> String {

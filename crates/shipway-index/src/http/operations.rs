@@ -36,8 +36,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Answer {
     match ready.await {
         Ok(_) => Ok("ready\n".into_response()),
         Err(error) => {
-            tracing::error!(%error, "not ready");
-            Err(IndexError::ShuttingDown.into())
+            tracing::warn!(%error, "not ready");
+            Err(error.into())
         }
     }
 }
