@@ -201,8 +201,8 @@ async fn a_refusal_is_signed_and_logged_once_and_a_dry_run_writes_nothing() {
 /// The last decision of the index, verified with the key that it says is its own.
 async fn last_decision(kit: &Kit) -> Value {
     let list = kit.json("/api/v1/projects/demo/releases/1.0/evidence").await;
-    let decisions = list["statements"].as_array().unwrap().iter().filter(|one| one["role"] == "index");
-    let last = decisions.last().unwrap();
+    let mut decisions = list["statements"].as_array().unwrap().iter().filter(|one| one["role"] == "index");
+    let last = decisions.next_back().unwrap();
     let keys = kit.json("/api/v1/keys").await;
     let known = keys["keys"].as_array().unwrap().iter().find(|known| known["id"] == last["key"]).unwrap();
     assert_eq!((&known["role"], &known["registered"]), (&json!("index"), &json!(true)));
