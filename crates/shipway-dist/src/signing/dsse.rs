@@ -138,6 +138,15 @@ impl Envelope {
         read_statement(&decode(&self.payload, "payload")?)
     }
 
+    /// The payload as JSON, whoever signed it and whatever it is: for what is shown.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn payload_json(&self) -> Result<serde_json::Value, EnvelopeError> {
+        serde_json::from_slice(&decode(&self.payload, "payload")?)
+            .map_err(|error| EnvelopeError::Statement { why: error.to_string() })
+    }
+
     /// Verifies every signature of a key that `find` knows.
     ///
     /// A signature of an unknown key says nothing, for or against. `find` gets the hint of the signature and
