@@ -17,12 +17,15 @@ mod blobs;
 mod channels;
 mod config;
 mod error;
+mod evidence;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
 mod index;
+mod key_file;
 mod log;
 mod pages;
+mod policy;
 mod project;
 mod random;
 mod server;

@@ -84,6 +84,10 @@ impl Index {
             manifest_digest: digest_of(&request),
             commit: request.commit.clone(),
             local: request.local,
+            run: request.run.clone(),
+            attempt: request.attempt,
+            requires: request.requires.clone(),
+            vouchers: request.vouchers.clone(),
             state: "open".to_owned(),
             expires_at,
             files: request.files.iter().map(|file| session_file(file, release)).collect(),
@@ -359,7 +363,12 @@ impl Index {
             name: &session.name,
             version: &session.version,
             commit: session.commit.as_deref(),
+            local: session.local,
+            run: session.run.as_deref(),
+            attempt: session.attempt,
+            requires: &session.requires,
             at: &at,
+            by: who.name(),
         };
         store::upsert_release(write, &new).await?;
         for file in &session.files {
@@ -486,6 +495,10 @@ fn session_request(session: &SessionRow) -> SessionRequest {
         files: session.files.iter().map(file).collect(),
         commit: session.commit.clone(),
         local: session.local,
+        run: session.run.clone(),
+        attempt: session.attempt,
+        requires: session.requires.clone(),
+        vouchers: session.vouchers.clone(),
         also: Vec::new(),
     }
 }

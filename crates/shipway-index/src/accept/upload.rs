@@ -11,7 +11,7 @@ use super::{Candidate, Decision, decide};
 use crate::blobs::Staged;
 use crate::error::IndexError;
 use crate::index::Index;
-use crate::project::{Channel, Membership};
+use crate::project::{Channel, Membership, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease};
 use crate::tokens::{Action, Identity};
 
@@ -123,7 +123,17 @@ impl Index {
             detail: json!({ "channel": channel.name, "sha256": candidate.sha256 }),
         };
         let (serial, record) = store::append(&mut write, entry).await?;
-        let release = NewRelease { name: &facts.name, version: &facts.version, commit: None, at: &at };
+        let release = NewRelease {
+            name: &facts.name,
+            version: &facts.version,
+            commit: None,
+            local: false,
+            run: None,
+            attempt: None,
+            requires: &Requires::new(),
+            at: &at,
+            by: who.name(),
+        };
         store::upsert_release(&mut write, &release).await?;
         if let Some((sha256, bytes)) = &judged.metadata {
             store::insert_metadata(&mut write, sha256, bytes).await?;

@@ -9,6 +9,7 @@ use serde_json::json;
 use shipway_index::Faults;
 
 use crate::kit::{Folder, Kit, blobs, manifest_digest, sdist, wheel};
+use crate::vouch::{enrolling, key, says};
 
 const FOLDER: &str = "SHIPWAY_TEST_FOLDER";
 const POINT: &str = "SHIPWAY_TEST_POINT";
@@ -50,6 +51,11 @@ async fn run(kit: &Kit, scenario: &str) {
             kit.publish("demo", "2.0", &[wheel("demo", "2.0", "a"), sdist("demo", "2.0", "a")]).await;
         }
         "promote" => assert_eq!(kit.promote("demo", "1.1", "stable").await.0, 200),
+        "evidence" => {
+            let statement = says("tests", &[wheel("demo", "1.1", "a"), sdist("demo", "1.1", "a")]);
+            assert_eq!(kit.send("demo", "1.1", enrolling(&statement, &key(9))).await.0 / 100, 2);
+        }
+        "refusal" => assert_eq!(kit.promote("demo", "1.2", "staging").await.0, 422),
         "rollback" => {
             let body = json!({ "project": "demo", "version": "1.1", "reason": "bad" });
             assert_eq!(kit.post("/api/v1/rollbacks", body).await.0, 200);
@@ -71,6 +77,7 @@ async fn prepare() -> tempfile::TempDir {
     let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
     for version in ["1.0", "1.1"] {
         kit.publish("demo", version, &[wheel("demo", version, "a"), sdist("demo", version, "a")]).await;
+        kit.vouch("demo", version).await;
         assert_eq!(kit.promote("demo", version, "staging").await.0, 200);
     }
     assert_eq!(kit.promote("demo", "1.0", "stable").await.0, 200);
@@ -161,6 +168,7 @@ async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
     for scenario in ["promote", "rollback", "yank"] {
         every_point(scenario, &["change.journal", "change.rows", "change.touched", "change.committed"]).await;
     }
+    every_point("promote", &["change.decision"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
