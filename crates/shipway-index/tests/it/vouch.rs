@@ -58,6 +58,7 @@ fn about(gate: &str, files: impl Iterator<Item = (String, Sha256)>) -> Statement
             started_on: "2030-01-01T00:00:00Z".to_owned(),
             duration_ms: 5,
             tools: std::collections::BTreeMap::new(),
+            provenance: None,
             findings: Vec::new(),
             detail: Value::Null,
         },
