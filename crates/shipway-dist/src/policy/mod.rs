@@ -245,7 +245,18 @@ impl Policy {
 
     /// What a channel asks; nothing where the policy does not name it.
     pub fn of(&self, channel: &ChannelName) -> ChannelPolicy {
-        self.channel.get(channel).cloned().unwrap_or_default()
+        let nothing = || ChannelPolicy { allow_local: true, ..ChannelPolicy::default() };
+        self.channel.get(channel).cloned().unwrap_or_else(nothing)
+    }
+
+    /// The same policy with the last channel named: what was built on a person's machine gets there only where
+    /// the policy says so (row E17).
+    #[must_use]
+    pub fn with_last(mut self, channels: &[ChannelName]) -> Self {
+        if let Some(last) = channels.last() {
+            self.channel.entry(last.clone()).or_default();
+        }
+        self
     }
 
     /// The digest of the policy, by which decisions name it: over its JSON as this type writes it.
@@ -304,6 +315,10 @@ mod tests {
         let json = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
         assert_eq!(policy.unknown_channels(&["dev".parse().unwrap()]).len(), 2);
+        let channels: Vec<ChannelName> = ["dev", "staging", "last"].map(|name| name.parse().unwrap()).into();
+        assert!(policy.of(&channels[2]).allow_local);
+        let policy = policy.with_last(&channels);
+        assert!(!policy.of(&channels[2]).allow_local && policy.of(&channels[1]).allow_local);
     }
 
     #[test]

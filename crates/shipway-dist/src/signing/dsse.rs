@@ -138,6 +138,15 @@ impl Envelope {
         read_statement(&decode(&self.payload, "payload")?)
     }
 
+    /// The payload as JSON, whoever signed it and whatever it is: for what is shown.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn payload_json(&self) -> Result<serde_json::Value, EnvelopeError> {
+        serde_json::from_slice(&decode(&self.payload, "payload")?)
+            .map_err(|error| EnvelopeError::Statement { why: error.to_string() })
+    }
+
     /// Verifies every signature of a key that `find` knows.
     ///
     /// A signature of an unknown key says nothing, for or against. `find` gets the hint of the signature and
@@ -213,6 +222,7 @@ mod tests {
                 started_on: "2026-01-01T00:00:00Z".to_owned(),
                 duration_ms: 1,
                 tools: std::collections::BTreeMap::new(),
+                provenance: None,
                 findings: Vec::new(),
                 detail: serde_json::Value::Null,
             },
