@@ -6,19 +6,23 @@
 mod forwarder;
 mod http;
 mod place;
+mod postgres;
 mod program;
 mod project;
 mod random;
+mod s3;
 mod server;
 mod tools;
 mod wheel;
 
-pub use forwarder::{Exchange, Forwarder};
+pub use forwarder::{Exchange, Forwarder, Trouble};
 pub use http::{Answer, get, post, request};
 pub use place::Place;
+pub use postgres::Postgres;
 pub use program::{Program, Ran};
 pub use project::Project;
 pub use random::Random;
+pub use s3::S3;
 pub use server::{Running, Server};
 pub use tools::{Tools, target_directory};
 pub use wheel::{FileOfWheel, Wheel, zip_of};

@@ -136,16 +136,24 @@ impl Storage for Folder {
         .boxed()
     }
 
+    fn set_aside(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>> {
+        let (from, aside) = (self.path_of(&sha256), self.root.join("altered"));
+        async move {
+            fs::create_dir_all(&aside).map_err(IndexError::io("create", &aside))?;
+            fs::rename(&from, aside.join(sha256.to_hex())).map_err(IndexError::io("rename", &from))
+        }
+        .boxed()
+    }
+
     fn list(&self) -> BoxStream<'_, Result<Held, IndexError>> {
         let firsts = match entries(&self.root) {
             Ok(all) => all.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
-        let unfinished = self.unfinished.clone();
-        let log = self.root.join("log");
+        let others = [self.unfinished.clone(), self.root.join("log"), self.root.join("altered")];
         futures_util::stream::iter(firsts)
             .filter(move |first| {
-                let other = first.as_ref().is_ok_and(|path| *path == unfinished || *path == log);
+                let other = first.as_ref().is_ok_and(|path| others.contains(path));
                 std::future::ready(!other)
             })
             .then(move |first| async move {

@@ -137,6 +137,8 @@ trait Storage: Send + Sync + std::fmt::Debug {
     fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>>;
     /// Removes the bytes; that there are none is success.
     fn remove(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>>;
+    /// Puts bytes that are not what their name says where nobody finds them by it.
+    fn set_aside(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>>;
     /// Everything that stands there.
     fn list(&self) -> BoxStream<'_, Result<Held, IndexError>>;
     /// A URL under which a reader gets the bytes without the index, where the storage has such.
@@ -264,6 +266,11 @@ impl Blobs {
     /// Removes a blob. Only called inside a write transaction that found no row for it.
     pub(crate) async fn remove(&self, sha256: &Sha256) -> Result<(), IndexError> {
         self.storage.remove(*sha256).await
+    }
+
+    /// Puts bytes that are not what their name says aside, below `altered`.
+    pub(crate) async fn set_aside(&self, sha256: &Sha256) -> Result<(), IndexError> {
+        self.storage.set_aside(*sha256).await
     }
 
     /// Everything that stands in the storage.

@@ -208,6 +208,15 @@ impl Storage for Objects {
         async move { self.delete(&format!("blobs/{}", sha256.to_hex())).await }.boxed()
     }
 
+    fn set_aside(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>> {
+        async move {
+            let (from, to) = (self.blob(&sha256), self.path(&format!("altered/{}", sha256.to_hex())));
+            self.store.copy(&from, &to).await.map_err(failed("copy", &from))?;
+            self.remove(sha256).await
+        }
+        .boxed()
+    }
+
     fn list(&self) -> BoxStream<'_, Result<Held, IndexError>> {
         let path = self.path("blobs");
         let listed = self.store.list(Some(&path));

@@ -8,7 +8,6 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use super::{Answer, App, auth};
-use crate::error::IndexError;
 
 /// Answers by class of status.
 #[derive(Debug, Default)]

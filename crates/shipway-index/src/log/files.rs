@@ -22,7 +22,7 @@ impl Files {
     /// The log is named after its key, so that two logs never have one name.
     pub(super) fn verifier(&self) -> VerifierKey {
         let key = self.key.public();
-        VerifierKey { name: format!("shipway-log/{}", &key.id().to_hex()[..16]), key }
+        VerifierKey { name: super::name_of(&key), key }
     }
 
     /// The last checkpoint that stands as a file.

@@ -10,6 +10,7 @@
 
 mod audit;
 mod files;
+mod journaled;
 mod leaf;
 mod tiles;
 
@@ -18,12 +19,13 @@ use std::sync::Arc;
 
 use shipway_dist::log::{ENTRIES_IN_TILE, HASH_SIZE, entry_bundle};
 use shipway_dist::log::{Frontier, Tile, TileHashes, VerifierKey, leaf_hash, tiles_of};
-use shipway_dist::signing::PrivateKey;
+use shipway_dist::signing::{PrivateKey, PublicKey};
 
 use crate::config::Faults;
 use crate::error::IndexError;
 use crate::store::{self, Kind, Store, Write};
 use files::Files;
+pub(crate) use journaled::Journaled;
 pub(crate) use tiles::Tiles;
 
 /// How many entries are turned into tiles at once.
@@ -165,6 +167,11 @@ fn hashes(files: &Files, size: u64) -> TileHashes<impl Fn(&Tile) -> Result<Vec<u
         Ok(None) => Err("it is not there".to_owned()),
         Err(error) => Err(error.to_string()),
     })
+}
+
+/// What a log is called whose checkpoints a key signs.
+fn name_of(key: &PublicKey) -> String {
+    format!("shipway-log/{}", &key.id().to_hex()[..16])
 }
 
 fn damaged(why: impl std::fmt::Display) -> IndexError {

@@ -5,6 +5,7 @@
 //! [`crate::accept`] and [`crate::channels`]. What differs between databases is in [`connect`] (how to connect,
 //! how to begin a write), [`pulse`] (how to notice another process's commit) and [`migrate`].
 
+mod audit;
 mod checkpoint;
 mod connect;
 mod evidence;
@@ -22,6 +23,7 @@ use sqlx::{Any, AnyPool, Transaction};
 
 use crate::error::IndexError;
 
+pub(crate) use audit::{Referent, all_projects, listed, next_metadata, referents, unannounced, without_metadata};
 pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
 pub(crate) use connect::{Database, Kind, Scope};
 pub(crate) use evidence::{
@@ -34,6 +36,7 @@ pub(crate) use projects::{
     insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
     metadata, project_names, references, serials, touch, unblock, upsert_release, yank,
 };
+pub(crate) use migrate::newest;
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,
