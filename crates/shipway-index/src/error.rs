@@ -169,13 +169,13 @@ pub enum IndexError {
     #[error("{}", finding.message)]
     LocalRelease {
         /// What is asked, and how to get it.
-        finding: Finding,
+        finding: Box<Finding>,
     },
     /// A statement that nobody who is known and may say it signed.
     #[error("{}", finding.message)]
     Untrusted {
         /// What does not hold, and how to mend it.
-        finding: Finding,
+        finding: Box<Finding>,
     },
     /// A policy that cannot be used.
     #[error("{}", every(findings))]
@@ -441,7 +441,7 @@ impl IndexError {
             Self::Invalid { findings }
             | Self::InvalidPolicy { findings }
             | Self::NotReady { findings, .. } => findings,
-            Self::LocalRelease { finding } | Self::Untrusted { finding } => std::slice::from_ref(finding),
+            Self::LocalRelease { finding } | Self::Untrusted { finding } => std::slice::from_ref(&**finding),
             _ => &[],
         }
     }

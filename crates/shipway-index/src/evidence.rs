@@ -32,7 +32,7 @@ pub(crate) struct Sealed {
 
 /// A refusal of a statement that cannot be trusted.
 pub(crate) fn untrusted(why: impl Into<String>) -> IndexError {
-    IndexError::Untrusted { finding: Finding::error(code::UNTRUSTED, why) }
+    IndexError::Untrusted { finding: Finding::error(code::UNTRUSTED, why).into() }
 }
 
 /// Verifies an envelope against the keys that its signature names, and one that the request offers.
@@ -53,7 +53,7 @@ pub(crate) fn unseal(
         EnvelopeError::UnknownKey { .. } => {
             let hint = "shipway admin key add --role ci --name NAME --public FILE";
             let finding = Finding::error(code::UNTRUSTED, error.to_string()).hint(hint);
-            IndexError::Untrusted { finding }
+            IndexError::Untrusted { finding: finding.into() }
         }
         EnvelopeError::Signature { .. } => untrusted(error.to_string()),
         EnvelopeError::Encoding { .. }

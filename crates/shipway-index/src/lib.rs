@@ -34,7 +34,7 @@ mod store;
 mod tokens;
 mod upstream;
 
-pub use admin::Admin;
+pub use admin::{Admin, policy_text};
 pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};

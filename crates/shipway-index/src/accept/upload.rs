@@ -55,6 +55,10 @@ impl Index {
         let candidate = Candidate { version: &facts.version, kind, filename: &filename, sha256 };
         let mut snapshot = self.store.snapshot().await?;
         let decision = self.judge_against_index(&mut snapshot, &facts, &candidate).await?;
+        if decision == Decision::Add {
+            let release = (facts.name.normalized(), &facts.version);
+            self.admit_legacy(&mut snapshot, release).await?;
+        }
         drop(snapshot);
         let accepted = |new: bool, warnings: Vec<Finding>| Accepted {
             filename: filename.clone(),
@@ -110,6 +114,7 @@ impl Index {
         if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
             return Ok(false);
         }
+        self.admit_legacy(&mut write, (facts.name.normalized(), &facts.version)).await?;
         // Someone may have removed the blob since: a refused upload of the same bytes does.
         self.blobs.place(&judged.staged)?;
         let at = self.clock.text();

@@ -5,9 +5,11 @@ use shipway_dist::Sha256;
 use shipway_dist::evidence::{
     APPROVAL, Predicate, STATEMENT_TYPE, STEP, Statement, Subject, SubjectDigest, Verdict, predicate_type_of,
 };
+use shipway_dist::policy::Role;
 use shipway_dist::signing::{Envelope, PrivateKey};
+use shipway_index::{Action, Admin, Embedded, TokenSpec};
 
-use crate::kit::{Dist, Kit};
+use crate::kit::{Dist, Folder, Kit, client, config, sdist, wheel};
 
 /// A key of its own for each number.
 pub(crate) fn key(number: u8) -> PrivateKey {
@@ -98,4 +100,65 @@ impl Kit {
     pub(crate) async fn send(&self, name: &str, version: &str, body: Value) -> (u16, Value) {
         self.post(&format!("/api/v1/projects/{name}/releases/{version}/evidence"), body).await
     }
+}
+
+impl Kit {
+    /// A server that is not embedded, so that its policy holds for uploads too; its token is named `ci-token`.
+    pub(crate) async fn standing() -> Self {
+        let folder = Folder::Own(tempfile::tempdir().unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let running = shipway_index::serve(config(folder.path()), listener).await.unwrap();
+        let admin = Admin::open(&config(folder.path())).await.unwrap();
+        let spec = TokenSpec {
+            name: "ci-token".into(),
+            projects: Vec::new(),
+            channels: Vec::new(),
+            actions: Action::ALL.to_vec(),
+            expires: None,
+        };
+        let token = admin.create_token(&spec).await.unwrap();
+        admin.close().await;
+        Self { folder, server: Embedded { running, token }, http: client() }
+    }
+
+    /// Sets the policy beside the running server.
+    pub(crate) async fn policy(&self, text: &str) {
+        let admin = self.admin().await;
+        assert!(admin.set_policy(text).await.unwrap());
+        admin.close().await;
+    }
+
+    /// Registers a key beside the running server.
+    pub(crate) async fn register(&self, role: Role, name: &str, key: &PrivateKey) {
+        let admin = self.admin().await;
+        admin.add_key(role, name, &key.public()).await.unwrap();
+        admin.close().await;
+    }
+
+    pub(crate) async fn revoke(&self, name: &str, compromised: bool) {
+        let admin = self.admin().await;
+        admin.revoke_key(name, compromised).await.unwrap();
+        admin.close().await;
+    }
+}
+
+/// The code of a refusal.
+pub(crate) fn code(body: &Value) -> &str {
+    body["code"].as_str().unwrap_or_default()
+}
+
+/// The findings of a refusal: id and item.
+pub(crate) fn lacks(body: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let errors = body["errors"].as_array().unwrap_or_else(|| panic!("{body}"));
+    errors.iter().map(|error| (text(&error["id"]), text(&error["field"]))).collect()
+}
+
+pub(crate) fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(id, item)| ((*id).to_owned(), (*item).to_owned())).collect()
+}
+
+/// The two files of `demo` 1.0.
+pub(crate) fn files() -> Vec<Dist> {
+    vec![wheel("demo", "1.0", "a"), sdist("demo", "1.0", "a")]
 }
