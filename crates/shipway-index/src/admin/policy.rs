@@ -32,7 +32,7 @@ impl Admin {
     pub async fn set_policy(&self, text: &str) -> Result<bool, IndexError> {
         let channels: Vec<_> = self.channels().await?.into_iter().map(|channel| channel.name).collect();
         let policy = read(text, &channels).map_err(|findings| IndexError::InvalidPolicy { findings })?;
-        self.put_policy(Some(&policy)).await
+        self.put_policy(Some(&policy.with_last(&channels))).await
     }
 
     /// Goes back to the policy of a new index; says whether that changed anything.

@@ -13,6 +13,8 @@ use crate::project::{Project, Run};
 fn judged(policy: &str) -> Project {
     let project = Project::demo();
     if !policy.is_empty() {
+        // The first look makes the embedded index, with the project's channels.
+        project.run(&["status"]).assert(0, &[]);
         set_policy(&project, policy);
     }
     project.run(&["build"]).assert(0, &[]);
