@@ -16,14 +16,15 @@ use crate::index::Index;
 use crate::store::{self, Entry};
 
 impl Index {
-    /// The policy, and whether nobody set it.
+    /// The policy, and whether nobody set it. The last channel is always in it: what is not said of it is not
+    /// allowed.
     pub(crate) async fn policy(&self, connection: &mut AnyConnection) -> Result<(Policy, bool), IndexError> {
-        if let Some(policy) = store::policy(connection).await? {
-            return Ok((policy, false));
-        }
         let channels = store::channels(connection).await?;
         let names: Vec<_> = channels.into_iter().map(|channel| channel.name).collect();
-        Ok((Policy::of_a_new_index(&names), true))
+        match store::policy(connection).await? {
+            Some(policy) => Ok((policy.with_last(&names), false)),
+            None => Ok((Policy::of_a_new_index(&names), true)),
+        }
     }
 
     /// The policy as the wire shows it.

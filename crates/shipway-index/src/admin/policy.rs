@@ -32,7 +32,7 @@ impl Admin {
     pub async fn set_policy(&self, text: &str) -> Result<bool, IndexError> {
         let channels: Vec<_> = self.channels().await?.into_iter().map(|channel| channel.name).collect();
         let policy = read(text, &channels).map_err(|findings| IndexError::InvalidPolicy { findings })?;
-        self.put_policy(Some(&policy)).await
+        self.put_policy(Some(&policy.with_last(&channels))).await
     }
 
     /// Goes back to the policy of a new index; says whether that changed anything.
@@ -46,17 +46,18 @@ impl Admin {
     async fn put_policy(&self, policy: Option<&Policy>) -> Result<bool, IndexError> {
         let index = &self.index;
         let mut write = index.store.write().await?;
-        let held = store::policy(&mut write).await?;
-        if held.as_ref() == policy {
-            return Ok(false);
-        }
-        let before = index.policy(&mut write).await?.0.digest();
+        let before = index.policy(&mut write).await?;
         let at = index.clock.text();
         store::set_policy(&mut write, policy, &at, ACTOR).await?;
-        let after = index.policy(&mut write).await?.0;
+        let after = index.policy(&mut write).await?;
+        // Not committed: what was there stays, in whichever words.
+        if after == before {
+            return Ok(false);
+        }
+        let after = after.0;
         let action = if policy.is_some() { "set-policy" } else { "reset-policy" };
         let object = after.digest().to_hex();
-        let detail = serde_json::json!({ "before": before, "policy": after });
+        let detail = serde_json::json!({ "before": before.0.digest(), "policy": after });
         let entry = Entry { at: &at, actor: ACTOR, action, project: "", object: &object, detail };
         store::append(&mut write, entry).await?;
         index.faults.pass("policy.rows");

@@ -411,6 +411,7 @@ async fn policy_and_keys_are_for_whoever_may_read() {
 
 /// Not a bar: what a promotion costs with many statements, printed with `--no-capture`.
 #[tokio::test]
+#[ignore = "sends a thousand statements to print a figure"]
 async fn a_promotion_with_a_thousand_statements() {
     let kit = published().await;
     let admin = kit.admin().await;

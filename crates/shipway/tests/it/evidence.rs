@@ -13,6 +13,8 @@ use crate::project::{Project, Run};
 fn judged(policy: &str) -> Project {
     let project = Project::demo();
     if !policy.is_empty() {
+        // The first look makes the embedded index, with the project's channels.
+        project.run(&["status"]).assert(0, &[]);
         set_policy(&project, policy);
     }
     project.run(&["build"]).assert(0, &[]);
@@ -177,13 +179,15 @@ fn approvals_are_signed_by_a_release_manager_over_the_digests() {
     refused(&project, &promote, "not-ready", &["approval-missing", "shipway approve 1.2.3 --to stable"]);
     project.run(&["approve", "1.2.3"]).assert(1, &["there is no release manager's key", "admin key create"]);
     let create = |role: &str, name: &str, out: &str| {
-        let arguments = ["admin", "key", "create", "--role", role, "--name", name, "--out", out, "--data", "../index"];
+        let arguments =
+            ["admin", "key", "create", "--role", role, "--name", name, "--out", out, "--data", "../index"];
         project.run(&arguments).assert(0, &[]);
     };
     create("ci", "robot", "../robot.pem");
     project.run(&["approve", "1.2.3", "--key", "../robot.pem"]).assert(1, &["untrusted-evidence"]);
     create("release-manager", "ada", "../ada.pem");
-    let approved = project.run(&["approve", "1.2.3", "--key", "../ada.pem", "--reason", "tried it", "--json"]);
+    let approved =
+        project.run(&["approve", "1.2.3", "--key", "../ada.pem", "--reason", "tried it", "--json"]);
     approved.assert(0, &["approved demo-pkg 1.2.3 for stable"]);
     assert_eq!(approved.json()["at_index"], true);
     project.run(&["approve", "1.2.3", "--key", "../ada.pem", "--withdraw"]).assert(0, &["withdrew"]);
@@ -277,7 +281,8 @@ fn evidence_replayed_for_another_project_is_about_other_bytes() {
     let project = published(ASKS);
     let other = Project::demo();
     let text = project.read("pyproject.toml");
-    other.write("pyproject.toml", &format!("{text}\n[tool.shipway.channel.stable]\nrequires = [\"tests\"]\n"));
+    other
+        .write("pyproject.toml", &format!("{text}\n[tool.shipway.channel.stable]\nrequires = [\"tests\"]\n"));
     other.write("demo_pkg/more.py", "MORE = 1\n");
     other.commit("other bytes");
     other.run(&["build"]).assert(0, &[]);
@@ -288,7 +293,10 @@ fn evidence_replayed_for_another_project_is_about_other_bytes() {
     let document = ready.json();
     let found = verdicts(&document);
     // The other machine's key is not known here either.
-    assert!(found.iter().any(|one| one.starts_with("distribution ") && !one.ends_with("passed")), "{found:?}");
+    assert!(
+        found.iter().any(|one| one.starts_with("distribution ") && !one.ends_with("passed")),
+        "{found:?}"
+    );
     assert!(found.contains(&"tests missing".to_owned()), "the project's own wish: {found:?}");
 
     other.write(".shipway/evidence/1.2.3/distribution.json", &replayed[..replayed.len() / 2]);

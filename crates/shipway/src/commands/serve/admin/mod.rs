@@ -1,5 +1,9 @@
 //! `shipway admin`
 
+mod keys;
+mod policy;
+mod whole;
+
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
@@ -14,7 +18,7 @@ use crate::embedded::{index_error, runtime};
 use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
-/// Administer the index: tokens and channels
+/// Administer the index: tokens, channels, keys, the policy, and the index as a whole
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -31,6 +35,12 @@ enum Area {
     /// Channels, in order of promotion
     #[command(subcommand)]
     Channel(Channel),
+    /// Keys: who may sign evidence, and as what
+    #[command(subcommand)]
+    Key(keys::Key),
+    /// The policy: what each channel asks of a release
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Replace a file by a reasoned tombstone; its name is never free again
     Remove {
         /// The filename
@@ -39,6 +49,8 @@ enum Area {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    #[command(flatten)]
+    Whole(whole::Whole),
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,6 +110,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             config.data.display()
         ));
     }
+    if let Area::Whole(whole::Whole::Import { from }) = &arguments.area {
+        return runtime()?.block_on(whole::import(&config, from));
+    }
     runtime()?.block_on(async {
         let admin = Admin::open(&config).await.map_err(|error| index_error(&error))?;
         let result = act(&admin, &arguments.area).await;
@@ -149,6 +164,9 @@ async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
             admin.create_channel(&config).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "name": name })).say(format!("created `{name}`")))
         }
+        Area::Key(key) => keys::act(admin, key).await,
+        Area::Policy(policy) => policy::act(admin, policy).await,
+        Area::Whole(whole) => whole::act(admin, whole).await,
         Area::Remove { filename, reason } => {
             admin.remove_file(filename, reason).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "filename": filename, "reason": reason }))
