@@ -60,9 +60,7 @@ fn same(folder: &Path, filename: &'static str, said: &str) -> Result<PrivateKey,
 pub(crate) fn read(folder: &Path, filename: &str) -> Result<Option<PrivateKey>, IndexError> {
     let path = folder.join(filename);
     match fs::read_to_string(&path) {
-        Ok(pem) => {
-            PrivateKey::from_pem(&pem).map(Some).map_err(|source| IndexError::Key { path, source })
-        }
+        Ok(pem) => PrivateKey::from_pem(&pem).map(Some).map_err(|source| IndexError::Key { path, source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(IndexError::io("read", &path)(error)),
     }

@@ -37,6 +37,19 @@ impl Postgres {
         format!("{}/{database}", self.url)
     }
 
+    /// Makes a database, and gives its URL.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn create(&self, database: &str) -> String {
+        must(Command::new(programs().join("psql")).arg(self.url("postgres")).args([
+            "--quiet",
+            "--command",
+            &format!("CREATE DATABASE {database}"),
+        ]));
+        self.url(database)
+    }
+
     fn start() -> Self {
         let own = target_directory().join("test-postgres");
         std::fs::create_dir_all(&own).expect("a folder");

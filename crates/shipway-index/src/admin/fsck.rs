@@ -72,7 +72,9 @@ impl Admin {
                     self.check_blob(repair, &held, (sha256, referent), found).await?;
                 }
                 Some((sha256, None)) => self.check_extra(repair, &held, sha256, found).await?,
-                None => found.note("extra", &held.name, "its name is no digest; remove it by hand".to_owned()),
+                None => {
+                    found.note("extra", &held.name, "its name is no digest; remove it by hand".to_owned())
+                }
             }
         }
         self.check_missing(&known, &seen, found).await
@@ -120,7 +122,11 @@ impl Admin {
         let index = &self.index;
         if !repair {
             if store::references(&mut *index.store.read().await?, &sha256).await? == 0 {
-                found.note("extra", &held.name, "no row stands on it, unless an upload is under way".to_owned());
+                found.note(
+                    "extra",
+                    &held.name,
+                    "no row stands on it, unless an upload is under way".to_owned(),
+                );
             }
             return Ok(());
         }

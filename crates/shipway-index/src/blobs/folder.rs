@@ -176,9 +176,8 @@ impl Storage for Folder {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, IndexError> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
-    };
+    let read =
+        || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
     match read() {
         Ok(mut found) => {
             found.sort();

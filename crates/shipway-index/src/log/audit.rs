@@ -63,7 +63,8 @@ impl Log {
                     let end = size.min(position + ENTRIES_IN_TILE);
                     published = published_hashes(&files, position, end)?;
                 }
-                let here = |row: &store::JournalRow| u64::try_from(row.serial).is_ok_and(|at| at == position + 1);
+                let here =
+                    |row: &store::JournalRow| u64::try_from(row.serial).is_ok_and(|at| at == position + 1);
                 let Some(row) = rows.next_if(here) else {
                     problems.push(format!("the journal lacks entry {}", position + 1));
                     continue;

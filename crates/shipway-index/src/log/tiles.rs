@@ -54,9 +54,7 @@ impl Tiles {
                 let path = root.join(name);
                 place(&path, path.parent().unwrap_or(root), bytes).map_err(IndexError::io("write", &path))
             }
-            Self::Objects(objects, runtime) => {
-                runtime.block_on(objects.write(&in_log(name), bytes.to_vec()))
-            }
+            Self::Objects(objects, runtime) => runtime.block_on(objects.write(&in_log(name), bytes.to_vec())),
         }
     }
 

@@ -84,11 +84,7 @@ const LOG: i32 = 1;
 const TABLES: i32 = 2;
 
 /// Begins a write.
-pub(super) async fn begin(
-    writers: &AnyPool,
-    kind: Kind,
-    scope: Scope<'_>,
-) -> Result<Write, IndexError> {
+pub(super) async fn begin(writers: &AnyPool, kind: Kind, scope: Scope<'_>) -> Result<Write, IndexError> {
     match kind {
         Kind::Sqlite => Ok(writers.begin_with("BEGIN IMMEDIATE").await?),
         Kind::Postgres => {
@@ -117,9 +113,7 @@ pub(super) async fn begin(
 pub(super) async fn snapshot(readers: &AnyPool, kind: Kind) -> Result<Write, IndexError> {
     match kind {
         Kind::Sqlite => Ok(readers.begin().await?),
-        Kind::Postgres => {
-            Ok(readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-        }
+        Kind::Postgres => Ok(readers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
     }
 }
 

@@ -23,7 +23,9 @@ use sqlx::{Any, AnyPool, Transaction};
 
 use crate::error::IndexError;
 
-pub(crate) use audit::{Referent, all_projects, listed, next_metadata, referents, unannounced, without_metadata};
+pub(crate) use audit::{
+    Referent, all_projects, listed, next_metadata, referents, unannounced, without_metadata,
+};
 pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
 pub(crate) use connect::{Database, Kind, Scope};
 pub(crate) use evidence::{
@@ -31,12 +33,12 @@ pub(crate) use evidence::{
 };
 pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record, settle};
 pub(crate) use keys::{insert_key, key, keys, policy, register_key, revoke_key, set_policy};
+pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
     insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
     metadata, project_names, references, serials, touch, unblock, upsert_release, yank,
 };
-pub(crate) use migrate::newest;
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,

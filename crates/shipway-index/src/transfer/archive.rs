@@ -11,7 +11,11 @@ use crate::error::IndexError;
 pub(super) enum Sink {
     Folder(PathBuf),
     /// Becomes `to` when it is whole.
-    Tar { file: BufWriter<File>, part: PathBuf, to: PathBuf },
+    Tar {
+        file: BufWriter<File>,
+        part: PathBuf,
+        to: PathBuf,
+    },
 }
 
 /// One file of an export that is being written.
@@ -58,7 +62,9 @@ impl Sink {
                 header.set_size(size);
                 header.set_mode(0o600);
                 header.set_cksum();
-                named.and_then(|()| file.write_all(header.as_bytes())).map_err(IndexError::io("write", &*part))?;
+                named
+                    .and_then(|()| file.write_all(header.as_bytes()))
+                    .map_err(IndexError::io("write", &*part))?;
                 let padding = usize::try_from((512 - size % 512) % 512).unwrap_or(0);
                 Ok(Entry::InTar { file, path: part, left: size, padding })
             }
@@ -112,7 +118,10 @@ impl Entry<'_> {
 pub(super) enum Source {
     Folder(PathBuf),
     /// Where each file begins, and how long it is.
-    Tar { path: PathBuf, entries: HashMap<String, (u64, u64)> },
+    Tar {
+        path: PathBuf,
+        entries: HashMap<String, (u64, u64)>,
+    },
 }
 
 impl Source {

@@ -5,8 +5,8 @@ use std::io::{BufWriter, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use sqlx::AssertSqlSafe;
 use shipway_dist::digest::{Hasher, Sha256};
+use sqlx::AssertSqlSafe;
 
 use super::archive::Sink;
 use super::{MANIFEST, Manifest, SCHEMA, TABLES, blob_file, rows, table_file};
@@ -90,7 +90,8 @@ async fn export_blob(
 ) -> Result<u64, IndexError> {
     let wrong = |what: &str| IndexError::Export { why: format!("the bytes of `{filename}` {what}") };
     let blobs = &admin.index().blobs;
-    let size = blobs.size(sha256).await?.ok_or_else(|| wrong("are not there; `shipway admin fsck` says more"))?;
+    let size =
+        blobs.size(sha256).await?.ok_or_else(|| wrong("are not there; `shipway admin fsck` says more"))?;
     let mut entry = sink.begin(&blob_file(&sha256.to_hex()), size)?;
     let mut hasher = Hasher::default();
     let mut chunks = blobs.open_range(sha256, 0, size).await?;

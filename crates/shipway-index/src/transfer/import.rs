@@ -111,7 +111,9 @@ fn check_keys(config: &Config, source: &Source) -> Result<(), IndexError> {
         let (name, public) = (text(&row, "name"), text(&row, "public"));
         let known = ["log.pem", "index.pem"].into_iter().find(|known| *known == name);
         let Some(known) = known else {
-            return Err(IndexError::Export { why: "it names a key that this shipway does not know".to_owned() });
+            return Err(IndexError::Export {
+                why: "it names a key that this shipway does not know".to_owned(),
+            });
         };
         let same = key_file::read(&folder, known)?.is_some_and(|key| key.public().to_pem() == public);
         if !same {

@@ -89,6 +89,10 @@ mod tests {
         for table in made {
             assert!(TABLES.contains(&table) || OWN.contains(&table), "{table}");
         }
-        assert_eq!(sql.matches("CREATE TABLE ").count(), TABLES.len() + OWN.len() - 1, "one is not in a migration");
+        assert_eq!(
+            sql.matches("CREATE TABLE ").count(),
+            TABLES.len() + OWN.len() - 1,
+            "one is not in a migration"
+        );
     }
 }

@@ -37,7 +37,9 @@ pub(super) async fn insert(
     row: &Map<String, Value>,
 ) -> Result<(), IndexError> {
     let wrong = |what: &str| IndexError::Export { why: format!("`{table}` holds {what}") };
-    let word = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let word = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
     if row.is_empty() || !row.keys().all(|name| word(name)) {
         return Err(wrong("a row whose columns are none"));
     }
@@ -58,7 +60,9 @@ pub(super) async fn insert(
         query = match value {
             Value::Null => query,
             Value::String(text) => query.bind(text.clone()),
-            Value::Number(number) => query.bind(number.as_i64().ok_or_else(|| wrong("a number out of range"))?),
+            Value::Number(number) => {
+                query.bind(number.as_i64().ok_or_else(|| wrong("a number out of range"))?)
+            }
             Value::Object(bytes) => {
                 let text = bytes.get("base64").and_then(Value::as_str).ok_or_else(|| wrong("an object"))?;
                 query.bind(STANDARD.decode(text).map_err(|_| wrong("bytes that are not base64"))?)

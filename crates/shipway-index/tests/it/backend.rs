@@ -156,7 +156,16 @@ async fn postgres_rows(url: &str) -> String {
     let mut text = String::new();
     for table in tables {
         let table: String = table.get("name");
-        let rows = format!("SELECT row_to_json(t)::text AS row FROM {table} t ORDER BY 1");
+        // As SQLite's `quote` writes them.
+        let columns = format!(
+            "SELECT string_agg(CASE WHEN data_type = 'text' THEN 'quote_nullable(\"' || column_name || '\")'
+                 ELSE 'COALESCE(\"' || column_name || '\"::text, ''NULL'')' END, ' || '','' || '
+                 ORDER BY ordinal_position) AS row
+             FROM information_schema.columns WHERE table_name = '{table}' AND table_schema = 'public'"
+        );
+        let columns: String =
+            sqlx::query(AssertSqlSafe(columns)).fetch_one(&mut connection).await.unwrap().get("row");
+        let rows = format!("SELECT {columns} AS row FROM {table} ORDER BY 1");
         for row in sqlx::query(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap() {
             text.push_str(&format!("{table}: {}\n", row.get::<String, _>("row")));
         }

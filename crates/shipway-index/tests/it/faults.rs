@@ -124,7 +124,7 @@ async fn i12_a_large_file_goes_in_parts_and_comes_back_by_range_and_redirect() {
     let range = kit.http.get(&location).header("range", "bytes=5-9").send().await.unwrap();
     assert_eq!((range.status().as_u16(), &range.bytes().await.unwrap()[..]), (206, &dist.bytes[5..10]));
     let forged = location.replace("X-Amz-Signature=", "X-Amz-Signature=0");
-    assert_eq!(kit.http.get(forged).send().await.unwrap().status(), 403);
+    assert!(kit.http.get(forged).send().await.unwrap().status().is_client_error());
     let head = kit.request(reqwest::Method::HEAD, &path).send().await.unwrap();
     assert_eq!(head.headers()["content-length"].to_str().unwrap(), dist.bytes.len().to_string());
 }

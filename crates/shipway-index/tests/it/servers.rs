@@ -53,7 +53,8 @@ async fn i7_64_first_uploads_over_two_servers_lose_nothing() {
     let pair = pair().await;
     let projects = (0..64).map(|at| wheel(&format!("project{at}"), "1.0", "a")).collect();
     assert!(at_once(&pair, projects).await.iter().all(|(_, status)| *status == 200));
-    let one_project = (0..64).map(|at| wheel_with("demo", "1.0", &format!("cp3{at}-none-any"), "a")).collect();
+    let one_project =
+        (0..64).map(|at| wheel_with("demo", "1.0", &format!("cp3{at}-none-any"), "a")).collect();
     assert!(at_once(&pair, one_project).await.iter().all(|(_, status)| *status == 200));
     for kit in [&pair.0, &pair.1] {
         assert_eq!(kit.json("/dev/simple/").await["projects"].as_array().unwrap().len(), 65);
@@ -109,7 +110,8 @@ async fn i12_a_session_goes_on_at_another_server_when_one_is_gone() {
     assert_eq!(status, 201, "{session}");
     let id = session["id"].as_str().unwrap();
     assert_eq!(one.put(id, &files[0]).await.0, 200);
-    Arc::into_inner(one).unwrap().server.running.shutdown().await;
+    let Kit { folder: _kept, server, .. } = Arc::into_inner(one).unwrap();
+    server.running.shutdown().await;
     assert_eq!(other.put(id, &files[1]).await.0, 200);
     let (status, body) = other.post(&format!("/api/v1/sessions/{id}/publish"), json!({})).await;
     assert_eq!((status, body["state"].as_str()), (200, Some("published")), "{body}");

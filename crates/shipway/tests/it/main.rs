@@ -16,4 +16,5 @@ mod log;
 mod output;
 mod project;
 mod release;
+mod servers;
 mod tour;

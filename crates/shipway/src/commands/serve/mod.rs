@@ -82,7 +82,8 @@ impl Store {
         config.database.clone_from(&self.database);
         config.storage.clone_from(&self.storage);
         config.keys.clone_from(&self.keys);
-        let text = |(name, value): (&str, &std::ffi::OsString)| Some((name.to_owned(), value.to_str()?.to_owned()));
+        let text =
+            |(name, value): (&str, &std::ffi::OsString)| Some((name.to_owned(), value.to_str()?.to_owned()));
         config.storage_options = StorageOptions::of(session.environment.iter().filter_map(text));
         Ok(config)
     }

@@ -44,7 +44,8 @@ pub(super) async fn act(admin: &Admin, whole: &Whole) -> Result<Outcome> {
         }
         Whole::Export { to } => {
             let written = shipway_index::export(admin, to).await.map_err(|error| unusable(&error))?;
-            let said = format!("exported {} to `{}`; its private keys are not in it", size(&written), to.display());
+            let said =
+                format!("exported {} to `{}`; its private keys are not in it", size(&written), to.display());
             Ok(Outcome::new(&json!({ "path": to, "tables": written.tables, "blobs": written.blobs, "bytes": written.bytes }))
                 .say(said))
         }
@@ -55,7 +56,8 @@ pub(super) async fn act(admin: &Admin, whole: &Whole) -> Result<Outcome> {
 /// Imports before any server has opened the index.
 pub(super) async fn import(config: &Config, from: &Path) -> Result<Outcome> {
     let taken = shipway_index::import(config, from).await.map_err(|error| unusable(&error))?;
-    let document = json!({ "path": from, "tables": taken.tables, "blobs": taken.blobs, "bytes": taken.bytes });
+    let document =
+        json!({ "path": from, "tables": taken.tables, "blobs": taken.blobs, "bytes": taken.bytes });
     Ok(Outcome::new(&document).say(format!("imported {} from `{}`", size(&taken), from.display())))
 }
 
