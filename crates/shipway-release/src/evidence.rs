@@ -39,6 +39,16 @@ impl Clocked {
         Self { started_on: (context.clock)(), started: Instant::now() }
     }
 
+    /// When it began, RFC 3339 in UTC.
+    pub fn started_on(self) -> String {
+        self.started_on.to_string()
+    }
+
+    /// Milliseconds since then.
+    pub fn elapsed_ms(self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The statement of a gate.
     pub fn gate(self, gate: GateId, manifest: &Manifest, result: Verdict, found: Found) -> Statement {
         self.statement(gate.as_str(), &predicate_type_of(gate), manifest, result, found)
@@ -65,7 +75,7 @@ impl Clocked {
             attempt: manifest.attempt,
             channel: found.channel,
             started_on: self.started_on.to_string(),
-            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: self.elapsed_ms(),
             tools: manifest.tools.clone(),
             findings: found.findings,
             detail: found.detail,

@@ -227,8 +227,15 @@ impl Tour<'_> {
         let trial = Trial::new(python, &context.environment)?;
         let simple = context.target()?.simple(&channel)?;
         let name = &context.config.name;
-        let wanted =
-            Wanted { name, version: None, extras: &[], simple: &simple, credential: None, sdist: false };
+        let wanted = Wanted {
+            name,
+            version: None,
+            file: None,
+            extras: &[],
+            simple: &simple,
+            credential: None,
+            sdist: false,
+        };
         let resolved = trial.resolve(python, &context.environment, &wanted)?;
         let own = resolved.into_iter().find(|one| one.name == *name);
         own.map(|one| one.version)
