@@ -161,3 +161,64 @@ fn kill(pid: i32) {
 
 #[cfg(not(unix))]
 fn kill(_pid: i32) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Runs a script behind the fence; the last is whether it left something running.
+    fn run(fence: &Fence, script: &str, network: bool) -> (crate::ops::process::Output, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let (marker, mark) = (folder.path().join("left"), folder.path().display().to_string());
+        let call = fence.call("sh".into(), folder.path(), &marker, network);
+        let call = call.env("PATH", "/usr/bin:/bin").env(MARK, &mark).arg("-c").arg(script);
+        let output = call.timeout(Duration::from_secs(10)).run().unwrap();
+        let left = end_leftovers(&mark, folder.path());
+        (output, marker.exists() || left > 0)
+    }
+
+    fn fences() -> [Fence; 2] {
+        let open = Fence { unshare: None, flags: Vec::new(), why: "as if".to_owned() };
+        [Fence::find(&Environment::from_pairs([("PATH", "/usr/bin:/bin")])), open]
+    }
+
+    #[test]
+    fn d17_a_program_comes_through_as_it_is() {
+        for fence in fences() {
+            let (output, left) = run(&fence, "echo out; echo err >&2; exit 3", false);
+            assert_eq!((output.code, left), (Some(3), false), "{fence:?}");
+            assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+        }
+    }
+
+    #[test]
+    fn bad_input_a_daemon_is_found_and_ended() {
+        for fence in fences() {
+            let script = "setsid sh -c 'sleep 77 & sleep 77 &' </dev/null >/dev/null 2>&1 &";
+            assert!(run(&fence, script, false).1, "{fence:?}");
+        }
+    }
+
+    #[test]
+    fn bad_input_a_program_that_kills_its_parents_group_does_not_reach_us() {
+        for fence in fences() {
+            let script = "kill -9 -$(ps -o pgid= -p $PPID 2>/dev/null | tr -d ' ') 2>/dev/null || kill -9 0";
+            let (output, _) = run(&fence, script, false);
+            assert!(!output.success(), "{fence:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_network_behind_the_fence() {
+        let devices = "tail -n +3 /proc/net/dev | wc -l";
+        let count =
+            |fence: &Fence, network: bool| run(fence, devices, network).0.stdout_text().trim().to_owned();
+        let [fence, open] = fences();
+        assert_eq!(open.isolation(false).network, "open", "said, not hidden");
+        if fence.is_closed() {
+            assert_eq!(count(&fence, false), "1", "loopback alone");
+            assert_eq!(fence.isolation(false).network, "none");
+            assert_eq!(fence.isolation(true).network, "open");
+        }
+    }
+}

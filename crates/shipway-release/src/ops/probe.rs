@@ -70,6 +70,13 @@ pub enum Sort {
     Manners,
 }
 
+impl Problem {
+    /// Whether it is about what the probe did around itself, not about what was expected of it.
+    pub fn is_aside(&self) -> bool {
+        matches!(self.sort, Sort::Written | Sort::Manners)
+    }
+}
+
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)

@@ -65,6 +65,12 @@ pub(crate) fn is_finding(id: &str) -> bool {
     KINDS.iter().any(|kind| kind.id == id)
 }
 
+/// Every such id.
+#[cfg(test)]
+pub(crate) fn finding_ids() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.id)
+}
+
 /// A change.
 pub(crate) fn change(kind: Kind, symbol: impl Into<String>, detail: impl Into<String>) -> ApiFinding {
     let symbol = symbol.into();

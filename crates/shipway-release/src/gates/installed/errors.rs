@@ -8,7 +8,7 @@ use super::Facts;
 use super::change::{EXIT_CHANGED, STREAM_CHANGED, change};
 use crate::config::{Probe, ProbeKind};
 use crate::gates::GateReport;
-use crate::ops::probe::{ProbeResult, Sort};
+use crate::ops::probe::{ProbeResult, Problem, Sort};
 
 pub(super) fn judge(facts: &Facts<'_>) -> GateReport {
     let mut findings = Vec::new();
@@ -45,7 +45,8 @@ fn judge_probe(probe: &Probe, result: &ProbeResult) -> Vec<Finding> {
     }
     let has_stream = !findings.is_empty();
     // One cause is one finding.
-    for problem in result.problems.iter().filter(|one| !(has_stream && one.sort == Sort::Stream)) {
+    let is_told = |one: &&Problem| one.is_aside() || (has_stream && one.sort == Sort::Stream);
+    for problem in result.problems.iter().filter(|one| !is_told(one)) {
         findings.push(Finding::error("error-probe", format!("probe `{}`: {problem}", probe.id)));
     }
     findings

@@ -31,6 +31,8 @@ use crate::gates::GateReport;
 use crate::ops::isolation::Fence;
 use crate::ops::target::Target;
 use bench::{Bench, Ground, Look, Side, Source};
+#[cfg(test)]
+pub(crate) use change::finding_ids;
 pub(crate) use change::is_finding;
 use change::{Step, Weighed};
 pub(crate) use removed::removals;

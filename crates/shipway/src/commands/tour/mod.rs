@@ -134,7 +134,9 @@ impl Tour<'_> {
     }
 
     fn bad_release(&self) -> Result<()> {
-        self.chapter("a bad release: a safety default flipped, and its test edited in the same commit");
+        self.chapter(
+            "a bad release: a safety default flipped, its test and its probe edited in the same commit",
+        );
         self.sample.edit(
             "src/thermostat/resources/config/safety.yaml",
             "allow_writes: false",
@@ -144,6 +146,11 @@ impl Tour<'_> {
             "tests/test_defaults.py",
             "\"safety.allow_writes\": False",
             "\"safety.allow_writes\": True",
+        )?;
+        self.sample.edit(
+            "pyproject.toml",
+            "\"defaults.allow_writes\" = false",
+            "\"defaults.allow_writes\" = true",
         )?;
         self.sample.note("The controller writes to the instrument at once.")?;
         self.sample.commit("quicker start")?;
@@ -151,25 +158,22 @@ impl Tour<'_> {
             Err(error) => error,
             Ok(_) => return Err(Error::refused("tour", "the bad release was not refused")),
         };
-        expect(refused.code() == "smoke-failed", "smoke refuses it")?;
+        expect(refused.code() == "gate-failed", "a gate refuses it")?;
         for problem in refused.problems() {
             write_stderr(&format!("{:>10}  {}", "refused", problem.message));
             for cause in &problem.causes {
                 write_stderr(&format!("{:>12}{cause}", ""));
             }
         }
-        self.proves("its own tests passed; the fresh install did not, so it is blocked and never left dev");
+        self.proves("its own tests passed; the release before says otherwise, so nothing was published");
         let context = self.context()?;
-        expect(
-            self.plain_install(&context, "dev")? == "0.5.0",
-            "nobody gets the blocked release from dev either",
-        )?;
+        expect(self.plain_install(&context, "dev")? == "0.5.0", "dev holds what it held")?;
         drop(context);
         self.expect_install("0.5.0")
     }
 
     fn rolled_back_release(&self) -> Result<()> {
-        self.chapter("mended and released: 0.5.2 (0.5.1 is never used again)");
+        self.chapter("mended and released: 0.5.1, for nobody has seen the one that was refused");
         self.sample.edit(
             "src/thermostat/resources/config/safety.yaml",
             "allow_writes: true",
@@ -180,16 +184,21 @@ impl Tour<'_> {
             "\"safety.allow_writes\": True",
             "\"safety.allow_writes\": False",
         )?;
+        self.sample.edit(
+            "pyproject.toml",
+            "\"defaults.allow_writes\" = true",
+            "\"defaults.allow_writes\" = false",
+        )?;
         self.sample.note("Writing needs to be allowed again.")?;
         self.sample.commit("safe by default again")?;
         let report = self.release("patch")?;
-        expect(report.version.as_deref() == Some("0.5.2"), "the next version is 0.5.2")?;
-        self.proves("a version is cut once");
-        self.expect_install("0.5.2")?;
+        expect(report.version.as_deref() == Some("0.5.1"), "the next version is 0.5.1")?;
+        self.proves("the same gates let the mended release through");
+        self.expect_install("0.5.1")?;
 
-        self.chapter("rollback: 0.5.2 turns out to be bad in the field");
+        self.chapter("rollback: 0.5.1 turns out to be bad in the field");
         let context = self.context()?;
-        let report = mark(&context, Mark::Rollback, "0.5.2", "drifts by two kelvin", false)?;
+        let report = mark(&context, Mark::Rollback, "0.5.1", "drifts by two kelvin", false)?;
         for moved in &report.moved {
             let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
             write_stderr(&format!(
