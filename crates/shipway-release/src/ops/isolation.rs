@@ -168,11 +168,11 @@ mod tests {
 
     /// Runs a script behind the fence; the last is whether it left something running.
     fn run(fence: &Fence, script: &str, network: bool) -> (crate::ops::process::Output, bool) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let (marker, mark) = (folder.path().join("left"), folder.path().display().to_string());
         let call = fence.call("sh".into(), folder.path(), &marker, network);
         let call = call.env("PATH", "/usr/bin:/bin").env(MARK, &mark).arg("-c").arg(script);
-        let output = call.timeout(Duration::from_secs(10)).run().unwrap();
+        let output = call.timeout(Duration::from_secs(10)).run().expect("it starts");
         let left = end_leftovers(&mark, folder.path());
         (output, marker.exists() || left > 0)
     }

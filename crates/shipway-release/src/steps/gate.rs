@@ -285,7 +285,7 @@ fn tell(context: &Context<'_>, gate: GateId, result: &Result<GateReport>) {
         Ok(report) => State::from(report.verdict).as_str().to_owned(),
         Err(error) => format!("error: {error}"),
     };
-    context.progress.done(gate.as_str(), &text);
+    context.progress.done("gate", &format!("{gate} {text}"));
 }
 
 /// Keeps what came of a gate: its log, its outcome and, when it ran, its statement.

@@ -41,6 +41,13 @@ run = "demo get answer"
 stdout = "42"
 
 [[tool.shipway.probe]]
+id = "configured"
+kind = "smoke"
+run = "sh -c 'cat site.txt ~/.config/site.txt'"
+files = { "site.txt" = "here", "~/.config/site.txt" = " and at home" }
+stdout = "here and at home"
+
+[[tool.shipway.probe]]
 id = "safe"
 kind = "safety"
 run = "demo capabilities --json"
@@ -118,7 +125,7 @@ fn released() -> Project {
     if !folder.join("complete").exists() {
         let _ = std::fs::remove_dir_all(target.join("gates-base"));
         let project = demo();
-        project.run(&["release", "patch"]).assert(0, &["rollback-rehearsal  passed"]);
+        project.run(&["release", "patch"]).assert(0, &["rollback-rehearsal passed"]);
         project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- More.\n");
         project.commit("go on");
         project.save(&folder);
@@ -169,7 +176,7 @@ fn outcome(project: &Project, gate: &str) -> Value {
 #[test]
 fn d1_d3_gates_pass_and_record_what_they_ran_on() {
     let project = released();
-    project.run(&["release", "patch"]).assert(0, &["installed-path  passed", "cli-contract  passed"]);
+    project.run(&["release", "patch"]).assert(0, &["installed-path passed", "cli-contract passed"]);
     let manifest: Value = serde_json::from_str(&project.read(".shipway/manifest.json")).unwrap();
     let evidence = |gate: &str| -> Value {
         serde_json::from_str(&project.read(&format!(".shipway/evidence/1.2.5/{gate}.json"))).unwrap()
@@ -231,7 +238,7 @@ fn d12_d13_a_flipped_default_is_refused_although_its_test_and_its_probe_are_edit
         &["default-changed: `safe:defaults.allow_writes`: declared as `false`, now as `true` (major)"],
     );
     // Accepted with a reason and an end, or as a major release, it may be.
-    project.run(&["release", "major"]).assert(0, &["safety-defaults  warned"]);
+    project.run(&["release", "major"]).assert(0, &["safety-defaults warned"]);
 }
 
 #[test]
@@ -287,20 +294,18 @@ fn outcome_of(project: &Project, version: &str, gate: &str) -> Value {
 }
 
 #[test]
-fn d9_a_json_key_that_is_dropped_is_refused() {
+fn d9_j10_a_json_key_that_is_dropped_and_an_option_that_is_renamed_are_refused() {
     assert_refused(
-        &[("demo_pkg/cli.py", ", \"limits\": {\"most\": 3}", "")],
+        &[
+            ("demo_pkg/cli.py", ", \"limits\": {\"most\": 3}", ""),
+            ("demo_pkg/cli.py", "\"--unit\"", "\"--units\""),
+        ],
         "cli-contract",
-        &["json-key-removed: `safe:limits`: `demo capabilities --json` no longer prints the key (major)"],
-    );
-}
-
-#[test]
-fn d9_j10_an_option_that_is_renamed_is_refused() {
-    assert_refused(
-        &[("demo_pkg/cli.py", "\"--unit\"", "\"--units\"")],
-        "cli-contract",
-        &["option-removed: `demo get --unit`", "option-added: `demo get --units`"],
+        &[
+            "json-key-removed: `safe:limits`: `demo capabilities --json` no longer prints the key (major)",
+            "option-removed: `demo get --unit`",
+            "option-added: `demo get --units`",
+        ],
     );
 }
 
@@ -323,9 +328,21 @@ fn d10_commands_that_are_documented_and_absent_or_the_other_way_round_are_named(
 #[test]
 fn d11_an_exit_code_that_changed_is_refused_although_its_probe_is_edited_too() {
     assert_refused(
-        &[("demo_pkg/cli.py", "sys.exit(3)", "sys.exit(4)"), ("pyproject.toml", "exit = 3", "exit = 4")],
+        &[
+            ("demo_pkg/cli.py", "sys.exit(3)", "sys.exit(4)"),
+            ("pyproject.toml", "exit = 3", "exit = 4"),
+            // A promised class of error needs a probe.
+            (
+                "pyproject.toml",
+                "errors = [\"invalid-input\"]",
+                "errors = [\"invalid-input\", \"connection\"]",
+            ),
+        ],
         "error-contract",
-        &["exit-code-changed: `unknown`: declared as 3, now as 4 (major)"],
+        &[
+            "exit-code-changed: `unknown`: declared as 3, now as 4 (major)",
+            "error-class-missing: `contract.errors` names `connection`",
+        ],
     );
 }
 
@@ -376,16 +393,7 @@ fn d21_what_the_configuration_no_longer_names_is_refused() {
     let first = "[[tool.shipway.probe]]\nid = \"answers\"";
     edit(&project, &[("pyproject.toml", first, &format!("{}{first}", accept.concat()))]);
     project.commit("accept it");
-    project.run(&["release", "patch"]).assert(0, &["semver  warned", "installed-path  warned"]);
-}
-
-#[test]
-fn d11_a_promised_class_of_error_needs_a_probe() {
-    assert_refused(
-        &[("pyproject.toml", "errors = [\"invalid-input\"]", "errors = [\"invalid-input\", \"connection\"]")],
-        "error-contract",
-        &["error-class-missing: `contract.errors` names `connection`"],
-    );
+    project.run(&["release", "patch"]).assert(0, &["semver warned", "installed-path warned"]);
 }
 
 #[test]
