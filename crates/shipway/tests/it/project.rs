@@ -144,6 +144,12 @@ impl Project {
         String::from_utf8(std::fs::read(self.root().join(path)).unwrap()).unwrap()
     }
 
+    /// A kept statement of a gate or step, its envelope taken off.
+    pub(crate) fn statement(&self, version: &str, gate: &str) -> Value {
+        let text = self.read(&format!(".shipway/evidence/{version}/{gate}.json"));
+        serde_json::from_str::<shipway_dist::signing::Envelope>(&text).unwrap().payload_json().unwrap()
+    }
+
     /// Commits everything and pushes main.
     pub(crate) fn commit(&self, subject: &str) {
         self.git(&["add", "--all"]);
