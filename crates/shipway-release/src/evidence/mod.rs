@@ -67,6 +67,11 @@ impl Clocked {
         self.started_on
     }
 
+    /// Milliseconds since then.
+    pub fn elapsed_ms(self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn statement(
         self,
         name: &str,
@@ -84,7 +89,7 @@ impl Clocked {
             channel: found.channel,
             configuration: vec![Resource::commit(&manifest.commit)],
             started_on: self.started_on.to_string(),
-            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: self.elapsed_ms(),
             tools: manifest.tools.clone(),
             provenance: None,
             findings: found.findings,

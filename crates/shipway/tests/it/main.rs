@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod contract;
 mod evidence;
+mod gates;
 mod init;
 mod log;
 mod output;

@@ -100,6 +100,18 @@ impl Project {
         project
     }
 
+    /// Copies everything of the project to a folder: repository, remote, index, home.
+    pub(crate) fn save(&self, to: &Path) {
+        copy(self.folder.path(), to);
+    }
+
+    /// A project of its own, as one was saved.
+    pub(crate) fn saved(from: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
+        copy(from, folder.path());
+        Self { folder, variables: Vec::new() }
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("project")
     }
@@ -130,6 +142,12 @@ impl Project {
 
     pub(crate) fn read(&self, path: &str) -> String {
         String::from_utf8(std::fs::read(self.root().join(path)).unwrap()).unwrap()
+    }
+
+    /// A kept statement of a gate or step, its envelope taken off.
+    pub(crate) fn statement(&self, version: &str, gate: &str) -> Value {
+        let text = self.read(&format!(".shipway/evidence/{version}/{gate}.json"));
+        serde_json::from_str::<shipway_dist::signing::Envelope>(&text).unwrap().payload_json().unwrap()
     }
 
     /// Commits everything and pushes main.
@@ -202,6 +220,12 @@ impl Project {
             .collect();
         format!("{refs}\n--\n{remote}\n--\n{head}\n--\n{status}\n--\n{worktrees}\n--\n{left:?}")
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let status = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(status.success());
 }
 
 fn finished(output: Output) -> Run {

@@ -143,7 +143,9 @@ impl Tour<'_> {
     }
 
     fn bad_release(&self) -> Result<()> {
-        self.chapter("a bad release: a safety default flipped, and its test edited in the same commit");
+        self.chapter(
+            "a bad release: a safety default flipped, its test and its probe edited in the same commit",
+        );
         self.sample.edit(
             "src/thermostat/resources/config/safety.yaml",
             "allow_writes: false",
@@ -154,20 +156,22 @@ impl Tour<'_> {
             "\"safety.allow_writes\": False",
             "\"safety.allow_writes\": True",
         )?;
+        self.sample.edit(
+            "pyproject.toml",
+            "\"defaults.allow_writes\" = false",
+            "\"defaults.allow_writes\" = true",
+        )?;
         self.sample.note("The controller writes to the instrument at once.")?;
         self.sample.commit("quicker start")?;
         let refused = match self.release("patch") {
             Err(error) => error,
             Ok(_) => return Err(Error::refused("tour", "the bad release was not refused")),
         };
-        expect(refused.code() == "smoke-failed", "smoke refuses it")?;
+        expect(refused.code() == "gate-failed", "a gate refuses it")?;
         self.show_refusal(&refused);
-        self.proves("its own tests passed; the fresh install did not, so it is blocked and never left dev");
+        self.proves("its own tests passed; the release before says otherwise, so nothing was published");
         let context = self.context()?;
-        expect(
-            self.plain_install(&context, "dev")? == "0.5.0",
-            "nobody gets the blocked release from dev either",
-        )?;
+        expect(self.plain_install(&context, "dev")? == "0.5.0", "dev holds what it held")?;
         drop(context);
         self.expect_install("0.5.0")
     }
@@ -202,7 +206,7 @@ impl Tour<'_> {
     }
 
     fn guarded_release(&self) -> Result<()> {
-        self.chapter("mended and released: 0.5.2 (0.5.1 is never used again)");
+        self.chapter("mended and released: 0.5.1, for nobody has seen the one that was refused");
         self.sample.edit(
             "src/thermostat/resources/config/safety.yaml",
             "allow_writes: true",
@@ -212,6 +216,11 @@ impl Tour<'_> {
             "tests/test_defaults.py",
             "\"safety.allow_writes\": True",
             "\"safety.allow_writes\": False",
+        )?;
+        self.sample.edit(
+            "pyproject.toml",
+            "\"defaults.allow_writes\" = true",
+            "\"defaults.allow_writes\" = false",
         )?;
         self.sample.note("Writing needs to be allowed again.")?;
         self.sample.commit("safe by default again")?;
@@ -241,16 +250,16 @@ impl Tour<'_> {
         })?;
         let context = self.context()?;
         let request = ApproveRequest {
-            version: "0.5.2".to_owned(),
+            version: "0.5.1".to_owned(),
             reason: Some("held its temperature for an hour".to_owned()),
             ..ApproveRequest::default()
         };
         approve(&context, &request)?;
         drop(context);
         let report = self.release("patch")?;
-        expect(report.version.as_deref() == Some("0.5.2"), "the next version is 0.5.2")?;
+        expect(report.version.as_deref() == Some("0.5.1"), "the next version is 0.5.1")?;
         self.proves("a version is cut once; the bytes approved are the bytes promoted");
-        self.expect_install("0.5.2")
+        self.expect_install("0.5.1")
     }
 
     fn log(&self) -> Result<()> {
@@ -273,9 +282,9 @@ impl Tour<'_> {
     }
 
     fn rolled_back_release(&self) -> Result<()> {
-        self.chapter("rollback: 0.5.2 turns out to be bad in the field");
+        self.chapter("rollback: 0.5.1 turns out to be bad in the field");
         let context = self.context()?;
-        let report = mark(&context, Mark::Rollback, "0.5.2", "drifts by two kelvin", false)?;
+        let report = mark(&context, Mark::Rollback, "0.5.1", "drifts by two kelvin", false)?;
         for moved in &report.moved {
             let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
             write_stderr(&format!(
@@ -313,8 +322,15 @@ impl Tour<'_> {
         let trial = Trial::new(python, &context.environment)?;
         let simple = context.target()?.simple(&channel)?;
         let name = &context.config.name;
-        let wanted =
-            Wanted { name, version: None, extras: &[], simple: &simple, credential: None, sdist: false };
+        let wanted = Wanted {
+            name,
+            version: None,
+            file: None,
+            extras: &[],
+            simple: &simple,
+            credential: None,
+            sdist: false,
+        };
         let resolved = trial.resolve(python, &context.environment, &wanted)?;
         let own = resolved.into_iter().find(|one| one.name == *name);
         own.map(|one| one.version)
