@@ -10,6 +10,8 @@ use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
 use shipway_dist::wire::code;
 
+use crate::store;
+
 /// Everything that the index refuses or fails at.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -398,8 +400,8 @@ impl IndexError {
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database { source } if is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Database { source } if is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database { source } if store::is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Database { source } if store::is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage { source, .. } if !matches!(source, object_store::Error::NotFound { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -449,7 +451,7 @@ impl IndexError {
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
-            Self::Database { source } if is_full(source) => code::STORAGE_FULL,
+            Self::Database { source } if store::is_full(source) => code::STORAGE_FULL,
             Self::Database { .. } | Self::Storage { .. } if self.is_passing() => UNAVAILABLE,
             Self::ShuttingDown
             | Self::Config { .. }
@@ -491,29 +493,3 @@ pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
 
 /// 503: the database or the storage does not answer.
 pub(crate) const UNAVAILABLE: &str = "unavailable";
-
-// SQLITE_FULL, as SQLite names it (primary result code 13), and PostgreSQL's disk_full.
-fn is_full(error: &sqlx::Error) -> bool {
-    let full = |code: std::borrow::Cow<'_, str>| code == "13" || code == "53100";
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(full))
-}
-
-/// Whether the database is away, or so busy that waiting for it was given up.
-fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        // How a connection that ends while it is opened looks like.
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // Connection exceptions, out of resources, shutting down or starting, a lock or a statement that took
-        // too long, transactions that the database itself ended to let others go on (PostgreSQL, appendix A).
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P", "57014", "55P03", "40", "25P03"].iter().any(|class| code.starts_with(class))
-                && code.len() == 5
-        }),
-        _ => false,
-    }
-}

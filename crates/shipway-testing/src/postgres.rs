@@ -144,7 +144,9 @@ fn launch(own: &Path) -> String {
 
 /// Ends the server when nobody has held the lock of its users for a while.
 fn watch(own: &Path, folder: &Path, programs: &Path, user: Option<&str>) {
+    // In the background of a shell that ends at once: nobody waits for it.
     let script = r#"
+        (
         exec 9>>"$1/starting"
         idle=0
         while true; do
@@ -159,6 +161,7 @@ fn watch(own: &Path, folder: &Path, programs: &Path, user: Option<&str>) {
         done
         $3 stop --mode=immediate --silent -D "$2/data"
         rm -rf "$2"
+        ) &
     "#;
     let mut shell = Command::new("sh");
     // `pg_ctl` refuses root; the rest of the script may need to be root to remove the folder.
@@ -180,7 +183,7 @@ fn watch(own: &Path, folder: &Path, programs: &Path, user: Option<&str>) {
         .stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
-    shell.spawn().expect("a shell");
+    assert!(shell.status().expect("a shell").success(), "no watcher of PostgreSQL");
 }
 
 /// The user that the server runs as: PostgreSQL refuses root.

@@ -16,6 +16,7 @@ mod projects;
 mod pulse;
 mod sessions;
 mod tokens;
+mod trouble;
 mod upstream;
 
 use sqlx::pool::PoolConnection;
@@ -45,6 +46,7 @@ pub(crate) use sessions::{
     renew, session,
 };
 pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
+pub(crate) use trouble::{is_away, is_full};
 pub(crate) use upstream::{pin, pinned, pins_of};
 
 /// The database.

@@ -31,7 +31,7 @@ async fn pair() -> (Arc<Kit>, Arc<Kit>) {
     one.policy("[publish]\nlocal = \"allow\"\n").await;
     let folder = one.folder.path().to_owned();
     let running = start(another(&folder)).await;
-    let token = one.token("all", &[], &[], &Action::ALL).await;
+    let token = one.token("all", &[], &[], Action::ALL).await;
     let other = Kit { folder: Folder::Lent(folder), server: Embedded { running, token }, http: client() };
     (Arc::new(one), Arc::new(other))
 }

@@ -26,7 +26,7 @@ async fn filled() -> (Kit, Secret) {
     let (_, session) = kit.post("/api/v1/sessions", crate::kit::session("other", "2.0", &files)).await;
     assert_eq!(kit.put(session["id"].as_str().unwrap(), &files[0]).await.0, 200);
     kit.policy("[publish]\nlocal = \"allow\"\n\n[channel.stable]\nrequires = [\"tests\"]\n").await;
-    let token = kit.token("mover", &[], &[], &Action::ALL).await;
+    let token = kit.token("mover", &[], &[], Action::ALL).await;
     (kit, token)
 }
 
