@@ -57,7 +57,7 @@ impl Parts {
                 Place::Objects(Objects::new(&bucket, &prefix, &config.storage_options)?)
             }
         };
-        // Beside the files, where several servers may have them in common; at first it was in the data directory.
+        // In the data directory, unless several servers have the files in common and so the log.
         let log = match (&place, &database) {
             (Place::Folder(root), Database::Postgres(_)) => root.join("log"),
             _ => data.join("log"),
@@ -97,7 +97,7 @@ impl Index {
         let keys = config.keys();
         let log_key = key_file::open(&store, &keys, "log.pem").await?;
         let key = key_file::open(&store, &keys, "index.pem").await?;
-        let log = Log::new(tiles, log_key, config.faults.clone());
+        let log = Log::new(tiles, config.data.join("log"), log_key, config.faults.clone());
         let index = Self {
             store,
             blobs,

@@ -61,7 +61,7 @@ impl Admin {
     }
 
     async fn check_blobs(&self, repair: bool, found: &mut Fsck) -> Result<(), IndexError> {
-        let known = store::referents(&mut *self.index.store.snapshot().await?).await?;
+        let known = store::referents(&mut *self.index.store.long_snapshot().await?).await?;
         let mut seen = HashSet::with_capacity(known.len());
         let mut listed = self.index.blobs.list();
         while let Some(held) = listed.next().await {
@@ -162,7 +162,7 @@ impl Admin {
     async fn check_projects(&self, repair: bool, found: &mut Fsck) -> Result<(), IndexError> {
         let index = &self.index;
         index.cache.refresh(&index.store).await?;
-        let mut snapshot = index.store.snapshot().await?;
+        let mut snapshot = index.store.long_snapshot().await?;
         let channels = store::channels(&mut snapshot).await?;
         for name in store::all_projects(&mut snapshot).await? {
             found.projects += 1;
@@ -217,7 +217,7 @@ impl Admin {
     }
 
     async fn check_metadata(&self, found: &mut Fsck) -> Result<(), IndexError> {
-        let mut snapshot = self.index.store.snapshot().await?;
+        let mut snapshot = self.index.store.long_snapshot().await?;
         for filename in store::without_metadata(&mut snapshot).await? {
             found.note("metadata", &filename, "the metadata that its page promises is not there".to_owned());
         }

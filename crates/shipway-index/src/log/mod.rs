@@ -15,6 +15,7 @@ mod leaf;
 mod tiles;
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shipway_dist::log::{ENTRIES_IN_TILE, HASH_SIZE, entry_bundle};
@@ -37,15 +38,16 @@ pub(crate) struct Log {
     verifier: VerifierKey,
     /// The last checkpoint published by this process, and its note.
     published: tokio::sync::Mutex<Option<(u64, String)>>,
+    locks: PathBuf,
     faults: Faults,
 }
 
 impl Log {
-    /// Opens the log over its tiles.
-    pub(crate) fn new(tiles: Tiles, key: PrivateKey, faults: Faults) -> Self {
+    /// Opens the log over its tiles; `locks` is where processes over one SQLite database keep each other out.
+    pub(crate) fn new(tiles: Tiles, locks: PathBuf, key: PrivateKey, faults: Faults) -> Self {
         let files = Files::new(tiles, key);
         let verifier = files.verifier();
-        Self { files: Arc::new(files), verifier, published: tokio::sync::Mutex::new(None), faults }
+        Self { files: Arc::new(files), verifier, published: tokio::sync::Mutex::new(None), locks, faults }
     }
 
     /// Who signs the checkpoints.
@@ -107,8 +109,8 @@ impl Log {
     async fn turn(&self, store: &Store) -> Result<Turn, IndexError> {
         match store.kind() {
             Kind::Sqlite => {
-                let files = self.files.clone();
-                Ok(Turn::File(tokio::task::spawn_blocking(move || files.tiles.lock()).await??))
+                let folder = self.locks.clone();
+                Ok(Turn::File(Some(tokio::task::spawn_blocking(move || lock(&folder)).await??)))
             }
             Kind::Postgres => Ok(Turn::Transaction(store.write_log().await?)),
         }
@@ -148,6 +150,15 @@ impl Log {
 enum Turn {
     File(Option<File>),
     Transaction(Write),
+}
+
+/// Waits until no other process of this machine advances the log.
+fn lock(folder: &Path) -> Result<File, IndexError> {
+    std::fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
+    let path = folder.join("lock");
+    let lock = File::create(&path).map_err(IndexError::io("create", &path))?;
+    lock.lock().map_err(IndexError::io("lock", &path))?;
+    Ok(lock)
 }
 
 /// The log as the last checkpoint published it.

@@ -82,15 +82,6 @@ impl Tiles {
             }),
         }
     }
-
-    /// Waits until no other process of this machine advances the log; nothing to wait for in a bucket.
-    pub(super) fn lock(&self) -> Result<Option<File>, IndexError> {
-        let Self::Folder(root) = self else { return Ok(None) };
-        let path = root.join("lock");
-        let lock = File::create(&path).map_err(IndexError::io("create", &path))?;
-        lock.lock().map_err(IndexError::io("lock", &path))?;
-        Ok(Some(lock))
-    }
 }
 
 fn in_log(name: &str) -> String {

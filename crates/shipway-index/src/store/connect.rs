@@ -117,6 +117,22 @@ pub(super) async fn snapshot(readers: &AnyPool, kind: Kind) -> Result<Write, Ind
     }
 }
 
+/// Begins a snapshot for somebody who reads everything, however long it takes.
+pub(super) async fn long_snapshot(readers: &AnyPool, kind: Kind) -> Result<Write, IndexError> {
+    let mut snapshot = snapshot(readers, kind).await?;
+    if kind == Kind::Postgres {
+        take_time(&mut snapshot).await?;
+    }
+    Ok(snapshot)
+}
+
+/// Lets the statements of this transaction, and the pauses between them, take as long as they do.
+async fn take_time(connection: &mut AnyConnection) -> Result<(), IndexError> {
+    let settings = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '15min'";
+    sqlx::raw_sql(settings).execute(connection).await?;
+    Ok(())
+}
+
 /// Begins the transaction in which one server at a time makes tables.
 pub(super) async fn begin_tables(writers: &AnyPool, kind: Kind) -> Result<Write, IndexError> {
     begin_with_lock(writers, kind, TABLES).await
@@ -124,10 +140,8 @@ pub(super) async fn begin_tables(writers: &AnyPool, kind: Kind) -> Result<Write,
 
 /// Begins the transaction in which one server at a time advances the log.
 pub(super) async fn begin_log(writers: &AnyPool) -> Result<Write, IndexError> {
-    let mut write = begin_with_lock(writers, Kind::Postgres, LOG).await?;
     // Tiles are written between two statements.
-    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '15min'").execute(&mut *write).await?;
-    Ok(write)
+    begin_with_lock(writers, Kind::Postgres, LOG).await
 }
 
 async fn begin_with_lock(writers: &AnyPool, kind: Kind, key: i32) -> Result<Write, IndexError> {
@@ -136,6 +150,7 @@ async fn begin_with_lock(writers: &AnyPool, kind: Kind, key: i32) -> Result<Writ
         Kind::Postgres => {
             let mut write = writers.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
             lock(&mut write, key).await?;
+            take_time(&mut write).await?;
             Ok(write)
         }
     }

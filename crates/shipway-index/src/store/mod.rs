@@ -95,6 +95,11 @@ impl Store {
         connect::snapshot(&self.readers, self.kind).await
     }
 
+    /// A snapshot for somebody who reads everything, however long it takes.
+    pub(crate) async fn long_snapshot(&self) -> Result<Write, IndexError> {
+        connect::long_snapshot(&self.readers, self.kind).await
+    }
+
     /// Begins a write: nobody else writes until it ends.
     pub(crate) async fn write(&self) -> Result<Write, IndexError> {
         connect::begin(&self.writers, self.kind, Scope::All).await

@@ -18,8 +18,9 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         // Connection exceptions, out of resources, shutting down or starting, a lock or a statement that took
         // too long, transactions that the database itself ended to let others go on (PostgreSQL, appendix A).
+        // And two that met at a unique constraint in spite of the locks: the next look says who won.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57P", "57014", "55P03", "40", "25P03"].iter().any(|class| code.starts_with(class))
+            ["08", "53", "57P", "57014", "55P03", "40", "25P03", "23505"].iter().any(|class| code.starts_with(class))
                 && code.len() == 5
         }),
         _ => false,

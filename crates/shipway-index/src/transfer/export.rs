@@ -24,7 +24,7 @@ pub async fn export(admin: &Admin, to: &Path) -> Result<Manifest, IndexError> {
     // Brought up to the journal, so that whoever pinned it can go on from there.
     index.log.checkpoint(&index.store).await?;
     let checkpoint = index.log.newest_note(&index.store).await?;
-    let mut snapshot = index.store.snapshot().await?;
+    let mut snapshot = index.store.long_snapshot().await?;
     let mut tables = BTreeMap::new();
     for table in TABLES {
         let count = export_table(&mut snapshot, table, &mut sink).await?;
