@@ -72,9 +72,11 @@ impl Admin {
                     self.check_blob(repair, &held, (sha256, referent), found).await?;
                 }
                 Some((sha256, None)) => self.check_extra(repair, &held, sha256, found).await?,
-                None => {
-                    found.note("extra", &held.name, "its name is no digest; remove it by hand".to_owned())
-                }
+                None => found.note(
+                    "extra",
+                    &held.name,
+                    "it stands where no file of the index does; remove it by hand".to_owned(),
+                ),
             }
         }
         self.check_missing(&known, &seen, found).await

@@ -78,7 +78,9 @@ impl Folder {
             for entry in entries(&second)? {
                 let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let size = fs::metadata(&entry).map_err(IndexError::io("read", &entry))?.len();
-                found.push(Held { sha256: name.parse().ok(), name: entry.display().to_string(), size });
+                // Only where it would be looked for.
+                let sha256 = name.parse().ok().filter(|sha256| self.path_of(sha256) == entry);
+                found.push(Held { sha256, name: entry.display().to_string(), size });
             }
         }
         Ok(found)

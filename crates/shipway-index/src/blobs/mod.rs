@@ -115,7 +115,7 @@ pub(crate) type Chunks = BoxStream<'static, Result<Bytes, IndexError>>;
 /// Something that stands in the storage.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    /// Whose name is a digest.
+    /// The digest that it stands under; none when it stands where no blob does.
     pub(crate) sha256: Option<Sha256>,
     pub(crate) name: String,
     pub(crate) size: u64,
