@@ -147,7 +147,7 @@ fn i14_an_index_moves_from_one_machine_to_postgresql_and_s3_and_back() {
     old.shipway_without_tools(["admin", "export", &archive, "--data", &own]).must();
 
     let refused = shared.admin(&new, &["import", &archive]).run();
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("copy the folder of its keys"), "{refused:?}");
     for name in ["log.pem", "index.pem"] {
         std::fs::copy(old.data().join("keys").join(name), ground.path("keys").join(name)).unwrap();
