@@ -51,10 +51,10 @@ pub(super) fn external<'p>(machine: &mut Machine<'p>, path: &str, call: &Argumen
             Some(Val::Function(_)) => {
                 let mut inner = call.clone();
                 let target = inner.positional.remove(0);
-                let made = Decorator::Command { parent: None, is_group: name == "group", call: inner };
+                let made = Decorator::Command { parent: None, call: inner };
                 Some(apply(machine, &made, target))
             }
-            _ => decorator(Decorator::Command { parent: None, is_group: name == "group", call: call.clone() }),
+            _ => decorator(Decorator::Command { parent: None, call: call.clone() }),
         },
         "Group" | "Command" | "AppGroup" | "FlaskGroup" | "CommandCollection" | "MultiCommand" => {
             let node = machine.node(Framework::Click, call);
@@ -152,9 +152,9 @@ fn only_orders(class: &Class<'_>) -> bool {
 /// `@click.command` without parentheses; `None` when the decorator is another.
 pub(super) fn bare<'p>(machine: &mut Machine<'p>, path: &str, target: &Val<'p>) -> Option<Val<'p>> {
     match own(path)? {
-        name @ ("command" | "group") => {
+        "command" | "group" => {
             let made =
-                Decorator::Command { parent: None, is_group: name == "group", call: Arguments::default() };
+                Decorator::Command { parent: None, call: Arguments::default() };
             Some(apply(machine, &made, target.clone()))
         }
         "pass_context" | "pass_obj" => Some(target.clone()),
@@ -349,14 +349,13 @@ pub(super) fn method<'p>(
             Val::None
         }
         "command" | "group" => {
-            let is_group = name == "group";
             match call.positional.first() {
                 Some(target @ Val::Function(_)) => {
                     let made =
-                        Decorator::Command { parent: Some(node), is_group, call: Arguments::default() };
+                        Decorator::Command { parent: Some(node), call: Arguments::default() };
                     apply(machine, &made, target.clone())
                 }
-                _ => Val::Decorator(Rc::new(Decorator::Command { parent: Some(node), is_group, call: call.clone() })),
+                _ => Val::Decorator(Rc::new(Decorator::Command { parent: Some(node), call: call.clone() })),
             }
         }
         "add_command" => {

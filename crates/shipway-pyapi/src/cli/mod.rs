@@ -5,6 +5,7 @@
 
 mod argparse;
 mod click;
+pub(crate) mod diff;
 mod library;
 mod machine;
 mod model;
@@ -19,6 +20,15 @@ use self::machine::value::{Arguments, Val};
 use self::machine::{Machine, Root};
 use crate::source::metadata::EntryPoint;
 use crate::surface::{Surface, pool};
+
+/// The scripts that were read wholly on both sides: for them no other comparison is needed.
+pub fn read_in_both(old: &Reading, new: &Reading) -> Vec<String> {
+    let is_complete = |line: &&CommandLine| line.is_complete();
+    let in_new = |line: &&CommandLine| {
+        new.commands.iter().filter(is_complete).any(|other| other.script == line.script)
+    };
+    old.commands.iter().filter(is_complete).filter(in_new).map(|line| line.script.clone()).collect()
+}
 
 /// Reads the command lines of a distribution: of the scripts that are named, or of all.
 pub fn read(surface: &Surface, names: &[&str]) -> Reading {

@@ -87,7 +87,7 @@ pub(in crate::cli) enum Decorator<'p> {
     /// `click.option`, `click.argument` and their kin.
     Param { kind: Rc<str>, call: Arguments<'p> },
     /// `click.command`, `click.group`, or either as a method of a group.
-    Command { parent: Option<usize>, is_group: bool, call: Arguments<'p> },
+    Command { parent: Option<usize>, call: Arguments<'p> },
     /// `app.command` and `app.callback` of typer.
     Typer { app: usize, is_callback: bool, call: Arguments<'p> },
     /// `functools.wraps(f)`.
