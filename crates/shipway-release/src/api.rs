@@ -143,6 +143,7 @@ pub fn diff_options(config: &Config) -> Result<DiffOptions> {
         contract: Contract::new(&contract.stable, &contract.provisional, &contract.internal)
             .map_err(|error| Error::usage("contract", error.to_string()))?,
         accepted: config.accepted.clone(),
+        commands: contract.commands.clone(),
         scheme: match config.scheme {
             Scheme::Calver => shipway_pyapi::Scheme::Calver,
             Scheme::Semver | Scheme::Pep440 => shipway_pyapi::Scheme::Semver,

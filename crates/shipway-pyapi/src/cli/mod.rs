@@ -5,7 +5,7 @@
 
 mod argparse;
 mod click;
-pub(crate) mod diff;
+pub(crate) mod compare;
 mod library;
 mod machine;
 mod model;
@@ -18,6 +18,8 @@ pub use self::model::{Arity, Command, CommandLine, Framework, Opt, Positional, P
 use self::library::Library;
 use self::machine::value::{Arguments, Val};
 use self::machine::{Machine, Root};
+use crate::diff::{DiffOptions, NotChecked};
+use crate::finding::ApiFinding;
 use crate::source::metadata::EntryPoint;
 use crate::surface::{Surface, pool};
 
@@ -28,6 +30,25 @@ pub fn read_in_both(old: &Reading, new: &Reading) -> Vec<String> {
         new.commands.iter().filter(is_complete).any(|other| other.script == line.script)
     };
     old.commands.iter().filter(is_complete).filter(in_new).map(|line| line.script.clone()).collect()
+}
+
+/// What of a reading is not known: scripts that were not read, and commands read in part.
+pub(crate) fn not_read(reading: &Reading, side: &'static str) -> Vec<NotChecked> {
+    let entry = |symbol: &str, reason: &str| NotChecked {
+        side,
+        symbol: symbol.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut list: Vec<NotChecked> = reading.unread.iter().map(|one| entry(&one.script, &one.why)).collect();
+    for command in reading.commands.iter().flat_map(|line| line.tree.walk()) {
+        list.extend(command.partial.iter().map(|why| entry(&command.path, why)));
+    }
+    list
+}
+
+/// The findings about the command lines of two distributions, without the rest of their difference.
+pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> Vec<ApiFinding> {
+    crate::diff::diff_of_commands(old, new, options)
 }
 
 /// Reads the command lines of a distribution: of the scripts that are named, or of all.

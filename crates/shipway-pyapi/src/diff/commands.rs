@@ -13,7 +13,7 @@ use crate::surface::Surface;
 pub(crate) fn compare(comparer: &mut Comparer<'_>) {
     let (old, new) = (comparer.old.surface, comparer.new.surface);
     let (before, after) = (cli::read(old, &[]), cli::read(new, &[]));
-    let outcome = cli::diff::compare(&before, &after);
+    let outcome = cli::compare::compare(&before, &after);
     comparer.not_checked.extend(outcome.not_checked);
     for change in outcome.changes {
         let item = Item::new(vec![change.symbol], Why::Script);
@@ -32,7 +32,7 @@ fn level(options: &DiffOptions, id: &str, script: &str) -> Option<Level> {
 }
 
 /// The findings about command lines alone.
-pub fn diff_of_commands(old: &Surface, new: &Surface, options: &DiffOptions) -> Vec<ApiFinding> {
+pub(crate) fn diff_of_commands(old: &Surface, new: &Surface, options: &DiffOptions) -> Vec<ApiFinding> {
     let mut comparer = Comparer::new(old, new, options);
     compare(&mut comparer);
     comparer.finish().0

@@ -23,7 +23,7 @@ mod verdict;
 
 use serde::Serialize;
 
-pub use self::commands::diff_of_commands;
+pub(crate) use self::commands::diff_of_commands;
 pub use self::verdict::{Scheme, Verdict};
 use crate::accept::{self, Acceptance};
 use crate::contract::{Contract, Mode};

@@ -6,6 +6,7 @@ mod positionals;
 use std::collections::BTreeSet;
 
 use super::model::{Command, CommandLine, Reading};
+use super::not_read;
 use crate::diff::NotChecked;
 use crate::finding::{FindingSide, Level};
 
@@ -34,16 +35,7 @@ pub(crate) struct Outcome {
 pub(crate) fn compare(old: &Reading, new: &Reading) -> Outcome {
     let mut outcome = Outcome::default();
     for (side, reading) in [("old", old), ("new", new)] {
-        for unread in &reading.unread {
-            outcome.skip(side, &unread.script, &unread.why);
-        }
-        for line in &reading.commands {
-            for command in line.tree.walk() {
-                for why in &command.partial {
-                    outcome.skip(side, &command.path, why);
-                }
-            }
-        }
+        outcome.not_checked.extend(not_read(reading, side));
     }
     for before in &old.commands {
         let Some(after) = new.commands.iter().find(|line| line.script == before.script) else { continue };
@@ -51,12 +43,6 @@ pub(crate) fn compare(old: &Reading, new: &Reading) -> Outcome {
         pair.commands(&before.tree, &after.tree);
     }
     outcome
-}
-
-impl Outcome {
-    fn skip(&mut self, side: &'static str, symbol: &str, reason: &str) {
-        self.not_checked.push(NotChecked { side, symbol: symbol.to_owned(), reason: reason.to_owned() });
-    }
 }
 
 /// One script on both sides.
