@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, build, bump, check, config, explain, gate, init, log, mark, notes, promote, publish, release, serve,
-    smoke, status, tour,
+    api, build, bump, check, config, docs, explain, gate, init, log, mark, notes, promote, publish, release,
+    serve, smoke, status, tour,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -106,6 +106,7 @@ commands! {
     Check "check" check::Arguments, check::run;
     Api "api" api::Arguments, api::run;
     Notes "notes" notes::Arguments, notes::run;
+    Docs "docs" docs::Arguments, docs::run;
     Gate "gate" gate::Arguments, gate::run;
     Publish "publish" publish::Arguments, publish::run;
     Smoke "smoke" smoke::Arguments, smoke::run;

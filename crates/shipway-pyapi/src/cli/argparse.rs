@@ -59,7 +59,8 @@ fn set_up<'p>(machine: &mut Machine<'p>, node: usize, call: &Arguments<'p>) {
     if let Some(chars) = text("prefix_chars") {
         known.prefix_chars = chars.to_string();
     }
-    known.help = text("description").or_else(|| call.positional.get(2).and_then(Val::text)).map(|t| t.to_string());
+    known.help =
+        text("description").or_else(|| call.positional.get(2).and_then(Val::text)).map(|t| t.to_string());
     known.resolves_conflicts = text("conflict_handler").as_deref() == Some("resolve");
     match call.get("allow_abbrev").map(Val::truth) {
         Some(Some(truth)) => known.abbreviates = truth,
@@ -287,7 +288,9 @@ pub(super) fn choices(value: Option<&Val<'_>>) -> Result<Vec<String>, String> {
     let items = value.items().ok_or_else(|| value.shown())?;
     items
         .iter()
-        .map(|item| item.text().map(|text| text.to_string()).or_else(|| item.constant()).ok_or_else(|| value.shown()))
+        .map(|item| {
+            item.text().map(|text| text.to_string()).or_else(|| item.constant()).ok_or_else(|| value.shown())
+        })
         .collect()
 }
 
@@ -340,21 +343,27 @@ fn add_argument<'p>(machine: &mut Machine<'p>, owner: &Val<'p>, node: usize, cal
         let default = preset(call.get("default"));
         let required = match arity {
             Arity::Optional | Arity::Rest => false,
-            Arity::Any => default == Preset::Absent && false,
+            Arity::Any => false,
             _ => true,
         };
-        let one = Positional { name, required, default, kind, choices, arity, env: Vec::new(), help, file, line };
+        let one =
+            Positional { name, required, default, kind, choices, arity, env: Vec::new(), help, file, line };
         machine.nodes[node].positionals.push(one);
         return;
     }
     let dest = dest.map(|text| text.to_string()).unwrap_or_else(|| {
-        let long = names.iter().find(|name| name.chars().nth(1).is_some_and(|second| prefixes.contains(second)));
+        let long =
+            names.iter().find(|name| name.chars().nth(1).is_some_and(|second| prefixes.contains(second)));
         let chosen = long.or(names.first()).cloned().unwrap_or_default();
         chosen.trim_start_matches(|c| prefixes.contains(c)).replace('-', "_")
     });
     let mut off_flags = Vec::new();
     if effect.has_negatives {
-        off_flags = names.iter().filter_map(|name| name.strip_prefix("--")).map(|rest| format!("--no-{rest}")).collect();
+        off_flags = names
+            .iter()
+            .filter_map(|name| name.strip_prefix("--"))
+            .map(|rest| format!("--no-{rest}"))
+            .collect();
     }
     let required = match call.get("required").map(Val::truth) {
         Some(Some(truth)) => truth,
@@ -397,7 +406,12 @@ struct Effect {
     has_negatives: bool,
 }
 
-fn action<'p>(machine: &mut Machine<'p>, node: usize, call: &Arguments<'p>, names: &[String]) -> (Arity, Effect) {
+fn action<'p>(
+    machine: &mut Machine<'p>,
+    node: usize,
+    call: &Arguments<'p>,
+    names: &[String],
+) -> (Arity, Effect) {
     let taken = arity(call.get("nargs"));
     let plain = Effect::default();
     let repeated = Effect { is_multiple: true, ..Effect::default() };
@@ -441,8 +455,11 @@ fn own_action<'p>(
     if is_known && class.member("__init__").is_none() {
         return taken;
     }
-    if bases.iter().any(|base| ["_VersionAction", "_HelpAction", "_StoreTrueAction", "_StoreFalseAction"].iter().any(|end| base.ends_with(end)))
-        && class.member("__init__").is_none()
+    if bases.iter().any(|base| {
+        ["_VersionAction", "_HelpAction", "_StoreTrueAction", "_StoreFalseAction"]
+            .iter()
+            .any(|end| base.ends_with(end))
+    }) && class.member("__init__").is_none()
     {
         return Arity::Flag;
     }

@@ -44,9 +44,12 @@ pub(super) fn external<'p>(machine: &mut Machine<'p>, path: &str, call: &Argumen
     let name = own(path)?;
     let decorator = |inner| Some(Val::Decorator(Rc::new(inner)));
     match name {
-        "option" | "argument" | "version_option" | "password_option" | "confirmation_option" | "help_option" => {
-            decorator(Decorator::Param { kind: name.into(), call: call.clone() })
-        }
+        "option"
+        | "argument"
+        | "version_option"
+        | "password_option"
+        | "confirmation_option"
+        | "help_option" => decorator(Decorator::Param { kind: name.into(), call: call.clone() }),
         "command" | "group" => match call.positional.first() {
             Some(Val::Function(_)) => {
                 let mut inner = call.clone();
@@ -90,8 +93,17 @@ pub(super) fn instance<'p>(
 fn is_command_class(name: &str) -> bool {
     matches!(
         name,
-        "Group" | "Command" | "MultiCommand" | "BaseCommand" | "AppGroup" | "FlaskGroup" | "TyperGroup"
-            | "TyperCommand" | "CommandCollection" | "RichGroup" | "RichCommand"
+        "Group"
+            | "Command"
+            | "MultiCommand"
+            | "BaseCommand"
+            | "AppGroup"
+            | "FlaskGroup"
+            | "TyperGroup"
+            | "TyperCommand"
+            | "CommandCollection"
+            | "RichGroup"
+            | "RichCommand"
     )
 }
 
@@ -99,41 +111,73 @@ fn is_command_class(name: &str) -> bool {
 pub(super) fn judge_class<'p>(machine: &mut Machine<'p>, node: usize, class: &Val<'p>) {
     match class {
         Val::External(path) => match own(path) {
-            Some("Group" | "Command" | "AppGroup" | "RichGroup" | "RichCommand" | "TyperGroup" | "TyperCommand") => {}
+            Some(
+                "Group" | "Command" | "AppGroup" | "RichGroup" | "RichCommand" | "TyperGroup"
+                | "TyperCommand",
+            ) => {}
             _ => machine.nodes[node].doubt(format!("its class `{path}` is not read")),
         },
         Val::Class(class) => {
             const HARMLESS: [&str; 12] = [
-                "__init__", "__doc__", "__name__", "invoke", "main", "__call__", "get_help", "get_usage",
-                "shell_complete", "get_short_help_str", "collect_usage_pieces", "command_class",
+                "__init__",
+                "__doc__",
+                "__name__",
+                "invoke",
+                "main",
+                "__call__",
+                "get_help",
+                "get_usage",
+                "shell_complete",
+                "get_short_help_str",
+                "collect_usage_pieces",
+                "command_class",
             ];
             let mut open = vec![class.clone()];
             while let Some(one) = open.pop() {
                 for name in one.scope.vars.borrow().keys() {
                     let is_known = matches!(
                         name.as_str(),
-                        "get_command" | "list_commands" | "resolve_command" | "parse_args" | "get_params" | "make_parser"
-                            | "add_command" | "command" | "group" | "make_context" | "params" | "commands" | "get_help_option"
-                            | "get_help_option_names" | "__getattr__"
+                        "get_command"
+                            | "list_commands"
+                            | "resolve_command"
+                            | "parse_args"
+                            | "get_params"
+                            | "make_parser"
+                            | "add_command"
+                            | "command"
+                            | "group"
+                            | "make_context"
+                            | "params"
+                            | "commands"
+                            | "get_help_option"
+                            | "get_help_option_names"
+                            | "__getattr__"
                     );
-                    if is_known && !HARMLESS.contains(&name.as_str()) && !(name == "list_commands" && only_orders(&one)) {
+                    if is_known
+                        && !HARMLESS.contains(&name.as_str())
+                        && !(name == "list_commands" && only_orders(&one))
+                    {
                         let why = format!("its class `{}` has a `{name}` of its own", one.name);
                         machine.nodes[node].doubt(why);
                     }
                 }
                 if one.scope.vars.borrow().contains_key("__init__") && machine.nodes[node].class.is_none() {
-                    machine.nodes[node].doubt(format!("its class `{}` has an `__init__` of its own", one.name));
+                    machine.nodes[node]
+                        .doubt(format!("its class `{}` has an `__init__` of its own", one.name));
                 }
                 for base in &one.bases {
                     match base {
                         Val::Class(base) => open.push(base.clone()),
                         Val::External(path) if own(path).is_some_and(is_command_class) => {
-                            if matches!(own(path), Some("MultiCommand" | "FlaskGroup" | "CommandCollection")) {
-                                machine.nodes[node].doubt(format!("`{path}` finds its commands when it runs"));
+                            if matches!(own(path), Some("MultiCommand" | "FlaskGroup" | "CommandCollection"))
+                            {
+                                machine.nodes[node]
+                                    .doubt(format!("`{path}` finds its commands when it runs"));
                             }
                         }
                         other => {
-                            machine.nodes[node].doubt(format!("its class extends `{}`, which is not read", other.shown()));
+                            machine.nodes[node]
+                                .doubt(format!("its class extends `{}`, which is not read", other.shown()));
                         }
                     }
                 }
@@ -153,8 +197,7 @@ fn only_orders(class: &Class<'_>) -> bool {
 pub(super) fn bare<'p>(machine: &mut Machine<'p>, path: &str, target: &Val<'p>) -> Option<Val<'p>> {
     match own(path)? {
         "command" | "group" => {
-            let made =
-                Decorator::Command { parent: None, call: Arguments::default() };
+            let made = Decorator::Command { parent: None, call: Arguments::default() };
             Some(apply(machine, &made, target.clone()))
         }
         "pass_context" | "pass_obj" => Some(target.clone()),
@@ -236,7 +279,8 @@ fn command<'p>(machine: &mut Machine<'p>, function: &Rc<Function<'p>>, call: &Ar
     if machine.nodes[node].name.is_none() {
         let base = named.name.to_lowercase().replace('_', "-");
         let ends = ["-command", "-cmd", "-group", "-grp"];
-        if let Some(stem) = ends.iter().find_map(|end| base.strip_suffix(end)).filter(|stem| !stem.is_empty()) {
+        if let Some(stem) = ends.iter().find_map(|end| base.strip_suffix(end)).filter(|stem| !stem.is_empty())
+        {
             let why = format!("its name is `{base}` or `{stem}`, as the version of click has it");
             machine.nodes[node].doubt(why);
         }
@@ -348,20 +392,19 @@ pub(super) fn method<'p>(
             set_up(machine, node, call);
             Val::None
         }
-        "command" | "group" => {
-            match call.positional.first() {
-                Some(target @ Val::Function(_)) => {
-                    let made =
-                        Decorator::Command { parent: Some(node), call: Arguments::default() };
-                    apply(machine, &made, target.clone())
-                }
-                _ => Val::Decorator(Rc::new(Decorator::Command { parent: Some(node), call: call.clone() })),
+        "command" | "group" => match call.positional.first() {
+            Some(target @ Val::Function(_)) => {
+                let made = Decorator::Command { parent: Some(node), call: Arguments::default() };
+                apply(machine, &made, target.clone())
             }
-        }
+            _ => Val::Decorator(Rc::new(Decorator::Command { parent: Some(node), call: call.clone() })),
+        },
         "add_command" => {
             let child = call.at(0, "cmd");
             match (child, call.at(1, "name")) {
-                (Some(Val::Node(child)), Some(Val::Str(name))) => add(machine, node, name.to_string(), *child),
+                (Some(Val::Node(child)), Some(Val::Str(name))) => {
+                    add(machine, node, name.to_string(), *child)
+                }
                 (Some(Val::Node(child)), None | Some(Val::None)) => {
                     let name = machine.nodes[*child].name.clone();
                     match name {
@@ -439,7 +482,9 @@ pub(super) fn kind_of(value: Option<&Val<'_>>) -> Result<(Option<String>, Vec<St
 fn names_of(value: Option<&Val<'_>>) -> Vec<String> {
     match value {
         Some(Val::Str(text)) => vec![text.to_string()],
-        Some(other) => other.items().iter().flatten().filter_map(Val::text).map(|text| text.to_string()).collect(),
+        Some(other) => {
+            other.items().iter().flatten().filter_map(Val::text).map(|text| text.to_string()).collect()
+        }
         None => Vec::new(),
     }
 }
@@ -447,7 +492,9 @@ fn names_of(value: Option<&Val<'_>>) -> Vec<String> {
 fn truth(call: &Arguments<'_>, key: &str) -> Result<Option<bool>, String> {
     match call.get(key) {
         None | Some(Val::None) => Ok(None),
-        Some(value) => value.truth().map(Some).ok_or_else(|| format!("`{key}` in line {} is not constant", call.line)),
+        Some(value) => {
+            value.truth().map(Some).ok_or_else(|| format!("`{key}` in line {} is not constant", call.line))
+        }
     }
 }
 
@@ -466,7 +513,18 @@ fn argument(names: &[String], call: &Arguments<'_>, place: (String, u32)) -> Res
     };
     let name = names.first().map(|name| name.replace('-', "_").to_lowercase()).unwrap_or_default();
     let (file, line) = place;
-    Ok(Positional { name, required, default, kind, choices, arity, env: names_of(call.get("envvar")), help: None, file, line })
+    Ok(Positional {
+        name,
+        required,
+        default,
+        kind,
+        choices,
+        arity,
+        env: names_of(call.get("envvar")),
+        help: None,
+        file,
+        line,
+    })
 }
 
 fn option(names: &[String], call: &Arguments<'_>, (file, line): (String, u32)) -> Result<Opt, String> {
@@ -513,6 +571,9 @@ fn option(names: &[String], call: &Arguments<'_>, (file, line): (String, u32)) -
     };
     if is_flag && option.default == Preset::Absent && !is_count && call.get("flag_value").is_none() {
         option.default = Preset::Known("False".to_owned());
+    }
+    if is_count && option.default == Preset::Absent {
+        option.default = Preset::Known("0".to_owned());
     }
     option.env = names_of(call.get("envvar"));
     option.hidden = truth(call, "hidden")?.unwrap_or(false);

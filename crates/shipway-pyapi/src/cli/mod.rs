@@ -139,6 +139,9 @@ fn read_script(library: &Library<'_>, script: &EntryPoint) -> Result<CommandLine
             None => "no parser or command of argparse, click or typer was found".to_owned(),
         });
     };
+    for text in std::mem::take(&mut machine.lost) {
+        machine.nodes[node].doubt(format!("`{text}` is called on something that is not followed"));
+    }
     let framework = machine.nodes[node].framework;
     let tree = tree::command(&mut machine, node, &script.name);
     Ok(CommandLine { script: script.name.clone(), target: script.target.clone(), framework, tree })
@@ -152,7 +155,8 @@ fn root(machine: &mut Machine<'_>) -> Option<usize> {
         machine.nodes[node].options.iter().flat_map(|option| option.spellings().cloned()).collect()
     };
     let known = spellings(machine, chosen);
-    let others: Vec<usize> = machine.roots.iter().map(|root| root.node).filter(|node| *node != chosen).collect();
+    let others: Vec<usize> =
+        machine.roots.iter().map(|root| root.node).filter(|node| *node != chosen).collect();
     for other in others {
         // A first look at some of the same options does not matter.
         if spellings(machine, other).iter().any(|flag| !known.contains(flag)) {

@@ -6,8 +6,8 @@ use ruff_python_ast::{Expr, Stmt};
 
 use super::argparse::preset;
 use super::click::{innermost, judge_class, kind_of, settings};
-use super::machine::calls_docstring;
 use super::machine::Machine;
+use super::machine::calls_docstring;
 use super::machine::value::{Arguments, Called, Class, Code, Decorator, Function, Scope, Val};
 use super::model::{Arity, Framework, Opt, Positional, Preset};
 
@@ -326,14 +326,21 @@ fn parameter<'p>(
         None | Some(Val::Ellipsis) => true,
         _ => false,
     };
-    let place = (machine.library.file(scope.module).to_owned(), if call.line > 0 { call.line } else { function.line });
+    let place = (
+        machine.library.file(scope.module).to_owned(),
+        if call.line > 0 { call.line } else { function.line },
+    );
     let default = match (&default, has_factory) {
         (_, true) => Preset::Unknown("a factory".to_owned()),
         (None | Some(Val::Ellipsis | Val::None), _) => Preset::Absent,
         (value, _) => preset(value.as_ref()),
     };
     let shaped = Shaped { name, names, required, default, typed, place };
-    Ok(if is_option { Made::Option(option(shaped, &call)) } else { Made::Positional(argument(shaped, &call)) })
+    Ok(if is_option {
+        Made::Option(option(shaped, &call))
+    } else {
+        Made::Positional(argument(shaped, &call))
+    })
 }
 
 struct Shaped<'n> {
@@ -348,7 +355,9 @@ struct Shaped<'n> {
 fn env(call: &Arguments<'_>) -> Vec<String> {
     match call.get("envvar") {
         Some(Val::Str(text)) => vec![text.to_string()],
-        Some(other) => other.items().iter().flatten().filter_map(Val::text).map(|text| text.to_string()).collect(),
+        Some(other) => {
+            other.items().iter().flatten().filter_map(Val::text).map(|text| text.to_string()).collect()
+        }
         None => Vec::new(),
     }
 }
@@ -480,7 +489,11 @@ fn is_named<'p>(machine: &mut Machine<'p>, expression: &'p Expr, scope: &Rc<Scop
     }
 }
 
-fn type_of<'p>(machine: &mut Machine<'p>, expression: &'p Expr, scope: &Rc<Scope<'p>>) -> Result<Typed, String> {
+fn type_of<'p>(
+    machine: &mut Machine<'p>,
+    expression: &'p Expr,
+    scope: &Rc<Scope<'p>>,
+) -> Result<Typed, String> {
     match expression {
         Expr::Subscript(one) => {
             let head = machine.eval(&one.value, scope).shown();
@@ -493,7 +506,8 @@ fn type_of<'p>(machine: &mut Machine<'p>, expression: &'p Expr, scope: &Rc<Scope
             match head.as_str() {
                 "Optional" => type_of(machine, first, scope),
                 "Union" => {
-                    let real: Vec<&&Expr> = parts.iter().filter(|part| !part.is_none_literal_expr()).collect();
+                    let real: Vec<&&Expr> =
+                        parts.iter().filter(|part| !part.is_none_literal_expr()).collect();
                     match real[..] {
                         [only] => type_of(machine, only, scope),
                         _ => Err("its type is a union".to_owned()),
@@ -502,13 +516,21 @@ fn type_of<'p>(machine: &mut Machine<'p>, expression: &'p Expr, scope: &Rc<Scope
                 "List" | "list" | "Sequence" | "Iterable" | "Set" | "set" => {
                     Ok(Typed { is_list: true, is_bool: false, ..type_of(machine, first, scope)? })
                 }
-                "Tuple" | "tuple" => {
-                    Ok(Typed { length: u32::try_from(parts.len()).ok(), kind: Some("tuple".to_owned()), ..Typed::default() })
-                }
+                "Tuple" | "tuple" => Ok(Typed {
+                    length: u32::try_from(parts.len()).ok(),
+                    kind: Some("tuple".to_owned()),
+                    ..Typed::default()
+                }),
                 "Literal" => {
-                    let choices: Option<Vec<String>> =
-                        parts.iter().map(|part| machine.eval(part, scope).text().map(|t| t.to_string())).collect();
-                    Ok(Typed { kind: Some("choice".to_owned()), choices: choices.ok_or("its literals are no texts")?, ..Typed::default() })
+                    let choices: Option<Vec<String>> = parts
+                        .iter()
+                        .map(|part| machine.eval(part, scope).text().map(|t| t.to_string()))
+                        .collect();
+                    Ok(Typed {
+                        kind: Some("choice".to_owned()),
+                        choices: choices.ok_or("its literals are no texts")?,
+                        ..Typed::default()
+                    })
                 }
                 "Annotated" => type_of(machine, first, scope),
                 other => Err(format!("its type `{other}` is not known")),
@@ -555,7 +577,9 @@ fn members(class: &Class<'_>) -> Vec<String> {
         let value = class.scope.vars.borrow().get(name.id.as_str()).cloned();
         match value {
             Some(Val::Called(called)) if called.path.ends_with("auto") => values.push(name.id.to_lowercase()),
-            Some(value) => values.extend(value.text().map(|text| text.to_string()).or_else(|| value.constant())),
+            Some(value) => {
+                values.extend(value.text().map(|text| text.to_string()).or_else(|| value.constant()))
+            }
             None => {}
         }
     }

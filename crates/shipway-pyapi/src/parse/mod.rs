@@ -14,8 +14,8 @@ use std::borrow::Cow;
 
 use ruff_python_ast::PySourceType;
 
-pub(crate) use self::builder::absolute;
 use self::builder::Builder;
+pub(crate) use self::builder::absolute;
 use self::model::Module;
 
 /// Parses one module. A module that cannot be parsed says why in [`Module::error`].

@@ -5,6 +5,7 @@ pub mod api;
 pub mod command;
 pub mod contents;
 pub mod distribution;
+pub mod notes;
 pub mod rendering;
 
 use serde::Serialize;

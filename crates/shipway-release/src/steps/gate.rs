@@ -7,7 +7,7 @@ use crate::config::CommandGate;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
-use crate::gates::{GateReport, api, command, distribution};
+use crate::gates::{GateReport, api, command, distribution, notes};
 
 /// What the gates found.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +24,7 @@ pub struct GatesReport {
 pub fn available(context: &Context<'_>) -> Vec<GateId> {
     let declared = |gate: &GateId| match gate {
         GateId::Distribution | GateId::StableApi | GateId::Semver => true,
+        GateId::Notes => context.config.changelog.is_some(),
         other => context.config.gates.iter().any(|one| one.id == *other),
     };
     GateId::ALL.iter().copied().filter(declared).collect()
@@ -55,6 +56,9 @@ pub fn run(
     let mut gates = run_commands(context, manifest, &commands)?;
     if chosen.contains(&GateId::Distribution) {
         gates.push((clocked, distribution::distribution(context, manifest, out)?));
+    }
+    if chosen.contains(&GateId::Notes) {
+        gates.push((Clocked::start(context), notes::notes(context, manifest, out)?));
     }
     if chosen.contains(&GateId::StableApi) || chosen.contains(&GateId::Semver) {
         let clocked = Clocked::start(context);

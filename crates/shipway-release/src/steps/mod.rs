@@ -14,5 +14,6 @@ pub mod notes;
 pub mod promote;
 pub mod publish;
 pub mod release;
+pub mod render;
 pub mod smoke;
 pub mod status;

@@ -12,6 +12,7 @@ mod config;
 mod contract;
 mod init;
 mod log;
+mod notes;
 mod output;
 mod project;
 mod release;

@@ -106,7 +106,8 @@ impl Pair<'_> {
                 if !new.partial.is_empty() {
                     continue;
                 }
-                let twin = added.iter().find(|after| !renamed.contains(&after.name()) && is_twin(before, after));
+                let twin =
+                    added.iter().find(|after| !renamed.contains(&after.name()) && is_twin(before, after));
                 let detail = match twin {
                     Some(twin) => {
                         renamed.push(twin.name());

@@ -22,11 +22,16 @@ impl Pair<'_> {
                 if !new.partial.is_empty() {
                     continue;
                 }
-                let twin = added.iter().find(|after| !renamed.contains(&after.name()) && is_twin(before, after));
+                let twin =
+                    added.iter().find(|after| !renamed.contains(&after.name()) && is_twin(before, after));
                 let detail = match twin {
                     Some(twin) => {
                         renamed.push(twin.name());
-                        format!("option `{}` is gone; `{}` looks like its new name", before.name(), twin.name())
+                        format!(
+                            "option `{}` is gone; `{}` looks like its new name",
+                            before.name(),
+                            twin.name()
+                        )
                     }
                     None => match below(before, new) {
                         Some(path) => {
@@ -78,7 +83,12 @@ impl Pair<'_> {
     fn option(&mut self, before: &Opt, after: &Opt, symbol: &str, sides: Sides) {
         let name = before.name();
         if !before.required && after.required {
-            self.report("G04", symbol.to_owned(), format!("option `{name}` must be given now"), sides.clone());
+            self.report(
+                "G04",
+                symbol.to_owned(),
+                format!("option `{name}` must be given now"),
+                sides.clone(),
+            );
         }
         let shape = shape(&before.arity, before.multiple, &after.arity, after.multiple);
         let is_other = shape.is_some();
@@ -93,10 +103,9 @@ impl Pair<'_> {
             self.default(symbol, &format!("option `{name}`"), (&before.default, &after.default), &sides);
         }
         self.environment(symbol, (&before.env, &after.env), &sides);
-        for (what, old, new) in [
-            ("hidden", before.hidden, after.hidden),
-            ("deprecated", before.deprecated, after.deprecated),
-        ] {
+        for (what, old, new) in
+            [("hidden", before.hidden, after.hidden), ("deprecated", before.deprecated, after.deprecated)]
+        {
             if !old && new {
                 let detail = format!("option `{name}` is {what} now");
                 self.report("G14", symbol.to_owned(), detail, sides.clone());
@@ -142,7 +151,13 @@ impl Pair<'_> {
         }
     }
 
-    pub(super) fn default(&mut self, symbol: &str, what: &str, (old, new): (&Preset, &Preset), sides: &Sides) {
+    pub(super) fn default(
+        &mut self,
+        symbol: &str,
+        what: &str,
+        (old, new): (&Preset, &Preset),
+        sides: &Sides,
+    ) {
         let known = |preset: &Preset| match preset {
             Preset::Absent => Some("None".to_owned()),
             Preset::Known(text) => Some(text.clone()),
@@ -150,7 +165,8 @@ impl Pair<'_> {
         };
         let (Some(a), Some(b)) = (known(old), known(new)) else { return };
         // A switch that is off is off, whichever way it is written.
-        let plain = |text: &str| if matches!(text, "False" | "None") { "off".to_owned() } else { text.to_owned() };
+        let plain =
+            |text: &str| if matches!(text, "False" | "None") { "off".to_owned() } else { text.to_owned() };
         if plain(&a) != plain(&b) {
             let detail = format!("the default of {what} was `{a}`, is `{b}`");
             self.report("G09", symbol.to_owned(), detail, sides.clone());
@@ -237,7 +253,8 @@ fn ambiguous(old: &Command, new: &Command, added: &Opt) -> Option<(String, Strin
     for fresh in added.spellings().filter(long) {
         for option in &old.options {
             // What is gone is not abbreviated any more.
-            let kept = |flag: &&String| new.options.iter().any(|one| one.spellings().any(|other| other == *flag));
+            let kept =
+                |flag: &&String| new.options.iter().any(|one| one.spellings().any(|other| other == *flag));
             for flag in option.spellings().filter(long).filter(kept) {
                 let common = flag.bytes().zip(fresh.bytes()).take_while(|(a, b)| a == b).count();
                 for length in (3..=common).rev() {

@@ -18,7 +18,8 @@ impl Pair<'_> {
         let kept: Vec<&String> = before.iter().filter(|name| after.contains(name)).collect();
         let kept_after: Vec<&String> = after.iter().filter(|name| before.contains(name)).collect();
         if kept != kept_after {
-            let detail = format!("the positional arguments were {}, are {}", before.join(" "), after.join(" "));
+            let detail =
+                format!("the positional arguments were {}, are {}", before.join(" "), after.join(" "));
             self.report("G06", old.path.clone(), detail, (Some(whole(old)), Some(whole(new))));
             return;
         }

@@ -64,9 +64,11 @@ impl<'p> Machine<'p> {
                 Val::list(pairs.map(|(item, at)| Val::Tuple(Rc::new(vec![Val::Int(at), item]))).collect())
             }
             "zip" => {
-                let lists: Vec<Vec<Val<'p>>> = call.positional.iter().map(Val::items).collect::<Option<_>>()?;
+                let lists: Vec<Vec<Val<'p>>> =
+                    call.positional.iter().map(Val::items).collect::<Option<_>>()?;
                 let length = lists.iter().map(Vec::len).min()?;
-                let row = |at: usize| Val::Tuple(Rc::new(lists.iter().map(|list| list[at].clone()).collect()));
+                let row =
+                    |at: usize| Val::Tuple(Rc::new(lists.iter().map(|list| list[at].clone()).collect()));
                 Val::list((0..length).map(row).collect())
             }
             "itertools.chain" => {
@@ -89,15 +91,18 @@ impl<'p> Machine<'p> {
                 self.set_attribute(&first?.clone(), &name, call.positional.get(2)?.clone());
                 Val::None
             }
-            "callable" => Val::Bool(matches!(first?, Val::Function(_) | Val::Bound(_) | Val::Class(_))
-                .then_some(true)?),
+            "callable" => {
+                Val::Bool(matches!(first?, Val::Function(_) | Val::Bound(_) | Val::Class(_)).then_some(true)?)
+            }
             "isinstance" => return self.is_instance(first?, call.positional.get(1)?).map(Val::Bool),
             "functools.wraps" => Val::Decorator(Rc::new(Decorator::Wraps(first?.clone()))),
             "functools.update_wrapper" => {
                 let wraps = Val::Decorator(Rc::new(Decorator::Wraps(call.positional.get(1)?.clone())));
                 self.decorate(&wraps, first?.clone(), "functools.update_wrapper")
             }
-            "textwrap.dedent" | "inspect.cleandoc" | "_" | "gettext.gettext" => first?.text().map(Val::Str)?,
+            "textwrap.dedent" | "inspect.cleandoc" | "_" | "gettext.gettext" => {
+                first?.text().map(Val::Str)?
+            }
             "typing.cast" | "cast" | "typing_extensions.cast" => call.positional.get(1)?.clone(),
             "functools.reduce" => {
                 let function = first?.clone();
@@ -178,6 +183,13 @@ impl<'p> Machine<'p> {
                 }
             };
         }
+        // `command.params.insert(…)`: what is kept inside a parser or command is changed.
+        if let Val::Method(inner) = owner
+            && let Val::Node(node) = inner.0
+            && !matches!(name, "get" | "keys" | "values" | "items" | "copy" | "index" | "count")
+        {
+            self.nodes[node].doubt(format!("its `{}` are changed by `{name}`", inner.1));
+        }
         match self.of_values(owner, name, &call) {
             Some(value) => value,
             None => {
@@ -219,9 +231,13 @@ impl<'p> Machine<'p> {
             },
             (Val::Dict(items), "items") => {
                 let pairs = items.borrow();
-                Val::list(pairs.iter().map(|(k, v)| Val::Tuple(Rc::new(vec![k.clone(), v.clone()]))).collect())
+                Val::list(
+                    pairs.iter().map(|(k, v)| Val::Tuple(Rc::new(vec![k.clone(), v.clone()]))).collect(),
+                )
             }
-            (Val::Dict(items), "values") => Val::list(items.borrow().iter().map(|(_, v)| v.clone()).collect()),
+            (Val::Dict(items), "values") => {
+                Val::list(items.borrow().iter().map(|(_, v)| v.clone()).collect())
+            }
             (Val::Dict(_), "keys") => Val::list(owner.items()?),
             (Val::Dict(items), "get" | "pop" | "setdefault") => {
                 let key = first?;

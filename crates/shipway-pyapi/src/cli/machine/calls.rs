@@ -99,6 +99,9 @@ impl<'p> Machine<'p> {
                 if let ("name", Val::Str(text)) = (name, &value) {
                     self.nodes[*node].name = Some(text.to_string());
                 }
+                if matches!(name, "params" | "commands" | "parse_args" | "parse_known_args" | "_actions") {
+                    self.nodes[*node].doubt(format!("its `{name}` is set"));
+                }
                 self.nodes[*node].fields.borrow_mut().insert(name.to_owned(), value);
             }
             _ => {}
@@ -155,6 +158,19 @@ impl<'p> Machine<'p> {
 
     /// A call of something that is not followed.
     pub(in crate::cli) fn give_up(&mut self, call: &Arguments<'p>, text: &str) -> Val<'p> {
+        const ADDS: [&str; 8] = [
+            "add_argument",
+            "add_parser",
+            "add_subparsers",
+            "add_argument_group",
+            "add_mutually_exclusive_group",
+            "add_command",
+            "command",
+            "group",
+        ];
+        if text.rsplit_once('.').is_some_and(|(_, last)| ADDS.contains(&last)) && self.lost.len() < 4 {
+            self.lost.push(text.to_owned());
+        }
         let values: Vec<Val<'p>> = call.all().cloned().collect();
         self.hand_over(&values, text);
         Val::Unknown(format!("{text}(…)").into())
@@ -216,7 +232,8 @@ impl<'p> Machine<'p> {
             Code::Def(def) => def.parameters.iter_non_variadic_params().next(),
             Code::Lambda(_) => None,
         };
-        let me = me.or_else(|| first.and_then(|first| scope.vars.borrow().get(first.name().as_str()).cloned()));
+        let me =
+            me.or_else(|| first.and_then(|first| scope.vars.borrow().get(first.name().as_str()).cloned()));
         let saved = self.conditions.len();
         self.frames.push(Frame { function: function.clone(), me, yields: Vec::new(), maybe: Vec::new() });
         let value = match function.code {
@@ -266,7 +283,8 @@ impl<'p> Machine<'p> {
             Code::Lambda(lambda) => lambda.parameters.as_deref(),
         };
         let Some(parameters) = parameters else { return };
-        let mut positional: std::collections::VecDeque<Val<'p>> = me.into_iter().chain(call.positional).collect();
+        let mut positional: std::collections::VecDeque<Val<'p>> =
+            me.into_iter().chain(call.positional).collect();
         let mut keywords = call.keywords;
         for parameter in parameters.posonlyargs.iter().chain(&parameters.args) {
             let name = parameter.name().as_str();
@@ -408,7 +426,10 @@ impl<'p> Machine<'p> {
 
 fn doubt(target: &Val<'_>, by: &str) {
     if let Val::Function(function) = target {
-        function.doubts.borrow_mut().push(format!("`{}` is decorated by `{by}`, which is not read", function.name));
+        function
+            .doubts
+            .borrow_mut()
+            .push(format!("`{}` is decorated by `{by}`, which is not read", function.name));
     }
 }
 

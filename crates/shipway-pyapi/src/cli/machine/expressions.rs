@@ -63,9 +63,9 @@ impl<'p> Machine<'p> {
             Expr::UnaryOp(one) => {
                 let value = self.eval(&one.operand, scope);
                 match (one.op, &value) {
-                    (UnaryOp::Not, value) => {
-                        value.truth().map_or_else(|| self.opaque(expression, scope), |truth| Val::Bool(!truth))
-                    }
+                    (UnaryOp::Not, value) => value
+                        .truth()
+                        .map_or_else(|| self.opaque(expression, scope), |truth| Val::Bool(!truth)),
                     (UnaryOp::USub, Val::Int(number)) => Val::Int(-number),
                     (UnaryOp::USub, Val::Float(number)) => Val::Float(-number),
                     _ => self.opaque(expression, scope),
@@ -96,9 +96,18 @@ impl<'p> Machine<'p> {
             Expr::Subscript(one) => {
                 let owner = self.eval(&one.value, scope);
                 let key = self.eval(&one.slice, scope);
-                subscript(&owner, &key).unwrap_or_else(|| self.opaque(expression, scope))
+                match subscript(&owner, &key) {
+                    Some(value) => value,
+                    None => {
+                        let text = self.text(expression, scope);
+                        self.hand_over(std::slice::from_ref(&owner), &text);
+                        Val::Unknown(text)
+                    }
+                }
             }
-            Expr::FString(one) => self.interpolated(one, scope).unwrap_or_else(|| self.opaque(expression, scope)),
+            Expr::FString(one) => {
+                self.interpolated(one, scope).unwrap_or_else(|| self.opaque(expression, scope))
+            }
             Expr::Lambda(one) => self.lambda(one, scope),
             Expr::ListComp(one) => self.comprehension(&one.generators, &one.elt, scope, expression),
             Expr::SetComp(one) => self.comprehension(&one.generators, &one.elt, scope, expression),
@@ -183,7 +192,11 @@ impl<'p> Machine<'p> {
                 _ => {}
             }
         }
-        if undecided { Val::Unknown(one.values.first().map_or_else(|| "…".into(), |v| self.text(v, scope))) } else { last }
+        if undecided {
+            Val::Unknown(one.values.first().map_or_else(|| "…".into(), |v| self.text(v, scope)))
+        } else {
+            last
+        }
     }
 
     fn interpolated(
@@ -276,8 +289,11 @@ impl<'p> Machine<'p> {
         if matches!(&callee, Val::External(path) if &**path == "super") {
             return self.super_value(scope);
         }
-        let mut call =
-            Arguments { module: scope.module, line: self.line(one.range().start(), scope), ..Arguments::default() };
+        let mut call = Arguments {
+            module: scope.module,
+            line: self.line(one.range().start(), scope),
+            ..Arguments::default()
+        };
         for argument in &one.arguments.args {
             match argument {
                 Expr::Starred(starred) => match self.eval(&starred.value, scope).items() {
@@ -428,7 +444,11 @@ fn subscript<'p>(owner: &Val<'p>, key: &Val<'p>) -> Option<Val<'p>> {
     match (owner, key) {
         (Val::Dict(items), key) => {
             let items = items.borrow();
-            items.iter().rev().find(|(known, _)| known.equals(key) == Some(true)).map(|(_, value)| value.clone())
+            items
+                .iter()
+                .rev()
+                .find(|(known, _)| known.equals(key) == Some(true))
+                .map(|(_, value)| value.clone())
         }
         (Val::Tuple(_) | Val::List(_), Val::Int(at)) => {
             let items = owner.items()?;

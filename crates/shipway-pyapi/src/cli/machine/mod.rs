@@ -70,6 +70,8 @@ pub(super) struct Machine<'p> {
     steps: u32,
     depth: u32,
     pub(super) stopped: bool,
+    /// Calls that add to a parser or group that was lost sight of.
+    pub(super) lost: Vec<String>,
     scopes: Vec<Weak<Scope<'p>>>,
     objects: Vec<Weak<Object<'p>>>,
 }
@@ -99,6 +101,7 @@ impl<'p> Machine<'p> {
             steps: 0,
             depth: 0,
             stopped: false,
+            lost: Vec::new(),
             scopes: Vec::new(),
             objects: Vec::new(),
         }
@@ -220,6 +223,10 @@ impl<'p> Machine<'p> {
                 Val::Tuple(items) => self.hand_over(&items.to_vec(), to),
                 Val::List(items) => {
                     let items = items.borrow().clone();
+                    self.hand_over(&items, to);
+                }
+                Val::Dict(items) => {
+                    let items: Vec<Val<'p>> = items.borrow().iter().map(|(_, value)| value.clone()).collect();
                     self.hand_over(&items, to);
                 }
                 _ => {}

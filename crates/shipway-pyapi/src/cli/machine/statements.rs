@@ -273,6 +273,11 @@ impl<'p> Machine<'p> {
             Expr::Subscript(subscript) => {
                 let owner = self.eval(&subscript.value, scope);
                 let key = self.eval(&subscript.slice, scope);
+                if let Val::Method(inner) = &owner
+                    && let Val::Node(node) = inner.0
+                {
+                    self.nodes[node].doubt(format!("its `{}` are changed", inner.1));
+                }
                 if let Val::Dict(items) = owner {
                     let mut items = items.borrow_mut();
                     match items.iter_mut().find(|(known, _)| known.equals(&key) == Some(true)) {
@@ -318,8 +323,7 @@ impl<'p> Machine<'p> {
             bases.push(self.eval(base, scope));
         }
         let inner = self.scope(scope.module, Some(scope.clone()), true);
-        let class =
-            Rc::new(Class { name: def.name.as_str().into(), def, bases, scope: inner.clone() });
+        let class = Rc::new(Class { name: def.name.as_str().into(), def, bases, scope: inner.clone() });
         self.block(&def.body, &inner);
         for value in inner.vars.borrow().values() {
             if let Val::Function(function) = value {

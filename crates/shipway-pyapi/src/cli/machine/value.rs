@@ -40,7 +40,11 @@ pub(in crate::cli) enum Val<'p> {
     /// A parser, command or application.
     Node(usize),
     /// `add_argument_group` and its exclusive sibling.
-    ArgumentGroup { node: usize, is_required: bool, is_exclusive: bool },
+    ArgumentGroup {
+        node: usize,
+        is_required: bool,
+        is_exclusive: bool,
+    },
     /// `add_subparsers`.
     Subparsers(usize),
     /// A decorator made by the frameworks' models.
