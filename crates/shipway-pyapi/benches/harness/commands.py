@@ -44,7 +44,7 @@ def of_argparse(parser, path):
         choices = [str(one) for one in action.choices] if action.choices is not None else []
         one = {
             "choices": choices,
-            "required": bool(action.required),
+            "required": bool(action.required) and (bool(action.option_strings) or action.nargs not in ("*", "?", "...")),
             "default": constant(parser._defaults.get(action.dest, action.default))
             if action.default is not argparse.SUPPRESS or action.dest in parser._defaults
             else "off",

@@ -3,6 +3,7 @@
 //! Nothing of the distribution is executed. What could not be read is always said: a script as
 //! [`Unread`], a command of which something may be missing through [`Command::partial`].
 
+mod annotations;
 mod argparse;
 mod click;
 pub(crate) mod compare;
@@ -10,6 +11,7 @@ mod library;
 mod machine;
 mod model;
 mod node;
+mod params;
 mod tree;
 mod typer;
 
