@@ -341,11 +341,7 @@ fn add_argument<'p>(machine: &mut Machine<'p>, owner: &Val<'p>, node: usize, cal
     if !names.iter().any(is_flag) {
         let name = names.pop().or_else(|| dest.as_deref().map(str::to_owned)).unwrap_or_default();
         let default = preset(call.get("default"));
-        let required = match arity {
-            Arity::Optional | Arity::Rest => false,
-            Arity::Any => false,
-            _ => true,
-        };
+        let required = !matches!(arity, Arity::Optional | Arity::Rest | Arity::Any);
         let one =
             Positional { name, required, default, kind, choices, arity, env: Vec::new(), help, file, line };
         machine.nodes[node].positionals.push(one);

@@ -78,6 +78,14 @@ impl<'p> Machine<'p> {
                 }
                 Val::list(all)
             }
+            _ => return self.builtin_of_objects(path, call),
+        })
+    }
+
+    /// What has to do with attributes, functions and modules.
+    fn builtin_of_objects(&mut self, path: &str, call: &Arguments<'p>) -> Option<Val<'p>> {
+        let first = call.positional.first();
+        Some(match path {
             "getattr" => {
                 let name = call.positional.get(1)?.text()?;
                 let owner = first?.clone();

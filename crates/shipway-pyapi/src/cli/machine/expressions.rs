@@ -88,6 +88,12 @@ impl<'p> Machine<'p> {
                     if a.equals(&b) == Some(true) { a } else { self.opaque(expression, scope) }
                 }
             },
+            other => self.compound(other, scope),
+        }
+    }
+
+    fn compound(&mut self, expression: &'p Expr, scope: &Rc<Scope<'p>>) -> Val<'p> {
+        match expression {
             Expr::Named(one) => {
                 let value = self.eval(&one.value, scope);
                 self.assign(&one.target, value.clone(), scope);
