@@ -14,6 +14,7 @@ mod evidence;
 mod gates;
 mod init;
 mod log;
+mod notes;
 mod output;
 mod project;
 mod release;

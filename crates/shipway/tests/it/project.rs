@@ -74,7 +74,10 @@ impl Project {
                 "demo_pkg/__init__.py",
                 "\"\"\"Demo.\"\"\"\n\n\ndef answer():\n    return 42\n\n\ndef main():\n    print(answer())\n",
             ),
-            ("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- First.\n"),
+            (
+                "CHANGELOG.md",
+                "# Changelog\n\n## [Unreleased]\n\n- First.\n\n## [1.2.3] - 2026-01-05\n\n- Begin.\n",
+            ),
             (".gitignore", "/dist/\n/.shipway/*\n"),
         ])
     }
