@@ -18,4 +18,5 @@ mod notes;
 mod output;
 mod project;
 mod release;
+mod seeded;
 mod tour;
