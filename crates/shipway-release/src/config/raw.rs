@@ -44,6 +44,8 @@ pub struct RawConfig {
     pub accept: Option<Vec<RawAccept>>,
     /// Findings about distribution files that weigh more or less here than by default.
     pub level: Option<Vec<RawLevel>>,
+    /// The forge that holds the repository, and what a release asks of it.
+    pub forge: Option<super::forge::RawForge>,
 }
 
 /// A finding about distribution files that weighs more or less than by default.

@@ -30,7 +30,8 @@ pub use verify::{Verified, VerifiedFile, refusal};
 pub(crate) use workshop::{check_out, prepend_path};
 
 use judge::judge;
-use record::{built, clear, place_files, remove_manifest, write_manifest};
+use record::built;
+pub(crate) use record::{clear, place_files, remove_manifest, write_manifest};
 use verify::verify_build;
 use workshop::{Answer, Workshop, list};
 
