@@ -13,9 +13,9 @@ use std::path::Path;
 pub use client::Requests;
 pub use location::Location;
 pub use model::{
-    Artifact, ArtifactRun, Attestation, Blob, Branch, ChangedFile, Comment, Commit, CommitId, CommitText,
-    Comparison, Download, ForgeRelease, NewForgeRelease, NewPullRequest, PullRequest, ReferencedWorkflow,
-    Repository, Run, RunQuery, Side, Tag, Workflow,
+    Account, Artifact, ArtifactRun, Attestation, Blob, Branch, ChangedFile, Comment, Commit, CommitId,
+    CommitText, Comparison, Download, ForgeRelease, NewForgeRelease, NewPullRequest, PullRequest,
+    ReferencedWorkflow, Repository, Run, RunQuery, Side, Tag, Workflow,
 };
 
 use crate::error::Result;

@@ -48,12 +48,25 @@ pub struct PullRequest {
     pub head: Side,
     /// Where to.
     pub base: Side,
+    /// Who merged it; explains, never decides.
+    #[serde(default)]
+    pub merged_by: Option<Account>,
     /// How many files it changes; none in a list.
     #[serde(default)]
     pub changed_files: Option<u64>,
     /// Its page.
     #[serde(default)]
     pub html_url: String,
+}
+
+/// Somebody at the forge.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Account {
+    /// The name.
+    pub login: String,
+    /// `User` or `Bot`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
 }
 
 /// A file that a pull request changes.
