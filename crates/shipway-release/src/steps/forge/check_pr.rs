@@ -107,7 +107,7 @@ fn release(
     making.decision().version = Some(version.to_string());
     let (old, new) = source.versions_of(found)?;
     let text = format!("the branch says `{version}`, its commit {new}");
-    making.check("version-at-merge", new.version() == Some(&version), text);
+    making.check("version-at-merge", new.is(&version), text);
     let newer = old.version().is_some_and(|old| *old < version);
     making.check("version-newer", newer, format!("`{version}` after {old}"));
     let files = forge.changed_files(found)?;

@@ -114,7 +114,7 @@ fn group_run(
             continue;
         }
         let there = source.version_at(&run.head_sha)?;
-        let ok = there.version() == Some(wanted.version);
+        let ok = there.is(wanted.version);
         let what = format!("run `{}` is of the later commit `{}`", run.id, short(&run.head_sha));
         if ok {
             making.flag(Flag::MergeQueue);

@@ -40,6 +40,13 @@ impl Declared {
     }
 }
 
+impl Declared {
+    /// Whether it is this version, written the same way: `1.4` and `1.4.0` are equal and give different tags.
+    pub(crate) fn is(&self, version: &Version) -> bool {
+        self.version().is_some_and(|own| own.to_string() == version.to_string())
+    }
+}
+
 impl std::fmt::Display for Declared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

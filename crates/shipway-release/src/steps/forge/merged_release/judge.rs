@@ -82,7 +82,7 @@ pub(crate) fn judge_release(
     let there = source.version_at(&sha)?;
     let version_ok = making.check(
         "version-at-merge",
-        there.version() == Some(&version),
+        there.is(&version),
         format!("the branch says `{version}`, the commit {there}"),
     );
     files(forge, source, making, pull_request)?;
@@ -181,7 +181,7 @@ fn newer_than_before(
     let parent = commit.parents.first().map_or(pull_request.base.sha.as_str(), |parent| &parent.sha);
     let mut before = source.version_at(parent)?;
     // Of several commits that were replayed the last one's parent is a part of the release itself.
-    if before.version() == Some(version) && parent != pull_request.base.sha {
+    if before.is(version) && parent != pull_request.base.sha {
         before = source.version_at(&pull_request.base.sha)?;
     }
     let ok = before.version().is_some_and(|before| before < version);

@@ -162,7 +162,7 @@ fn merged(
             let is_later =
                 forge.compare(&sha, &run.head_sha)?.is_some_and(|comparison| comparison.contains(&sha));
             let same = is_later
-                && Source::new(context, forge)?.version_at(&run.head_sha)?.version() == Some(version);
+                && Source::new(context, forge)?.version_at(&run.head_sha)?.is(version);
             if same {
                 making.flag(Flag::MergeQueue);
             }

@@ -1,0 +1,8 @@
+//! The decisions of CI, at a forge whose merges are real.
+
+mod fixture;
+mod merged_refused;
+mod merged_release;
+mod shapes;
+mod table;
+mod world;
