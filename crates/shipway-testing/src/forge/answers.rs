@@ -152,7 +152,10 @@ fn post(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) ->
             let is_open = |one: &Pull| one.head == head && one.base == base && one.state == "open";
             if state.pulls.iter().any(is_open) {
                 let text = format!("A pull request already exists for {head}.");
-                return Reply::json(422, &json!({ "message": "Validation Failed", "errors": [{ "message": text }] }));
+                return Reply::json(
+                    422,
+                    &json!({ "message": "Validation Failed", "errors": [{ "message": text }] }),
+                );
             }
             let number = super::open(state, &shared.repository, &head, &base, &text("title"));
             let pull = find_pull(state, &number.to_string()).cloned();
@@ -186,7 +189,8 @@ fn post(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) ->
 }
 
 fn dispatch(shared: &Shared, state: &mut State, file: &str, body: &Value) -> Reply {
-    let Some(workflow) = state.workflows.iter().find(|one| one.path.ends_with(&format!("/{file}"))).cloned() else {
+    let Some(workflow) = state.workflows.iter().find(|one| one.path.ends_with(&format!("/{file}"))).cloned()
+    else {
         return Reply::message(404, "Not Found");
     };
     let branch = body["ref"].as_str().unwrap_or_default().to_owned();
@@ -255,8 +259,7 @@ fn pulls_of(shared: &Shared, state: &State, sha: &str) -> Vec<Value> {
     let holds = |one: &&Pull| {
         let its_own = || {
             let fork = git.merge_base(&one.base_sha, &one.head_sha).unwrap_or_default();
-            contains(&one.head_sha)
-                && git.try_git(&["merge-base", "--is-ancestor", sha, &fork]).is_none()
+            contains(&one.head_sha) && git.try_git(&["merge-base", "--is-ancestor", sha, &fork]).is_none()
         };
         if on_default {
             one.merge_commit.as_deref() == Some(sha) && one.merged || its_own()

@@ -61,10 +61,15 @@ impl Repository {
             command.env_remove(name);
         }
         for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "Tester").env(format!("GIT_{who}_EMAIL"), "tester@test.invalid");
+            command
+                .env(format!("GIT_{who}_NAME"), "Tester")
+                .env(format!("GIT_{who}_EMAIL"), "tester@test.invalid");
             command.env(format!("GIT_{who}_DATE"), &date);
         }
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null").env("LC_ALL", "C");
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .env("LC_ALL", "C");
         command.stdin(Stdio::null());
         command
     }
@@ -95,7 +100,13 @@ impl Repository {
     ///
     /// # Panics
     /// When git fails.
-    pub fn commit(&self, branch: &str, parent: Option<&str>, files: &[(&str, Option<&str>)], message: &str) -> String {
+    pub fn commit(
+        &self,
+        branch: &str,
+        parent: Option<&str>,
+        files: &[(&str, Option<&str>)],
+        message: &str,
+    ) -> String {
         self.tick();
         let date = 1_767_225_600 + self.minutes.load(Ordering::Relaxed) * 60;
         let mut stream = format!("commit refs/heads/{branch}\nmark :1\n");
@@ -257,7 +268,8 @@ impl Repository {
 
     /// Name, object and kind of every tag that begins so.
     pub(super) fn tags(&self, prefix: &str) -> Vec<(String, String, String)> {
-        let text = self.git(&["for-each-ref", "--format=%(refname) %(objectname) %(objecttype)", "refs/tags/"]);
+        let text =
+            self.git(&["for-each-ref", "--format=%(refname) %(objectname) %(objecttype)", "refs/tags/"]);
         let full = format!("refs/tags/{prefix}");
         let parts = text.lines().filter(|line| line.starts_with(&full)).map(|line| {
             let mut parts = line.split(' ').map(str::to_owned);

@@ -22,7 +22,8 @@ fn origin(state: &State, origin: &Origin) -> Value {
         Origin::Fork(id) => {
             let mut value = repository(state);
             value["id"] = json!(id);
-            value["full_name"] = json!(format!("stranger/{}", state.full_name.split('/').nth(1).unwrap_or_default()));
+            value["full_name"] =
+                json!(format!("stranger/{}", state.full_name.split('/').nth(1).unwrap_or_default()));
             value["fork"] = json!(true);
             value
         }
@@ -67,7 +68,8 @@ pub(super) fn files(git: &Repository, one: &Pull) -> Vec<Value> {
 }
 
 pub(super) fn commit(git: &Repository, sha: &str) -> Value {
-    let parents: Vec<Value> = git.parents(sha).into_iter().map(|sha| json!({ "sha": sha, "url": "" })).collect();
+    let parents: Vec<Value> =
+        git.parents(sha).into_iter().map(|sha| json!({ "sha": sha, "url": "" })).collect();
     let who = json!({ "name": "Tester", "email": "tester@test.invalid", "date": "2026-01-01T00:00:00Z" });
     json!({
         "sha": sha, "node_id": "C", "html_url": "", "parents": parents,

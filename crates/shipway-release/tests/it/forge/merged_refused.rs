@@ -27,7 +27,10 @@ fn cut_with(world: &World, branch: &str, files: &[(&str, Option<&str>)]) -> Merg
 }
 
 /// A merged release whose run is not as it should be.
-fn with_run(world: &World, change: impl FnOnce(&mut shipway_testing::forge::RunState)) -> MergedReleaseRequest {
+fn with_run(
+    world: &World,
+    change: impl FnOnce(&mut shipway_testing::forge::RunState),
+) -> MergedReleaseRequest {
     let merged = world.release("1.4.0", Strategy::Merge);
     change(world.forge.state().run(merged.run));
     pull(merged.number)
@@ -170,7 +173,9 @@ fn pull_requests_that_are_no_release_as_it_must_be_are_refused() {
             pull(merged.number)
         }),
         ("the commit is gone", refused(1, "commit-on-base"), |world| {
-            changed(world, |pull| pull.merge_commit = Some("0123456789abcdef0123456789abcdef01234567".to_owned()))
+            changed(world, |pull| {
+                pull.merge_commit = Some("0123456789abcdef0123456789abcdef01234567".to_owned())
+            })
         }),
     ];
     run_all("merged_refused_pulls", cases, act, |_, _, _, _| {});
@@ -241,7 +246,9 @@ fn commits_and_runs_that_are_not_as_they_must_be_are_refused() {
         ("the run was skipped", refused(1, "push-run"), |world| {
             with_run(world, |run| run.conclusion = Some("skipped".to_owned()))
         }),
-        ("the run has no conclusion", refused(1, "push-run"), |world| with_run(world, |run| run.conclusion = None)),
+        ("the run has no conclusion", refused(1, "push-run"), |world| {
+            with_run(world, |run| run.conclusion = None)
+        }),
         ("the run is not over", refused(3, "run-not-finished"), |world| {
             waiting(with_run(world, |run| (run.status, run.conclusion) = ("in_progress".to_owned(), None)))
         }),
@@ -262,7 +269,9 @@ fn commits_and_runs_that_are_not_as_they_must_be_are_refused() {
         ("a run of another event", refused(1, "push-run"), |world| {
             with_run(world, |run| run.event = "workflow_dispatch".to_owned())
         }),
-        ("a run of another workflow", refused(1, "push-run"), |world| with_run(world, |run| run.workflow = 63)),
+        ("a run of another workflow", refused(1, "push-run"), |world| {
+            with_run(world, |run| run.workflow = 63)
+        }),
         ("a run on a tag called otherwise", refused(1, "push-run"), |world| {
             with_run(world, |run| run.branch = Some("v1.4.0".to_owned()))
         }),
@@ -292,25 +301,41 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
         ("e15 404", refused(1, "not-found"), |world| faulty(world, "/pulls/1", status(404, "{}"))),
         ("e15 410", refused(1, "gone"), |world| faulty(world, "/pulls/1", status(410, "{}"))),
         ("e15 422", refused(1, "unprocessable"), |world| {
-            faulty(world, "/pulls/1", status(422, "{\"message\":\"no\",\"errors\":[{\"message\":\"why\"},\"so\"]}"))
+            faulty(
+                world,
+                "/pulls/1",
+                status(422, "{\"message\":\"no\",\"errors\":[{\"message\":\"why\"},\"so\"]}"),
+            )
         }),
         ("e15 429 without retry-after", refused(3, "rate-limited"), |world| {
             faulty(world, "/pulls/1", status(429, "{}"))
         }),
         ("e15 429 with a long retry-after", refused(3, "rate-limited"), |world| {
-            faulty(world, "/pulls/1", Instead::Status(429, vec![("retry-after", "3600".to_owned())], "{}".to_owned()))
+            faulty(
+                world,
+                "/pulls/1",
+                Instead::Status(429, vec![("retry-after", "3600".to_owned())], "{}".to_owned()),
+            )
         }),
         ("e15 403 secondary limit", refused(3, "rate-limited"), |world| {
-            faulty(world, "/pulls/1", status(403, "{\"message\":\"You have exceeded a secondary rate limit\"}"))
+            faulty(
+                world,
+                "/pulls/1",
+                status(403, "{\"message\":\"You have exceeded a secondary rate limit\"}"),
+            )
         }),
         ("e15 403 the allowance is used up", refused(3, "rate-limited"), |world| {
-            let headers =
-                vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "1767315600".to_owned())];
+            let headers = vec![
+                ("x-ratelimit-remaining", "0".to_owned()),
+                ("x-ratelimit-reset", "1767315600".to_owned()),
+            ];
             faulty(world, "/pulls/1", Instead::Status(403, headers, "{}".to_owned()))
         }),
         ("e15 500", refused(3, "server-error"), |world| faulty(world, "/pulls/1", status(500, "<html>"))),
         ("e15 503", refused(3, "server-error"), |world| faulty(world, "/pulls/1", status(503, ""))),
-        ("every answer breaks off", refused(3, "truncated"), |world| faulty(world, "/pulls/1", Instead::Truncated)),
+        ("every answer breaks off", refused(3, "truncated"), |world| {
+            faulty(world, "/pulls/1", Instead::Truncated)
+        }),
         ("html", refused(3, "not-json"), |world| faulty(world, "/pulls/1", Instead::Html)),
         ("a gigabyte", refused(3, "answer-too-large"), |world| faulty(world, "/pulls/1", Instead::Endless)),
         ("half of a JSON text", refused(3, "truncated"), |world| {
@@ -319,7 +344,9 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
         ("JSON of another shape", refused(3, "unexpected-answer"), |world| {
             faulty(world, "/pulls/1", Instead::Json("[]".to_owned()))
         }),
-        ("a redirect to another host", refused(3, "redirected"), |world| faulty(world, "/pulls/1", Instead::Elsewhere)),
+        ("a redirect to another host", refused(3, "redirected"), |world| {
+            faulty(world, "/pulls/1", Instead::Elsewhere)
+        }),
         ("nobody answers", refused(3, "unreachable"), |world| faulty(world, "/pulls/1", Instead::Dropped)),
         ("the comparison fails", refused(3, "server-error"), |world| {
             let number = world.release("1.4.0", Strategy::Merge).number;
@@ -356,7 +383,11 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
             pull(number)
         }),
         ("the start is forbidden", refused(3, "forbidden"), |world| {
-            faulty(world, "/dispatches", status(403, "{\"message\":\"Resource not accessible by integration\"}"))
+            faulty(
+                world,
+                "/dispatches",
+                status(403, "{\"message\":\"Resource not accessible by integration\"}"),
+            )
         }),
         ("the start fails, and is not sent twice", refused(3, "server-error"), |world| {
             faulty(world, "/dispatches", status(502, ""))
@@ -372,8 +403,9 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
         }),
         ("no whole commit id", refused(2, "bad-commit"), |_| commit("main")),
         ("a commit id with capitals", refused(2, "bad-commit"), |_| commit(&"A".repeat(40))),
-        ("nothing is named", refused(2, "no-subject"), |_| {
-            MergedReleaseRequest { subject: Subject::Event, ..pull(0) }
+        ("nothing is named", refused(2, "no-subject"), |_| MergedReleaseRequest {
+            subject: Subject::Event,
+            ..pull(0)
         }),
         ("the event is no JSON", refused(2, "bad-event"), |world| {
             world.event(&json!("x"));

@@ -105,7 +105,8 @@ fn b1_every_merge_of_a_release_is_released() {
             let merged = world.release("1.4.0", Strategy::Squash);
             world.forge.state().run(merged.run).status = "in_progress".to_owned();
             let run = merged.run;
-            let ends = Instead::After(Box::new(move |state, _| state.run(run).status = "completed".to_owned()));
+            let ends =
+                Instead::After(Box::new(move |state, _| state.run(run).status = "completed".to_owned()));
             world.forge.fault(Fault::once("/ci.yml/runs", ends).after(2));
             waiting(pull(merged.number))
         }),
@@ -167,8 +168,10 @@ fn b1_every_merge_of_a_release_is_released() {
         }),
         ("a limit with a reset", release(), |world| {
             let number = world.release("1.4.0", Strategy::Merge).number;
-            let headers =
-                vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "1767312030".to_owned())];
+            let headers = vec![
+                ("x-ratelimit-remaining", "0".to_owned()),
+                ("x-ratelimit-reset", "1767312030".to_owned()),
+            ];
             world.forge.fault(Fault::once("/files", Instead::Status(403, headers, "{}".to_owned())));
             pull(number)
         }),
@@ -248,7 +251,11 @@ fn what_is_no_release_is_none() {
             pull(number)
         }),
         ("b9 a chore that changes the version, squashed", none("version-bump"), |world| {
-            pull(world.merged_chore("chore/x", &[("pyproject.toml", Some(&pyproject("1.4.0")))], Strategy::Squash))
+            pull(world.merged_chore(
+                "chore/x",
+                &[("pyproject.toml", Some(&pyproject("1.4.0")))],
+                Strategy::Squash,
+            ))
         }),
         ("b9 a chore that changes the version, rebased", none("version-bump"), |world| {
             world.commit("chore/x", &[("pyproject.toml", Some(&pyproject("1.4.0")))], "one");

@@ -5,4 +5,6 @@ mod merged_refused;
 mod merged_release;
 mod shapes;
 mod table;
+mod verify_refused;
+mod verify_run;
 mod world;

@@ -36,11 +36,15 @@ fn every_operation_answers_in_its_shape() {
     operations.sort_by_key(|(method, ..)| *method == "GET");
     for (method, path, status, shape) in operations {
         let body = match path {
-            "/repos/{r}/pulls" => serde_json::json!({ "head": "release/v1.6.0", "base": "main", "title": "t", "body": "b" }),
+            "/repos/{r}/pulls" => {
+                serde_json::json!({ "head": "release/v1.6.0", "base": "main", "title": "t", "body": "b" })
+            }
             "/repos/{r}/releases" => {
                 serde_json::json!({ "tag_name": "v1.4.0", "name": "n", "body": "b", "draft": false, "prerelease": false })
             }
-            _ => serde_json::json!({ "ref": "main", "inputs": {}, "body": "text", "return_run_details": true }),
+            _ => {
+                serde_json::json!({ "ref": "main", "inputs": {}, "body": "text", "return_run_details": true })
+            }
         };
         let body = if method == "POST" { body.to_string() } else { String::new() };
         let url = format!("{}{}", world.forge.url(), fill(path));

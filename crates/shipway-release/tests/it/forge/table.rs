@@ -33,10 +33,6 @@ impl Want {
     pub(crate) const fn flags(self, flags: &'static str) -> Self {
         Self { flags, ..self }
     }
-
-    pub(crate) const fn dispatches(self, dispatches: usize) -> Self {
-        Self { dispatches, ..self }
-    }
 }
 
 /// What one scenario came to.
@@ -64,7 +60,8 @@ pub(crate) fn judge(
             };
             let refusal = decision.refusal.as_ref();
             let flags = serde_json::to_value(&decision.flags).unwrap();
-            let flags: Vec<&str> = flags.as_array().unwrap().iter().filter_map(|flag| flag.as_str()).collect();
+            let flags: Vec<&str> =
+                flags.as_array().unwrap().iter().filter_map(|flag| flag.as_str()).collect();
             (
                 outcome,
                 refusal.map_or(0, Error::exit_code),
@@ -79,7 +76,8 @@ pub(crate) fn judge(
     writeln!(text, "{decision}, exit {exit}{}{}", sign(" code ", code), sign(" flags ", &flags)).unwrap();
     if let Ok(decision) = &result {
         for check in &decision.checks {
-            writeln!(text, "  {} {}: {}", if check.ok { "ok" } else { "NO" }, check.id, check.detail).unwrap();
+            writeln!(text, "  {} {}: {}", if check.ok { "ok" } else { "NO" }, check.id, check.detail)
+                .unwrap();
         }
     }
     let error = match &result {
@@ -106,7 +104,8 @@ pub(crate) fn judge(
     let state = world.forge.state();
     assert_eq!(state.dispatches.len(), want.dispatches, "publishes started\n{shown}");
     assert!(!state.leaked, "a token reached another host\n{shown}");
-    let document = result.as_ref().map(|decision| serde_json::to_string(decision).unwrap()).unwrap_or_default();
+    let document =
+        result.as_ref().map(|decision| serde_json::to_string(decision).unwrap()).unwrap_or_default();
     for output in [&shown, &document] {
         assert!(!output.contains("canary"), "a token is in the output\n{shown}");
     }
@@ -186,6 +185,8 @@ pub(crate) fn run_all<R>(
         }
         count += 1;
     }
-    println!("{name}: {count} scenarios; most requests of a decision {most:?}; longest outside the forge, ms {slowest:?}");
+    println!(
+        "{name}: {count} scenarios; most requests of a decision {most:?}; longest outside the forge, ms {slowest:?}"
+    );
     insta::assert_snapshot!(name, text);
 }

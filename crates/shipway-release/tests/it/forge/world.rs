@@ -165,7 +165,12 @@ impl World {
     }
 
     /// A pull request that is no release, merged.
-    pub(crate) fn merged_chore(&self, branch: &str, files: &[(&str, Option<&str>)], strategy: Strategy) -> u64 {
+    pub(crate) fn merged_chore(
+        &self,
+        branch: &str,
+        files: &[(&str, Option<&str>)],
+        strategy: Strategy,
+    ) -> u64 {
         self.commit(branch, files, "work");
         let number = self.forge.open(branch, "main");
         self.forge.merge(number, strategy);

@@ -161,8 +161,7 @@ fn merged(
             let sha = one.merge_commit_sha.clone().unwrap_or_default();
             let is_later =
                 forge.compare(&sha, &run.head_sha)?.is_some_and(|comparison| comparison.contains(&sha));
-            let same = is_later
-                && Source::new(context, forge)?.version_at(&run.head_sha)?.is(version);
+            let same = is_later && Source::new(context, forge)?.version_at(&run.head_sha)?.is(version);
             if same {
                 making.flag(Flag::MergeQueue);
             }
