@@ -25,6 +25,10 @@ pub const PREDICATE_BASE: &str = "https://shipway.dev/";
 /// The predicate type of a step's effect on the index (published, promoted, rolled back).
 pub const STEP: &str = "https://shipway.dev/step/v1";
 
+/// The gate's place in the statement of a build.
+pub const BUILD: &str = "build";
+/// The `buildType` of shipway's builds: a clean checkout of a commit, the project's own backend.
+pub const BUILD_TYPE: &str = "https://shipway.dev/build/v1";
 /// The predicate type of a person's approval of a release for a channel.
 pub const APPROVAL: &str = "https://shipway.dev/approval/v1";
 /// The predicate type of what an index let into a channel, or did not.
@@ -105,6 +109,9 @@ pub struct Predicate {
     /// Tools and their versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tools: BTreeMap<String, String>,
+    /// How the files were built, in the build's own statement.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Box<Provenance>>,
     /// What was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -134,11 +141,69 @@ impl Resource {
         Self { name: Some("commit".to_owned()), uri: None, digest }
     }
 
-    /// A statement, by the digest of its envelope.
-    pub fn statement(name: &str, id: &Sha256) -> Self {
-        let digest = BTreeMap::from([("sha256".to_owned(), id.to_hex())]);
+    /// A file, or whatever else has a sha256.
+    pub fn file(name: &str, sha256: &Sha256) -> Self {
+        let digest = BTreeMap::from([("sha256".to_owned(), sha256.to_hex())]);
         Self { name: Some(name.to_owned()), uri: None, digest }
     }
+
+    /// A statement, by the digest of its envelope.
+    pub fn statement(name: &str, id: &Sha256) -> Self {
+        Self::file(name, id)
+    }
+}
+
+/// How files were built: the predicate [`SLSA_PROVENANCE`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    /// What was asked of the build.
+    pub build_definition: BuildDefinition,
+    /// What ran it.
+    pub run_details: RunDetails,
+}
+
+/// What was asked of a build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildDefinition {
+    /// [`BUILD_TYPE`].
+    pub build_type: String,
+    /// Repository, ref and workflow, where there are such.
+    pub external_parameters: BTreeMap<String, String>,
+    /// The commit, and the lock of the build environment.
+    #[serde(default)]
+    pub resolved_dependencies: Vec<Resource>,
+}
+
+/// What ran a build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunDetails {
+    /// The platform.
+    pub builder: Builder,
+    /// Which run it was.
+    pub metadata: BuildMetadata,
+    /// The manifest.
+    #[serde(default)]
+    pub byproducts: Vec<Resource>,
+}
+
+/// The platform that ran a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Builder {
+    /// A URI.
+    pub id: String,
+}
+
+/// Which run of a build it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildMetadata {
+    /// The CI run and attempt, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation_id: Option<String>,
+    /// When it began, RFC 3339 in UTC.
+    pub started_on: String,
 }
 
 /// What an index let into a channel, or did not: the predicate [`VERIFICATION_SUMMARY`] of SLSA 1.2.
@@ -176,6 +241,7 @@ impl Statement {
         let expected = match self.predicate.gate.parse::<GateId>() {
             Ok(gate) => predicate_type_of(gate),
             Err(_) if self.predicate.gate == crate::policy::APPROVAL => APPROVAL.to_owned(),
+            Err(_) if self.predicate.gate == BUILD => SLSA_PROVENANCE.to_owned(),
             Err(_) => STEP.to_owned(),
         };
         self.kind == STATEMENT_TYPE && self.predicate_type == expected && !self.subject.is_empty()

@@ -392,7 +392,7 @@ pub struct EvidenceList {
 /// A statement that the index keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredStatement {
-    /// Digest of the statement's bytes; its id.
+    /// Digest of the envelope, its id; of a statement without signatures that of its bytes.
     pub id: Sha256,
     /// When it came, RFC 3339 in UTC.
     pub received_at: String,

@@ -21,7 +21,9 @@ pub struct Acceptance {
 
 impl Acceptance {
     fn matches(&self, finding: &ApiFinding) -> bool {
-        let rule_fits = self.id == "*" || rule(&self.id).is_some_and(|rule| rule.id == finding.id);
+        let rule_fits = self.id == "*"
+            || self.id == finding.id
+            || rule(&self.id).is_some_and(|rule| rule.id == finding.id);
         let fits =
             |path: &str| self.symbol == path || (self.symbol.contains('*') && matches(&self.symbol, path));
         rule_fits && (fits(&finding.symbol) || finding.paths.iter().any(|path| fits(path)))

@@ -26,6 +26,7 @@ pub use checks::{dangling_imports, script_targets, surface_differences};
 pub use contract::{Contract, Mode, Standing};
 pub use diff::{
     ApiDiff, DiffOptions, DiffSide, NotChecked, Scheme, Verdict, check_projects, diff, diff_of_one_project,
+    judge_findings,
 };
 pub use error::PyApiError;
 pub use finding::{ApiFinding, Audience, FindingSide, Level};

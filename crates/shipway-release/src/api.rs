@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use serde::Serialize;
-use shipway_dist::wire::ProjectRecord;
+use shipway_dist::wire::{FileRecord, ProjectRecord, ReleaseRecord};
 use shipway_dist::{ChannelName, Version};
 use shipway_pyapi::{ApiDiff, ApiFinding, Contract, DiffOptions, ExtractOptions, PyApiError, Surface};
 
-use crate::config::{Config, Scheme};
+use crate::config::{Config, Declared, Scheme};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::api_source::from_index;
@@ -91,7 +91,7 @@ fn baseline(
     new: Option<&Version>,
     may_be_same: bool,
 ) -> Option<(Version, ChannelName)> {
-    let mut releases: Vec<(Version, &shipway_dist::wire::ReleaseRecord)> = record
+    let mut releases: Vec<(Version, &ReleaseRecord)> = record
         .releases
         .iter()
         .filter(|release| release.blocked.is_none())
@@ -106,27 +106,71 @@ fn baseline(
     Some((version.clone(), channel))
 }
 
-/// The contract of an earlier release, from its tag (row D21); none when there is no tag or no contract.
+/// The release that `version` is compared with, and the channel that has it.
+///
+/// # Errors
+/// When the index does not answer.
+pub(crate) fn baseline_of(context: &Context<'_>, version: &Version) -> Result<Option<Baseline>> {
+    let Some(record) = context.target()?.project(&context.config.name)? else { return Ok(None) };
+    let found = baseline(&record, context.config.last_channel(), Some(version), false);
+    let Some((version, channel)) = found else { return Ok(None) };
+    let same =
+        |release: &ReleaseRecord| release.version.parse::<Version>().is_ok_and(|found| found == version);
+    let Some(release) = record.releases.iter().find(|release| same(release)) else { return Ok(None) };
+    let declared = declared_at(context, &version, release.commit.as_deref())?;
+    Ok(Some(Baseline { version, channel, files: release.files.clone(), declared }))
+}
+
+/// The release that another one is compared with.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    /// Its version.
+    pub(crate) version: Version,
+    /// A channel that has it.
+    pub(crate) channel: ChannelName,
+    /// Its files.
+    pub(crate) files: Vec<FileRecord>,
+    /// What it declared; none when its commit is not here.
+    pub(crate) declared: Option<Declared>,
+}
+
+/// The contract of an earlier release (row D21); none when its commit is not here or it has none.
 fn contract_at(context: &Context<'_>, version: &Version) -> Result<Option<Contract>> {
+    let table = table_at(context, version, None)?;
+    let Some(table) = table.filter(|table| table.get("contract").is_some()) else { return Ok(None) };
+    let contract = Declared::read(&table).contract;
+    Ok(Contract::new(&contract.stable, &contract.provisional, &contract.internal).ok())
+}
+
+/// What an earlier release declared: at the commit that the index names, else at its tag.
+fn declared_at(context: &Context<'_>, version: &Version, commit: Option<&str>) -> Result<Option<Declared>> {
+    Ok(table_at(context, version, commit)?.map(|table| Declared::read(&table)))
+}
+
+fn table_at(
+    context: &Context<'_>,
+    version: &Version,
+    commit: Option<&str>,
+) -> Result<Option<serde_json::Value>> {
     let Ok(git) = Git::open(&context.config.directory, &context.environment) else { return Ok(None) };
     let tag = format!("refs/tags/{}", context.config.tag_of(version));
-    if git.commit_of(&tag)?.is_none() {
-        return Ok(None);
-    }
+    let known = match commit.filter(|commit| !commit.is_empty()) {
+        Some(commit) => git.commit_of(commit)?,
+        None => None,
+    };
+    let commit = match known {
+        Some(commit) => Some(commit),
+        None => git.commit_of(&tag)?,
+    };
+    let Some(commit) = commit else { return Ok(None) };
     let prefix = git.prefix_of(&context.config.directory)?;
-    for (file, pointer) in [("shipway.toml", "/contract"), ("pyproject.toml", "/tool/shipway/contract")] {
-        let Some(bytes) = git.show(&tag, &format!("{prefix}{file}"))? else { continue };
+    for (file, pointer) in [("shipway.toml", ""), ("pyproject.toml", "/tool/shipway")] {
+        let Some(bytes) = git.show(&commit, &format!("{prefix}{file}"))? else { continue };
         let text = String::from_utf8_lossy(&bytes);
         let value: Option<serde_json::Value> =
             toml_edit::de::from_str(text.trim_start_matches('\u{feff}')).ok();
-        if let Some(contract) = value.as_ref().and_then(|value| value.pointer(pointer)) {
-            let list = |key: &str| -> Vec<String> {
-                contract
-                    .get(key)
-                    .and_then(|list| serde_json::from_value(list.clone()).ok())
-                    .unwrap_or_default()
-            };
-            return Ok(Contract::new(&list("stable"), &list("provisional"), &list("internal")).ok());
+        if let Some(table) = value.as_ref().and_then(|value| value.pointer(pointer)) {
+            return Ok(Some(table.clone()));
         }
     }
     Ok(None)
@@ -142,7 +186,12 @@ pub fn diff_options(config: &Config) -> Result<DiffOptions> {
         mode: contract.mode,
         contract: Contract::new(&contract.stable, &contract.provisional, &contract.internal)
             .map_err(|error| Error::usage("contract", error.to_string()))?,
-        accepted: config.accepted.clone(),
+        accepted: config
+            .accepted
+            .iter()
+            .filter(|entry| !crate::gates::installed::is_finding(&entry.id))
+            .cloned()
+            .collect(),
         scheme: match config.scheme {
             Scheme::Calver => shipway_pyapi::Scheme::Calver,
             Scheme::Semver | Scheme::Pep440 => shipway_pyapi::Scheme::Semver,

@@ -109,6 +109,146 @@ pub const RULES: &[Rule] = &[
         "a file came from somewhere else than the channel's index",
         "serve dependencies through the index, or set `smoke.dependencies = \"any\"`",
     ),
+    rule(
+        "not-installable",
+        "pip refuses to install the built release, whatever the reason it gives",
+        "read what pip said; build the release again where its files differ from the manifest",
+    ),
+    rule(
+        "data-not-installed",
+        "a file that `contract.data` promises is not there once the release is installed",
+        "correct the backend's package data, or the declaration",
+    ),
+    rule(
+        "site-packages-written",
+        "something was written where the release is installed while probes ran; on a system-wide install that fails, and two users overwrite each other",
+        "write below HOME (the XDG directories) or into the working directory",
+    ),
+    rule(
+        "file-outside",
+        "a probe wrote a file that lies neither in its working directory nor below HOME",
+        "write below HOME (the XDG directories) or into the working directory, and remove temporary files",
+    ),
+    rule(
+        "probe-manners",
+        "a probe left a process running or wrote without end; it was stopped",
+        "end what the command starts, and bound what it prints",
+    ),
+    rule(
+        "error-probe",
+        "a declared probe of kind error went otherwise than declared",
+        "run the probe's command in a fresh install",
+    ),
+    rule(
+        "error-stream",
+        "the text of an error stands on stdout, where programs read data, and not on stderr",
+        "write errors to stderr",
+    ),
+    rule(
+        "error-class-missing",
+        "`contract.errors` promises a class of error that no probe shows",
+        "add a probe of kind error with that class",
+    ),
+    rule(
+        "error-stream-changed",
+        "the text of an error was on stderr in the release before and is on stdout now",
+        "write errors to stderr as before",
+    ),
+    rule(
+        "command-missing",
+        "`contract.commands` documents a command that the release does not bring",
+        "correct the contract or the project's scripts",
+    ),
+    rule(
+        "command-without-help",
+        "a documented command does not answer `--help`, so that its options cannot be compared",
+        "let it answer `--help` with exit code 0",
+    ),
+    rule(
+        "command-undocumented",
+        "the release brings a command that `contract.commands` does not name",
+        "name it there, or leave it out of the release",
+    ),
+    rule(
+        "command-removed",
+        "a command or subcommand of the release before is gone",
+        "put it back, or release a major version",
+    ),
+    rule(
+        "command-added",
+        "a command or subcommand is new, which asks for a minor release",
+        "release a minor version",
+    ),
+    rule(
+        "option-removed",
+        "an option that the help of the release before named is gone",
+        "keep the old option beside the new one, or release a major version",
+    ),
+    rule(
+        "option-added",
+        "the help names an option that it did not name before, which asks for a minor release",
+        "release a minor version",
+    ),
+    rule(
+        "json-key-removed",
+        "the JSON of a documented command lacks a key that the release before printed",
+        "print the key again, or release a major version",
+    ),
+    rule(
+        "json-key-added",
+        "the JSON of a documented command has a key that the release before did not print",
+        "release a minor version",
+    ),
+    rule(
+        "json-type-changed",
+        "a value in the JSON of a documented command has another type than in the release before",
+        "give it its old type, or release a major version",
+    ),
+    rule(
+        "exit-code-changed",
+        "the same command line ends with another exit code than in the release before, or another one is declared",
+        "restore the exit code, or release a major version",
+    ),
+    rule(
+        "output-changed",
+        "a documented command prints other text than in the release before",
+        "say so in the notes",
+    ),
+    rule(
+        "default-changed",
+        "a declared default is another one than in the release before; that breaks users although declaration and tests were edited with it",
+        "restore it, or release a major version",
+    ),
+    rule(
+        "contract-entry-removed",
+        "the release before promised something in its configuration that this one no longer names",
+        "put the entry back, accept its removal with a reason, or release a major version",
+    ),
+    rule(
+        "gate-removed",
+        "the release before declared a gate that this one does not; a gate that the same change may take away is no gate",
+        "put the gate back, or accept its removal with `[[tool.shipway.accept]]`",
+    ),
+    rule(
+        "upgrade-broken",
+        "installed over the release before, with that one's configuration and data in place, a probe fails that passes in a fresh install",
+        "let the release read what the one before wrote",
+    ),
+    rule(
+        "rollback-broken",
+        "after going forward to this release and back to the one before, that one's own probes fail",
+        "write so that the release before can still read it, or keep its files untouched",
+    ),
+    rule(
+        "rollback-data-removed",
+        "this release removed a file that the one before had written",
+        "keep the file until no earlier release needs it",
+    ),
+    rule(
+        "rollback-not-rehearsed",
+        "a probe does not pass in the release before itself, so that going back to it shows nothing",
+        "look at the probe; it may need something that the trial does not give",
+    ),
 ];
 
 const fn rule(id: &'static str, why: &'static str, fix: &'static str) -> Rule {
@@ -119,4 +259,19 @@ const fn rule(id: &'static str, why: &'static str, fix: &'static str) -> Rule {
 pub fn is_of_distributions(id: &str) -> bool {
     const OURS: [&str; 4] = ["module-missing", "data-missing", "wheel-from-sdist", "not-reproducible"];
     shipway_dist::rules::find(id).is_some() || OURS.contains(&id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_of_two_installed_releases_is_explained() {
+        for id in crate::gates::installed::finding_ids() {
+            assert!(RULES.iter().any(|rule| rule.id == id), "{id}");
+        }
+        let mut ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+        ids.sort_unstable();
+        assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "each id once");
+    }
 }

@@ -56,6 +56,15 @@ impl Tools {
         self.folder.join("servers/bin").join(name)
     }
 
+    /// A program of the environment with other people's readers of evidence.
+    pub fn verifier(&self, name: &str) -> PathBuf {
+        static MADE: OnceLock<()> = OnceLock::new();
+        MADE.get_or_init(|| {
+            self.make("verifiers", include_str!("../../shipway/tests/clients/verifiers.txt"));
+        });
+        self.folder.join("verifiers/bin").join(name)
+    }
+
     /// A folder that holds uv and nothing else.
     pub fn uv_folder(&self) -> PathBuf {
         self.folder.join("uv")

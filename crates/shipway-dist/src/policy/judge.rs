@@ -305,6 +305,7 @@ mod tests {
                 started_on: "2026-01-01T00:00:00Z".to_owned(),
                 duration_ms: 0,
                 tools: BTreeMap::new(),
+                provenance: None,
                 findings: Vec::new(),
                 detail: serde_json::Value::Null,
             },

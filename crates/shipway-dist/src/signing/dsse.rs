@@ -222,6 +222,7 @@ mod tests {
                 started_on: "2026-01-01T00:00:00Z".to_owned(),
                 duration_ms: 1,
                 tools: std::collections::BTreeMap::new(),
+                provenance: None,
                 findings: Vec::new(),
                 detail: serde_json::Value::Null,
             },

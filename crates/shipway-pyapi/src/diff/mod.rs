@@ -22,7 +22,7 @@ mod verdict;
 
 use serde::Serialize;
 
-pub use self::verdict::{Scheme, Verdict};
+pub use self::verdict::{Scheme, Verdict, judge_findings};
 use crate::accept::{self, Acceptance};
 use crate::contract::{Contract, Mode};
 use crate::error::PyApiError;

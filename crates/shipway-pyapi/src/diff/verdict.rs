@@ -137,6 +137,21 @@ impl Verdict {
     }
 }
 
+/// Judges findings that were made elsewhere by the rules of an API difference: marks what was accepted, and gives
+/// the verdict over the step from one version to the other.
+pub fn judge_findings(
+    old: Option<&str>,
+    new: Option<&str>,
+    findings: &mut [ApiFinding],
+    options: &DiffOptions,
+) -> Verdict {
+    // What an entry that matches nothing means is said where the API itself is compared.
+    let _ = crate::accept::apply(findings, options);
+    let side =
+        |version: Option<&str>| DiffSide { name: None, version: version.map(str::to_owned), modules: 0 };
+    Verdict::new(&side(old), &side(new), findings, options)
+}
+
 /// Which part of the version went up.
 fn bump(from: &Version, to: &Version) -> &'static str {
     let part = |version: &Version, at: usize| version.release().get(at).copied().unwrap_or(0);

@@ -10,6 +10,9 @@ use super::raw::{RawAccept, RawChannel, RawGate, RawLevel, RawProbe};
 use super::{CommandGate, ForeignChannel, LevelOverride, Probe, ProbeKind};
 use crate::error::Error;
 
+const CLASSES: [&str; 4] = ["invalid-input", "connection", "policy", "unavailable"];
+const EXPECTED_CLASSES: &str = "`invalid-input`, `connection`, `policy` or `unavailable`";
+
 impl Merge {
     pub(super) fn gate(&mut self, at: usize, raw: RawGate) -> Option<CommandGate> {
         let key = format!("gate[{at}]");
@@ -71,10 +74,21 @@ impl Merge {
                 }
             };
             if let Some(class) = &probe.class
-                && !["invalid-input", "connection", "policy", "unavailable"].contains(&class.as_str())
+                && !CLASSES.contains(&class.as_str())
             {
-                let expected = "`invalid-input`, `connection`, `policy` or `unavailable`";
-                self.errors.push(self.one_of(&format!("{key}.class"), class, expected));
+                self.errors.push(self.one_of(&format!("{key}.class"), class, EXPECTED_CLASSES));
+            }
+            let files = probe.files.unwrap_or_default();
+            for path in files.keys() {
+                let inner = path.strip_prefix("~/").unwrap_or(path);
+                let leads_out = std::path::Path::new(inner).is_absolute()
+                    || inner.split(['/', '\\']).any(|part| part.is_empty() || part == "..");
+                if leads_out {
+                    let what = format!(
+                        "`{key}.files` holds `{path}`, which lies neither in the working directory nor in HOME"
+                    );
+                    self.errors.push(Error::usage("path", what).hint("name.yaml, or ~/.config/name.yaml"));
+                }
             }
             let Some(run) = self.command(&key, &run) else { continue };
             probes.push(Probe {
@@ -87,10 +101,20 @@ impl Merge {
                 stdout: probe.stdout,
                 stderr: probe.stderr,
                 env: probe.env.unwrap_or_default(),
+                files,
+                network: probe.network.unwrap_or(false),
                 timeout: probe.timeout.unwrap_or(60),
             });
         }
         probes
+    }
+
+    /// The classes of error that the project promises.
+    pub(super) fn classes(&mut self, raw: Vec<String>) -> Vec<String> {
+        for class in raw.iter().filter(|class| !CLASSES.contains(&class.as_str())) {
+            self.errors.push(self.one_of("contract.errors", class, EXPECTED_CLASSES));
+        }
+        raw
     }
 
     pub(super) fn accepted(&mut self, raw: Vec<RawAccept>) -> Vec<shipway_pyapi::Acceptance> {

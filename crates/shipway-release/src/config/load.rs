@@ -62,6 +62,7 @@ struct File {
     label: String,
     table: Value,
     project_name: Option<String>,
+    has_scripts: bool,
 }
 
 fn read_file(directory: &Path) -> Result<File> {
@@ -86,16 +87,22 @@ fn read_file(directory: &Path) -> Result<File> {
             .iter()
             .find_map(|path| at(path))
             .and_then(|name| name.as_str().map(str::to_owned));
+    let has_scripts = ["/project/scripts", "/project/gui-scripts", "/tool/poetry/scripts"]
+        .iter()
+        .any(|path| at(path).is_some_and(|scripts| scripts.as_object().is_some_and(|map| !map.is_empty())));
     match (own, at("/tool/shipway")) {
         (Some(_), Some(_)) => {
             Err(Error::usage("two-configurations", "both `shipway.toml` and `[tool.shipway]` exist")
                 .hint("keep one of them"))
         }
-        (Some(table), None) => Ok(File { label: "shipway.toml".to_owned(), table, project_name }),
+        (Some(table), None) => {
+            Ok(File { label: "shipway.toml".to_owned(), table, project_name, has_scripts })
+        }
         (None, table) => Ok(File {
             label: "pyproject.toml".to_owned(),
             table: table.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             project_name,
+            has_scripts,
         }),
     }
 }
@@ -132,8 +139,8 @@ fn parse_raw(file: &File, errors: &mut Vec<Error>) -> RawConfig {
 
 pub(super) struct Merge {
     pub(super) errors: Vec<Error>,
-    origins: Vec<Setting>,
-    file: String,
+    pub(super) origins: Vec<Setting>,
+    pub(super) file: String,
 }
 
 impl Merge {
@@ -252,6 +259,7 @@ impl Merge {
             .filter_map(|(at, gate)| self.gate(at, gate))
             .collect();
         let probes = self.probes(raw.probe.unwrap_or_default());
+        let errors = self.classes(contract.errors.unwrap_or_default());
         for path in version.files.iter().flatten().chain(build.lock.iter()) {
             if Path::new(path).is_absolute() || path.split(['/', '\\']).any(|part| part == "..") {
                 self.errors.push(Error::usage("path", format!("`{path}` leads out of the project")));
@@ -284,8 +292,10 @@ impl Merge {
                 internal: contract.internal.unwrap_or_default(),
                 commands: contract.commands.unwrap_or_default(),
                 data: contract.data.unwrap_or_default(),
+                errors,
             },
             probes,
+            has_scripts: file.has_scripts,
             accepted: self.accepted(raw.accept.unwrap_or_default()),
             levels: self.levels(raw.level.unwrap_or_default()),
             forge: self.forge(raw.forge),

@@ -3,6 +3,7 @@
 //! Order: built-in defaults, the file, `SHIPWAY_*` variables, flags. All problems are reported together.
 //! No secret may stand in the file.
 
+mod declared;
 mod entries;
 pub mod environment;
 pub(crate) mod forge;
@@ -19,6 +20,7 @@ use shipway_dist::{ChannelName, Finding, GateId, ProjectName, Severity};
 use shipway_pyapi::{Acceptance, Mode};
 use url::Url;
 
+pub use declared::Declared;
 pub use environment::Environment;
 pub use forge::{ForgeKind, ForgeSettings, RawForge, ReleaseFrom};
 pub use load::{Flags, data_dir, is_configured, load, schema};
@@ -69,6 +71,8 @@ pub struct Config {
     pub contract: Contract,
     /// Commands run in a fresh install.
     pub probes: Vec<Probe>,
+    /// Whether pyproject.toml names console scripts.
+    pub has_scripts: bool,
     /// Breaks of the API that were accepted.
     pub accepted: Vec<Acceptance>,
     /// Findings about distribution files that weigh more or less here than by default.
@@ -179,6 +183,8 @@ pub struct Contract {
     pub commands: Vec<String>,
     /// Packaged data files that users rely on.
     pub data: Vec<String>,
+    /// The classes of error that are promised, each with a probe.
+    pub errors: Vec<String>,
 }
 
 /// What a probe is for.
@@ -194,7 +200,7 @@ pub enum ProbeKind {
 }
 
 /// A command run in a fresh install.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
     /// Its name.
     pub id: String,
@@ -214,6 +220,10 @@ pub struct Probe {
     pub stderr: Option<String>,
     /// Environment variables set for it.
     pub env: BTreeMap<String, String>,
+    /// Files written for it before it runs, by path; a leading `~/` stands for its HOME.
+    pub files: BTreeMap<String, String>,
+    /// Whether it may use the network.
+    pub network: bool,
     /// Seconds until it is stopped.
     pub timeout: u64,
 }

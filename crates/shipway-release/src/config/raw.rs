@@ -168,6 +168,9 @@ pub struct RawContract {
     pub commands: Option<Vec<String>>,
     /// Packaged data files that users rely on.
     pub data: Option<Vec<String>>,
+    /// The classes of error that are promised, each with a probe: `invalid-input`, `connection`, `policy`,
+    /// `unavailable`.
+    pub errors: Option<Vec<String>>,
 }
 
 /// A command run in a fresh install, in an empty directory.
@@ -193,6 +196,10 @@ pub struct RawProbe {
     pub stderr: Option<String>,
     /// Environment variables set for it.
     pub env: Option<BTreeMap<String, String>>,
+    /// Files written for it before it runs: into its working directory, or with a leading `~/` into its HOME.
+    pub files: Option<BTreeMap<String, String>>,
+    /// Whether it may use the network; default false.
+    pub network: Option<bool>,
     /// Seconds until it is stopped; default 60.
     pub timeout: Option<u64>,
 }

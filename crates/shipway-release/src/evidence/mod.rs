@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use shipway_dist::evidence::{Predicate, Resource, STEP, Statement, Verdict, predicate_type_of};
+use shipway_dist::evidence::{
+    BUILD, Predicate, Provenance, Resource, SLSA_PROVENANCE, STEP, Statement, Verdict, predicate_type_of,
+};
 use shipway_dist::signing::Envelope;
 use shipway_dist::wire::EvidenceRequest;
 use shipway_dist::{Finding, GateId, Manifest};
@@ -53,6 +55,23 @@ impl Clocked {
         self.statement(step, STEP, manifest, result, found)
     }
 
+    /// The statement of a build: SLSA provenance.
+    pub fn build(self, manifest: &Manifest, provenance: Provenance, found: Found) -> Statement {
+        let mut statement = self.statement(BUILD, SLSA_PROVENANCE, manifest, Verdict::Passed, found);
+        statement.predicate.provenance = Some(Box::new(provenance));
+        statement
+    }
+
+    /// When it began.
+    pub fn started_on(self) -> Timestamp {
+        self.started_on
+    }
+
+    /// Milliseconds since then.
+    pub fn elapsed_ms(self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn statement(
         self,
         name: &str,
@@ -70,8 +89,9 @@ impl Clocked {
             channel: found.channel,
             configuration: vec![Resource::commit(&manifest.commit)],
             started_on: self.started_on.to_string(),
-            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: self.elapsed_ms(),
             tools: manifest.tools.clone(),
+            provenance: None,
             findings: found.findings,
             detail: found.detail,
         };

@@ -36,6 +36,8 @@ pub struct Wanted<'a> {
     pub name: &'a ProjectName,
     /// The version; none for whatever a plain install takes.
     pub version: Option<&'a Version>,
+    /// A file on this machine that is installed instead of the index's own, and its digest.
+    pub file: Option<(&'a Path, Sha256)>,
     /// Extras.
     pub extras: &'a [String],
     /// The one index URL.
@@ -47,9 +49,22 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// `==VERSION`, or nothing.
-    fn pin(&self) -> String {
-        self.version.map(|version| format!("=={version}")).unwrap_or_default()
+    /// What pip is asked for: the name with its extras, and the version or the file.
+    fn requirement(&self) -> Result<String> {
+        let extras =
+            if self.extras.is_empty() { String::new() } else { format!("[{}]", self.extras.join(",")) };
+        Ok(match self.file {
+            Some((path, sha256)) => {
+                let url = Url::from_file_path(path).map_err(|()| {
+                    Error::incomplete("io", format!("`{}` is not an absolute path", path.display()))
+                })?;
+                format!("{}{extras} @ {url}#sha256={sha256}", self.name)
+            }
+            None => {
+                let pin = self.version.map(|version| format!("=={version}")).unwrap_or_default();
+                format!("{}{extras}{pin}", self.name)
+            }
+        })
     }
 }
 
@@ -57,6 +72,7 @@ impl Wanted<'_> {
 #[derive(Debug)]
 pub struct Trial {
     folder: tempfile::TempDir,
+    mark: String,
     /// The environment.
     pub venv: Venv,
 }
@@ -103,7 +119,33 @@ impl Trial {
         let home = folder.path().join("home");
         std::fs::create_dir(&home).map_err(|error| Error::io("create", &home, &error))?;
         let venv = python.create_venv(&folder.path().join("environment"), environment)?;
-        Ok(Self { folder, venv })
+        let mark = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let trial = Self { folder, mark, venv };
+        std::fs::create_dir(trial.temporary())
+            .map_err(|error| Error::io("create", &trial.temporary(), &error))?;
+        Ok(trial)
+    }
+
+    /// What tells the processes of this trial from others.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// TMPDIR of everything run here.
+    pub fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// Takes away the right to write into the environment until the guard is dropped.
+    ///
+    /// A superuser may write all the same, so that nothing but a comparison of digests proves that nobody did.
+    pub fn protect(&self) -> Protected {
+        set_writable(&self.venv.directory, false);
+        let path = self.venv.directory.join("shipway-write-test");
+        let holds = std::fs::write(&path, "").is_err();
+        // Where it could be written it can be removed.
+        let _ = std::fs::remove_file(&path);
+        Protected { directory: self.venv.directory.clone(), holds }
     }
 
     /// The folder that holds it all; gone when this is dropped.
@@ -116,7 +158,7 @@ impl Trial {
         self.folder.path().join("home")
     }
 
-    /// Resolves from the index alone, installing nothing (row G1).
+    /// Resolves from the index alone (the release's own file aside, where one is given), installing nothing (row G1).
     ///
     /// # Errors
     /// When pip finds no way.
@@ -128,9 +170,7 @@ impl Trial {
     ) -> Result<Vec<Installed>> {
         self.write_netrc(wanted)?;
         let report = self.folder().join("resolved.json");
-        let extras =
-            if wanted.extras.is_empty() { String::new() } else { format!("[{}]", wanted.extras.join(",")) };
-        let requirement = format!("{}{extras}{}", wanted.name, wanted.pin());
+        let requirement = wanted.requirement()?;
         let call = self
             .pip(python, environment, wanted)?
             .args(["--dry-run", "--ignore-installed", "--report"])
@@ -159,8 +199,11 @@ impl Trial {
         pinned: &[Installed],
     ) -> Result<Vec<Installed>> {
         let lock = self.folder().join("requirements.txt");
-        let line = |one: &Installed| {
-            format!("{}=={} --hash=sha256:{}\n", one.name.normalized(), one.version, one.sha256)
+        let line = |one: &Installed| match wanted.file {
+            Some((_, sha256)) if one.name == *wanted.name => {
+                format!("{} @ {} --hash=sha256:{sha256}\n", one.name.normalized(), without_fragment(&one.url))
+            }
+            _ => format!("{}=={} --hash=sha256:{}\n", one.name.normalized(), one.version, one.sha256),
         };
         let text: String = pinned.iter().map(line).collect();
         std::fs::write(&lock, text).map_err(|error| Error::io("write", &lock, &error))?;
@@ -174,7 +217,7 @@ impl Trial {
         let output = call.run()?;
         if !output.success() {
             let text = String::from_utf8_lossy(&output.stderr);
-            let what = format!("pip cannot install `{}{}`", wanted.name, wanted.pin());
+            let what = format!("pip cannot install `{}`", wanted.requirement()?);
             let is_verdict = text.contains("DO NOT MATCH THE HASHES") || text.contains("Failed building");
             let error = if is_verdict {
                 Error::refused("not-installable", what)
@@ -250,6 +293,44 @@ impl Trial {
             Err(error) => Err(Error::io("remove", &path, &error)),
         }
     }
+}
+
+/// An environment that may not be written into for now.
+#[derive(Debug)]
+pub struct Protected {
+    directory: PathBuf,
+    /// Whether the system refuses to write there; it does not for a superuser.
+    pub holds: bool,
+}
+
+impl Drop for Protected {
+    fn drop(&mut self) {
+        set_writable(&self.directory, true);
+    }
+}
+
+#[cfg(unix)]
+fn set_writable(directory: &Path, writable: bool) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in walkdir::WalkDir::new(directory).into_iter().flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_symlink() {
+            continue;
+        }
+        let mode = metadata.permissions().mode();
+        let mode = if writable { mode | 0o200 } else { mode & !0o222 };
+        // What cannot be changed is found by the comparison of digests.
+        let _ = std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode));
+    }
+}
+
+#[cfg(not(unix))]
+fn set_writable(_directory: &Path, _writable: bool) {}
+
+fn without_fragment(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url
 }
 
 fn read_report(path: &Path) -> Result<Vec<Installed>> {

@@ -69,6 +69,7 @@ pub struct Call<'a> {
     environment: BTreeMap<OsString, OsString>,
     timeout: Duration,
     input: Option<Vec<u8>>,
+    most: Option<u64>,
 }
 
 /// How a program ended.
@@ -82,6 +83,8 @@ pub struct Output {
     pub stderr: Vec<u8>,
     /// Whether it was stopped because its time was up.
     pub timed_out: bool,
+    /// Whether it was stopped because it wrote more than it may.
+    pub flooded: bool,
     /// How long it ran.
     pub duration: Duration,
 }
@@ -89,7 +92,7 @@ pub struct Output {
 impl Output {
     /// Whether it exited with 0.
     pub fn success(&self) -> bool {
-        self.code == Some(0) && !self.timed_out
+        self.code == Some(0) && !self.timed_out && !self.flooded
     }
 
     /// stdout as text.
@@ -108,6 +111,7 @@ impl Output {
     /// How it ended, for people.
     pub fn ending(&self) -> String {
         match (self.timed_out, self.code) {
+            _ if self.flooded => "stopped because of the mass of its output".to_owned(),
             (true, _) => format!("stopped after {} s", self.duration.as_secs()),
             (false, Some(code)) => format!("exit code {code}"),
             (false, None) => "ended by a signal".to_owned(),
@@ -125,6 +129,7 @@ impl<'a> Call<'a> {
             environment: BTreeMap::new(),
             timeout: Duration::from_secs(3600),
             input: None,
+            most: None,
         }
     }
 
@@ -208,6 +213,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Stops it when it writes more than so many bytes to either stream.
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = Some(bytes);
+        self
+    }
+
     /// Gives it bytes on stdin.
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
@@ -248,8 +260,9 @@ impl<'a> Call<'a> {
             // A program that does not read its input is free to; the broken pipe says nothing.
             std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
         });
-        let stdout = child.stdout.take().map(keep);
-        let stderr = child.stderr.take().map(keep);
+        let most = self.most.unwrap_or(u64::MAX);
+        let stdout = child.stdout.take().map(|stream| keep(stream, pid, most));
+        let stderr = child.stderr.take().map(|stream| keep(stream, pid, most));
         let (send, receive) = mpsc::channel();
         let waiter = std::thread::spawn(move || send.send(child.wait()).is_ok());
         let (status, timed_out) = match receive.recv_timeout(self.timeout) {
@@ -261,8 +274,8 @@ impl<'a> Call<'a> {
         };
         let _ = waiter.join();
         let duration = started.elapsed();
-        let collect = |stream: Option<mpsc::Receiver<Vec<u8>>>| {
-            let Some(stream) = stream else { return Vec::new() };
+        let collect = |stream: Option<mpsc::Receiver<(Vec<u8>, bool)>>| {
+            let Some(stream) = stream else { return (Vec::new(), false) };
             // A process left behind may hold the pipe open: it gets a moment, then it is ended with its group.
             stream
                 .recv_timeout(Duration::from_millis(500))
@@ -272,13 +285,13 @@ impl<'a> Call<'a> {
                 })
                 .unwrap_or_default()
         };
-        let (stdout, stderr) = (collect(stdout), collect(stderr));
+        let ((stdout, much), (stderr, more)) = (collect(stdout), collect(stderr));
         if let Some(writer) = writer {
             let _ = writer.join();
         }
         let code = status.as_ref().ok().and_then(ExitStatus::code);
         tools::spent(started, Instant::now());
-        Ok(Output { code, stdout, stderr, timed_out, duration })
+        Ok(Output { code, stdout, stderr, timed_out, flooded: much || more, duration })
     }
 
     /// Runs it and wants exit code 0.
@@ -359,13 +372,20 @@ mod tools {
     }
 }
 
-fn keep(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+/// Keeps the beginning and the end of a stream; ends the group when it writes more than `most`.
+fn keep(mut stream: impl Read + Send + 'static, pid: u32, most: u64) -> mpsc::Receiver<(Vec<u8>, bool)> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         let mut buffer = vec![0; 64 * 1024];
+        let mut written = 0_u64;
         while let Ok(read) = stream.read(&mut buffer) {
             if read == 0 {
+                break;
+            }
+            written += read as u64;
+            if written > most {
+                group::kill(pid);
                 break;
             }
             let room = (KEPT / 2).saturating_sub(head.len()).min(read);
@@ -376,7 +396,7 @@ fn keep(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
             }
         }
         head.extend_from_slice(&tail);
-        let _ = send.send(head);
+        let _ = send.send((head, written > most));
     });
     receive
 }

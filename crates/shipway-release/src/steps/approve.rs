@@ -117,6 +117,7 @@ fn predicate(
         started_on: (context.clock)().to_string(),
         duration_ms: 0,
         tools: std::collections::BTreeMap::new(),
+        provenance: None,
         findings: Vec::new(),
         detail: json!({
             "project": manifest.project,

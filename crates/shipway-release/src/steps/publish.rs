@@ -88,6 +88,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
                     version: manifest.version.to_string(),
                     commit: manifest.commit.clone(),
                     gates: vec![report],
+                    errors: Vec::new(),
                 };
                 errors.extend(super::gate::refusal(&gates));
             } else if !request.dry_run {

@@ -7,6 +7,7 @@ use shipway_dist::{ChannelName, Finding, Manifest, Sha256, Version};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::gates::outcome::{self, State};
 use crate::readiness::{Readiness, next_command};
 use crate::steps::build::read_manifest;
 use crate::steps::gate::available;
@@ -87,7 +88,7 @@ pub fn ready(context: &Context<'_>, request: &ReadyRequest) -> Result<ReadyRepor
         .iter()
         .find(|item| item.verdict != ItemVerdict::Passed)
         .map(|item| next_command(item, &version, &channel));
-    let gates = items.into_iter().map(|item| row(context, &version, &readiness, item)).collect();
+    let gates = items.into_iter().map(|item| row(context, &manifest, &readiness, item)).collect();
     Ok(ReadyReport {
         project: context.config.name.to_string(),
         version,
@@ -140,7 +141,7 @@ fn with_declared(context: &Context<'_>, policy: ChannelPolicy) -> ChannelPolicy 
     policy.with(&declared)
 }
 
-fn row(context: &Context<'_>, version: &str, readiness: &Readiness, item: Item) -> ReadyGate {
+fn row(context: &Context<'_>, manifest: &Manifest, readiness: &Readiness, item: Item) -> ReadyGate {
     let decided = readiness.known().iter().rfind(|known| item.evidence.contains(&known.id));
     let mut gate = ReadyGate {
         id: item.id,
@@ -151,7 +152,7 @@ fn row(context: &Context<'_>, version: &str, readiness: &Readiness, item: Item) 
         evidence: item.evidence,
     };
     if gate.verdict != ItemVerdict::Passed
-        && let Some(fault) = fault_of(context, version, &gate.id)
+        && let Some(fault) = fault_of(context, manifest, &gate.id)
     {
         gate.verdict = ItemVerdict::Error;
         gate.why = fault;
@@ -159,9 +160,11 @@ fn row(context: &Context<'_>, version: &str, readiness: &Readiness, item: Item) 
     gate
 }
 
-/// Why the last run of a gate came to no verdict, where it did not.
-fn fault_of(_context: &Context<'_>, _version: &str, _gate: &str) -> Option<String> {
-    None
+/// Why the last run of a gate over these bytes came to no verdict, where it did not.
+fn fault_of(context: &Context<'_>, manifest: &Manifest, gate: &str) -> Option<String> {
+    let outcome = outcome::last(&context.records(), &manifest.version.to_string(), gate.parse().ok()?)?;
+    let is_fault = outcome.state == State::Error && outcome.manifest_digest == manifest.digest();
+    is_fault.then(|| format!("it could not run: {}", outcome.causes.join(": ")))
 }
 
 /// The refusal that a release stands for that lacks something; none when everything holds.

@@ -3,7 +3,7 @@
 //! A release that fails is blocked, so that nobody else installs it; a smoke that could not run blocks
 //! nothing.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use shipway_dist::evidence::Verdict;
 use shipway_dist::wire::MarkRequest;
@@ -14,14 +14,13 @@ use crate::config::{Dependencies, ProbeKind};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
+use crate::ops::imports::{self, ImportResult};
 use crate::ops::install::{Installed, Trial, Wanted};
+use crate::ops::isolation::Fence;
 use crate::ops::probe::{self, ProbeResult};
-use crate::ops::process::Call;
 use crate::ops::secret::public_url;
 use crate::ops::target::Target;
 use crate::steps::publish::{manifest_of, require_record, require_release};
-
-const IMPORT: &str = include_str!("../ops/python_scripts/import_symbols.py");
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -78,15 +77,6 @@ pub struct InstalledFile {
     pub url: String,
     /// Whether that is the channel's index.
     pub from_index: bool,
-}
-
-/// A stable symbol or script and how its import went.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImportResult {
-    /// The dotted path, or `name = module:attribute`.
-    pub symbol: String,
-    /// Why it does not import.
-    pub error: Option<String>,
 }
 
 /// Tries a release.
@@ -150,6 +140,7 @@ fn try_release(
     let wanted = Wanted {
         name: &config.name,
         version: Some(&manifest.version),
+        file: None,
         extras: &config.extras,
         simple: &simple,
         credential: target.http(&report.channel)?.credential(),
@@ -179,7 +170,7 @@ fn try_release(
         return Ok(());
     }
     task.update("importing stable symbols, loading scripts");
-    let answer = import_symbols(context, &trial)?;
+    let answer = imports::import(&trial, &context.environment, &config.name, &config.contract.stable)?;
     (report.imports, report.scripts) = (answer.imports, answer.scripts);
     for (id, what, results) in [
         ("stable-symbol", "does not import", &report.imports),
@@ -189,11 +180,13 @@ fn try_release(
             report.findings.push(Finding::error(id, format!("`{}` {what}: {error}", result.symbol)));
         }
     }
+    let fence = Fence::find(&context.environment);
+    let _protected = trial.protect();
     for probe in
         config.probes.iter().filter(|probe| matches!(probe.kind, ProbeKind::Smoke | ProbeKind::Safety))
     {
         task.update(&format!("probe {}", probe.id));
-        let result = probe::run(&trial, probe, &context.environment)?;
+        let result = probe::run(&trial, &fence, probe, &context.environment)?;
         for problem in &result.problems {
             let id = if probe.kind == ProbeKind::Safety { "safety-default" } else { "smoke-probe" };
             report.findings.push(Finding::error(id, format!("probe `{}`: {problem}", probe.id)));
@@ -254,44 +247,6 @@ fn judge_origin(expected: &Expected<'_>, resolved: &[Installed]) -> (Vec<Install
         findings.push(Finding::error("smoke-install", format!("pip would not install `{name}` at all")));
     }
     (files, findings)
-}
-
-/// What the script that imports answers.
-#[derive(Debug, Default, Deserialize)]
-struct Imports {
-    imports: Vec<ImportResult>,
-    scripts: Vec<ImportResult>,
-}
-
-fn import_symbols(context: &Context<'_>, trial: &Trial) -> Result<Imports> {
-    let symbols = &context.config.contract.stable;
-    let script = trial.folder().join("import_symbols.py");
-    let answer = trial.folder().join("imports.json");
-    std::fs::write(&script, IMPORT).map_err(|error| Error::io("write", &script, &error))?;
-    let directory = trial.folder().join("empty");
-    std::fs::create_dir_all(&directory).map_err(|error| Error::io("create", &directory, &error))?;
-    // `-I`: neither the directory nor the user's site nor PYTHONPATH can stand in for the installed wheel.
-    let output = Call::new(&trial.venv.python, &directory)
-        .allowed(&context.environment)
-        .env("HOME", trial.home())
-        .args(["-I", "-B"])
-        .arg(&script)
-        .arg(&answer)
-        .arg(context.config.name.normalized())
-        .args(symbols)
-        .timeout(std::time::Duration::from_secs(300))
-        .run()?;
-    let answered = std::fs::read(&answer).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(answered.unwrap_or_else(|| {
-        let error = format!(
-            "the interpreter ended while importing ({}): {}",
-            output.ending(),
-            output.tail(3).join(" / ")
-        );
-        let failed = |symbol: &String| ImportResult { symbol: symbol.clone(), error: Some(error.clone()) };
-        let scripts = if symbols.is_empty() { vec![failed(&"scripts".to_owned())] } else { Vec::new() };
-        Imports { imports: symbols.iter().map(failed).collect(), scripts }
-    }))
 }
 
 /// Records the verdict, and blocks a release that failed.

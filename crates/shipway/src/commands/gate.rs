@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The gates that can be run here
+    /// Every gate, what it asks, and how it ended over the built release
     List,
     /// Run gates: all that are declared, or those named
     Run {
@@ -39,13 +39,15 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
     match &arguments.action {
         Action::List => {
+            let folder = context.config.directory.join("dist");
+            let built = require_manifest(&context, &folder).ok().map(|manifest| manifest.version.to_string());
+            let gates = gate::list(&context, built.as_deref());
             let mut text = String::new();
-            let gates = gate::available(&context);
-            for id in &gates {
-                let _ = writeln!(text, "{id:<14} {}", id.about());
+            for one in &gates {
+                let last = one.last.as_ref().map_or("-", |last| last.state.as_str());
+                let _ = writeln!(text, "{:<19} {:<12} {last:<7} {}", one.id.as_str(), one.source, one.about);
             }
-            let list: Vec<_> = gates.iter().map(|id| json!({ "id": id, "about": id.about() })).collect();
-            Ok(Outcome::new(&json!({ "gates": list })).print(text))
+            Ok(Outcome::new(&json!({ "version": built, "gates": gates })).print(text))
         }
         Action::Run { ids, dist } => {
             let wanted: Vec<GateId> = ids
@@ -58,11 +60,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             let folder = context.config.directory.join(dist);
             let manifest = require_manifest(&context, &folder)?;
             let report = gate::run(&context, &manifest, &folder, &wanted)?;
-            let mut outcome = Outcome::new(&report);
-            for one in &report.gates {
-                let word = if one.holds() { "passed" } else { "failed" };
-                outcome = outcome.say(format!("{:>14}  {word}", one.id.as_str()));
-            }
+            let outcome = Outcome::new(&report);
             Ok(outcome.refused(gate::refusal(&report)))
         }
     }

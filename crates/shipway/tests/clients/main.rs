@@ -4,6 +4,7 @@
 //! `requirements.txt` and `servers.txt`, into the target folder; tests whose names say so fetch projects too.
 
 mod adopted;
+mod evidence;
 mod foreign;
 mod index;
 mod installs;

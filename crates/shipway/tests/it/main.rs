@@ -10,6 +10,8 @@ mod bump;
 mod check;
 mod config;
 mod contract;
+mod evidence;
+mod gates;
 mod init;
 mod log;
 mod output;

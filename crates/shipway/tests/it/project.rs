@@ -100,6 +100,18 @@ impl Project {
         project
     }
 
+    /// Copies everything of the project to a folder: repository, remote, index, home.
+    pub(crate) fn save(&self, to: &Path) {
+        copy(self.folder.path(), to);
+    }
+
+    /// A project of its own, as one was saved.
+    pub(crate) fn saved(from: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
+        copy(from, folder.path());
+        Self { folder, variables: Vec::new() }
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("project")
     }
@@ -202,6 +214,12 @@ impl Project {
             .collect();
         format!("{refs}\n--\n{remote}\n--\n{head}\n--\n{status}\n--\n{worktrees}\n--\n{left:?}")
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let status = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(status.success());
 }
 
 fn finished(output: Output) -> Run {

@@ -1,6 +1,7 @@
 """Imports dotted paths and loads a distribution's scripts, one after the other.
 
-Arguments: ANSWER NAME PATH...; the answer is a JSON document in a file: {"imports": [], "scripts": []}.
+Arguments: ANSWER NAME PATH...; the answer is a JSON document in a file: {"imports": [], "scripts": [],
+"commands": [], "files": []}.
 """
 
 import importlib
@@ -43,9 +44,16 @@ def scripts(name):
 
 def main():
     file, name, *paths = sys.argv[1:]
+    found = importlib.metadata.distribution(name)
     answer = {
         "imports": [attempt(path, lambda: resolve(path)) for path in paths],
         "scripts": list(scripts(name)),
+        "commands": [
+            entry.name for entry in found.entry_points if entry.group == "console_scripts"
+        ],
+        "files": [
+            path.as_posix() for path in found.files or [] if path.locate().is_file()
+        ],
     }
     with open(file, "w", encoding="utf-8") as file:
         json.dump(answer, file)
