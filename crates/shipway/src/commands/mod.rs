@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod evidence;
 pub(crate) mod explain;
+pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod log;

@@ -166,7 +166,7 @@ fn keep(context: &Context<'_>, decision: &Decision, command: &str) -> Result<()>
     };
     let path = folder.join(format!("{command}-{subject}.json"));
     let document = json!({
-        "schema": format!("shipway.forge.{command}/1"),
+        "schema": format!("shipway.forge-{command}/1"),
         "ok": decision.refusal.is_none(),
         "decidedOn": (context.clock)().to_string(),
         "document": decision,

@@ -136,26 +136,26 @@ fn runs_that_are_not_the_configured_one_are_refused() {
             world.commit("main", &[(".github/workflows/ci.yml", None)], "no ci");
             good(world)
         }),
-        ("b12 a run of a direct push", refused(1, "merged-release"), |world| {
+        ("b12 a run of a direct push", refused(1, "merged-release-pr"), |world| {
             let sha = world.chore("direct");
             run_of(world, sha)
         }),
-        ("b12 a run of a push before the release", refused(1, "merged-release"), |world| {
+        ("b12 a run of a push before the release", refused(1, "merged-release-pr"), |world| {
             let sha = world.chore("before");
             world.release("1.4.0", Strategy::Merge);
             run_of(world, sha)
         }),
-        ("b12 the release pull request is a fork's", refused(1, "merged-release"), |world| {
+        ("b12 the release pull request is a fork's", refused(1, "merged-release-pr"), |world| {
             let request = good(world);
             world.forge.state().pull(1).origin = Origin::Fork(815);
             request
         }),
-        ("b12 the release was merged elsewhere", refused(1, "merged-release"), |world| {
+        ("b12 the release was merged elsewhere", refused(1, "merged-release-pr"), |world| {
             let request = good(world);
             world.forge.state().pull(1).base = "dev".to_owned();
             request
         }),
-        ("race: approved was one run, named is another", refused(1, "merged-release"), |world| {
+        ("race: approved was one run, named is another", refused(1, "merged-release-pr"), |world| {
             good(world);
             let other = world.release("1.6.0", Strategy::Squash);
             request(other.run)

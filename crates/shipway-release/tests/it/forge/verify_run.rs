@@ -247,7 +247,7 @@ fn the_statement_has_the_fields_of_provenance() {
         base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
     let statement: Value = serde_json::from_slice(&payload).unwrap();
     assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
-    let detail = &statement["predicate"]["detail"];
+    let detail = &statement["predicate"];
     let sha = decision.sha.unwrap();
     assert_eq!(detail["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"], *sha);
     assert_eq!(detail["buildDefinition"]["externalParameters"]["workflow"], ".github/workflows/ci.yml");

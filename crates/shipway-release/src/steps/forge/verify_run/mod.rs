@@ -5,18 +5,17 @@
 mod artifacts;
 mod contents;
 mod run;
+mod statement;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use shipway_dist::evidence::Verdict;
 use shipway_dist::{Manifest, Sha256, Version};
 
 use super::merged_release::{Event, expected_repository};
 use super::{Decision, Making, Outcome};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::evidence::{self, Clocked, Found};
+use crate::evidence::{self, Clocked};
 use crate::ops::forge::{Artifact, Forge, Run};
 use crate::steps::build::{clear, place_files, read_manifest, remove_manifest, temporary, write_manifest};
 
@@ -110,7 +109,7 @@ fn decide(
     hand_over(context, &request.out, &taken.manifest, &made)?;
     making.decision().files = taken.manifest.files.clone();
     making.decision().manifest_sha256 = Some(taken.manifest_sha256);
-    let statement = provenance(context, forge, making, &found, &chosen, &taken.manifest, clocked);
+    let statement = statement::of(context, forge, making, &found, &chosen, &taken.manifest, clocked);
     evidence::keep(context, &version.to_string(), &statement)?;
     Ok(Outcome::Release)
 }
@@ -199,52 +198,4 @@ fn hand_over(context: &Context<'_>, out: &Path, manifest: &Manifest, made: &Path
     clear(context, &out, before.as_ref())?;
     place_files(&out, manifest, made)?;
     write_manifest(context, manifest)
-}
-
-/// The statement of the gate, with the fields of SLSA provenance v1 that are known here.
-fn provenance(
-    context: &Context<'_>,
-    forge: &dyn Forge,
-    making: &mut Making,
-    run: &Run,
-    chosen: &[Artifact],
-    manifest: &Manifest,
-    clocked: Clocked,
-) -> shipway_dist::evidence::Statement {
-    let location = forge.location();
-    let artifacts: Vec<_> = chosen
-        .iter()
-        .map(|one| json!({ "name": one.name, "id": one.id, "digest": one.digest, "size": one.size_in_bytes }))
-        .collect();
-    let root = location.server.as_ref().unwrap_or(&location.api);
-    let repository = root.join(&location.repository).map_or_else(|_| location.repository.clone(), Into::into);
-    let called: Vec<_> = run
-        .referenced_workflows
-        .iter()
-        .flatten()
-        .map(|one| json!({ "uri": one.path, "commit": one.sha }))
-        .collect();
-    let detail = json!({
-        "buildDefinition": {
-            "buildType": "https://shipway.dev/forge-run/v1",
-            "externalParameters": {
-                "repository": repository,
-                "ref": format!("refs/heads/{}", context.config.base_branch),
-                "workflow": run.path,
-            },
-            "internalParameters": { "repositoryId": run.repository.id, "event": run.event },
-            "resolvedDependencies": [{
-                "uri": format!("git+{repository}"), "digest": { "gitCommit": run.head_sha },
-            }],
-        },
-        "runDetails": {
-            "builder": { "id": format!("{repository}/actions/workflows/{}", run.workflow_id) },
-            "metadata": { "invocationId": format!("{repository}/actions/runs/{}/attempts/{}", run.id, run.run_attempt) },
-            "byproducts": artifacts,
-        },
-        "calledWorkflows": called,
-        "checks": making.decision().checks,
-    });
-    let found = Found { detail, ..Found::default() };
-    clocked.gate(shipway_dist::GateId::Provenance, manifest, Verdict::Passed, found)
 }

@@ -100,7 +100,7 @@ pub(super) fn judge(
         ReleaseFrom::MergedRelease => merged(context, forge, making, run, repository, version),
         ReleaseFrom::BaseRun => {
             making.flag(Flag::BaseRun);
-            making.check("merged-release", true, "any successful run of the base may be published here");
+            making.check("merged-release-pr", true, "any successful run of the base may be published here");
             Ok(())
         }
     }
@@ -175,7 +175,7 @@ fn merged(
             short(&run.head_sha),
             merged.len()
         );
-        making.check("merged-release", false, text);
+        making.check("merged-release-pr", false, text);
         return Ok(());
     };
     let found = forge.pull_request(found.number)?;
@@ -189,6 +189,6 @@ fn merged(
     } else {
         format!("#{} is not a merged pull request of the repository's own `{branch}`", found.number)
     };
-    making.check("merged-release", ok, detail);
+    making.check("merged-release-pr", ok, detail);
     Ok(())
 }
