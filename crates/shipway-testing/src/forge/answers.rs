@@ -170,6 +170,25 @@ fn post(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) ->
             Reply::json(201, &json!({ "id": state.comments.len(), "body": text("body") }))
         }
         ["actions", "workflows", file, "dispatches"] => dispatch(shared, state, file, body),
+        ["git", "tags"] => {
+            let (name, object) = (text("tag"), text("object"));
+            if shared.repository.sha(&object).is_none() {
+                return Reply::message(422, "Object does not exist");
+            }
+            let sha = shared.repository.tag_object(&name, &object, &text("message"));
+            Reply::json(
+                201,
+                &json!({ "sha": sha, "tag": name, "object": { "sha": object, "type": "commit" } }),
+            )
+        }
+        ["git", "refs"] => {
+            let (name, sha) = (text("ref"), text("sha"));
+            if shared.repository.sha(&name).is_some() {
+                return Reply::message(422, "Reference already exists");
+            }
+            shared.repository.git(&["update-ref", &name, &sha]);
+            Reply::json(201, &json!({ "ref": name, "node_id": "R", "object": { "sha": sha, "type": "tag" } }))
+        }
         ["releases"] => {
             let tag = text("tag_name");
             if state.releases.iter().any(|one| one["tag_name"] == *tag) {

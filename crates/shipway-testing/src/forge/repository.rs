@@ -170,6 +170,19 @@ impl Repository {
         }
     }
 
+    /// Makes a tag object that no ref points at yet.
+    pub(super) fn tag_object(&self, name: &str, commit: &str, message: &str) -> String {
+        let text = format!(
+            "object {commit}\ntype commit\ntag {name}\ntagger Tester <tester@test.invalid> 1767225600 +0000\n\n{message}\n"
+        );
+        let mut child =
+            self.command(&["mktag"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git");
+        child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("a tag");
+        let output = child.wait_with_output().expect("git");
+        assert!(output.status.success(), "git mktag");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     fn merged_tree(&self, base: &str, ours: &str, theirs: &str) -> String {
         let merge_base = format!("--merge-base={base}");
         self.git(&["merge-tree", "--write-tree", &merge_base, ours, theirs])

@@ -24,6 +24,8 @@ pub const OPERATIONS: &[(&str, &str, u16, &str)] = &[
     ("POST", "/repos/{r}/pulls", 201, "pull"),
     ("POST", "/repos/{r}/issues/{n}/comments", 201, "comment"),
     ("POST", "/repos/{r}/actions/workflows/{f}/dispatches", 200, "dispatched"),
+    ("POST", "/repos/{r}/git/tags", 201, "tag"),
+    ("POST", "/repos/{r}/git/refs", 201, "reference"),
     ("POST", "/repos/{r}/releases", 201, "release"),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use shipway_release::steps::forge::{
     Decision, MergedReleaseRequest, Outcome as Decided, Subject, VerifyRunRequest, check_pull_request,
-    merged_release, open, report, verify_run,
+    finish, merged_release, open, report, verify_run,
 };
 use shipway_release::{Error, Result};
 
@@ -37,6 +37,14 @@ enum Action {
     MergedRelease(MergedRelease),
     /// Whether a CI run built a release; hands its files to `dist/` and its manifest to `.shipway/`
     VerifyRun(VerifyRun),
+    /// Tag a published release at the commit of its merge and show it at the forge, each once
+    Finish {
+        /// The version
+        version: String,
+        /// The branch that releases are cut from, instead of the configuration's
+        #[arg(long, value_name = "BRANCH")]
+        base_branch: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +147,20 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             let decision = verify_run(&context, &*forge, &request)?;
             report(&context, &*forge, &decision, "verify-run")?;
             (decision, "shipway.forge-verify-run/1")
+        }
+        Action::Finish { version, base_branch } => {
+            let context = session.context(&overrides(base_branch))?;
+            let report = finish(&context, &*open(&context)?, version)?;
+            let made = |already: bool| if already { "there already" } else { "made" };
+            let text = format!(
+                "tag {} at {} ({})\nrelease {} ({})\n",
+                report.tag,
+                report.commit,
+                made(report.tag_already),
+                report.url,
+                made(report.release_already)
+            );
+            return Ok(Outcome::new(&report).schema("shipway.forge-finish/1").print(text));
         }
     };
     Ok(outcome(decision, schema))

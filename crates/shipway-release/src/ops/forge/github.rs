@@ -89,6 +89,11 @@ struct Object {
 }
 
 #[derive(Deserialize)]
+struct Sha {
+    sha: String,
+}
+
+#[derive(Deserialize)]
 struct Dispatched {
     workflow_run_id: Option<u64>,
 }
@@ -205,6 +210,15 @@ impl Forge for GitHub {
             })
         };
         Ok(found.into_iter().filter_map(tag).collect())
+    }
+
+    fn create_tag(&self, name: &str, commit: &str, message: &str) -> Result<()> {
+        let what = format!("tag `{name}`");
+        let body = json!({ "tag": name, "message": message, "object": commit, "type": "commit" });
+        let answer = self.post(&what, &["git", "tags"], &body)?;
+        let object: Sha = self.client.read(&what, &answer)?;
+        let body = json!({ "ref": format!("refs/tags/{name}"), "sha": object.sha });
+        self.post(&what, &["git", "refs"], &body).map(|_| ())
     }
 
     fn workflow(&self, file: &str) -> Result<Workflow> {

@@ -86,6 +86,12 @@ pub trait Forge {
     /// When the forge does not say.
     fn tags(&self, prefix: &str) -> Result<Vec<Tag>>;
 
+    /// Makes an annotated tag at a commit; never moves one.
+    ///
+    /// # Errors
+    /// When the forge does not, also because there is one.
+    fn create_tag(&self, name: &str, commit: &str, message: &str) -> Result<()>;
+
     /// A workflow by its file name.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Every decision names each check that it made. What could not be found out refuses; it is never a "no release".
 
 mod check_pr;
+mod finish;
 mod merged_release;
 mod record;
 mod runs;
@@ -19,6 +20,7 @@ use crate::ops::forge::{Forge, Location, Requests};
 use crate::ops::git::Git;
 
 pub use check_pr::check_pull_request;
+pub use finish::{FinishReport, finish, tag_and_show};
 pub use merged_release::{MergedReleaseRequest, Subject, merged_release, publish_title};
 pub use record::report;
 pub use verify_run::{VerifyRunRequest, verify_run};

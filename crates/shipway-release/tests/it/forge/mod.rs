@@ -1,6 +1,9 @@
 //! The decisions of CI, at a forge whose merges are real.
 
+mod check_pr;
+mod effects;
 mod fixture;
+mod history;
 mod merged_refused;
 mod merged_release;
 mod shapes;

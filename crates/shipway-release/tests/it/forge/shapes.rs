@@ -39,6 +39,10 @@ fn every_operation_answers_in_its_shape() {
             "/repos/{r}/pulls" => {
                 serde_json::json!({ "head": "release/v1.6.0", "base": "main", "title": "t", "body": "b" })
             }
+            "/repos/{r}/git/tags" => {
+                serde_json::json!({ "tag": "v9", "object": merged.sha, "message": "m", "type": "commit" })
+            }
+            "/repos/{r}/git/refs" => serde_json::json!({ "ref": "refs/tags/v9", "sha": merged.sha }),
             "/repos/{r}/releases" => {
                 serde_json::json!({ "tag_name": "v1.4.0", "name": "n", "body": "b", "draft": false, "prerelease": false })
             }
