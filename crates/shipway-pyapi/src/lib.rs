@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod assignment;
 mod checks;
+pub mod cli;
 pub mod contract;
 pub mod diff;
 mod error;

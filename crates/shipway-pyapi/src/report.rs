@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::diff::ApiDiff;
-use crate::finding::{ApiFinding, Level};
+use crate::finding::{ApiFinding, Audience, Level};
 use crate::rules::rules;
 
 /// The breaks as Markdown bullets for release notes, one for each symbol.
@@ -36,6 +36,12 @@ pub fn unnamed<'d>(diff: &'d ApiDiff, section: &str) -> Vec<&'d ApiFinding> {
 
 fn is_named(finding: &ApiFinding, section: &str, spans: &[&str]) -> bool {
     let marker = |path: &str| section.contains(&format!("[api: {} {path}]", finding.id));
+    if finding.audience == Audience::Cli && finding.id.starts_with('G') {
+        let last = finding.symbol.rsplit(' ').next().unwrap_or(&finding.symbol);
+        return marker(&finding.symbol)
+            || has_words(section, &finding.symbol)
+            || spans.iter().any(|span| has_words(span, last));
+    }
     finding.paths.iter().chain([&finding.symbol]).any(|path| {
         let parts: Vec<&str> = path.rsplitn(3, '.').collect();
         let last = parts.first().copied().unwrap_or(path);
@@ -53,6 +59,16 @@ fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+/// Whether a text holds words of a command line, which go on through dashes.
+fn has_words(text: &str, words: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    text.match_indices(words).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + words.len()..].chars().next();
         !before.is_some_and(is_part) && !after.is_some_and(is_part)
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::cli::{self, CommandLine};
 use crate::contract::Mode;
 use crate::diff::NotChecked;
 use crate::diff::signature;
@@ -78,6 +79,8 @@ pub struct ApiShow {
     pub modules: Vec<ShownModule>,
     /// Everything public.
     pub items: Vec<ShownItem>,
+    /// The command lines of the console scripts, as far as they were read.
+    pub commands: Vec<CommandLine>,
     /// What was not read, and why.
     pub not_checked: Vec<NotChecked>,
 }
@@ -111,16 +114,19 @@ impl Surface {
         }
         let items =
             groups.into_values().map(|(target, paths, why)| item(&resolver, &target, paths, why)).collect();
-        let not_checked = self
+        let reading = cli::read(self, &[]);
+        let mut not_checked: Vec<NotChecked> = self
             .unread()
             .map(|(name, why)| NotChecked { side: "new", symbol: name.to_owned(), reason: why.to_owned() })
             .collect();
+        not_checked.extend(cli::not_read(&reading, "new"));
         ApiShow {
             schema: "shipway.api-show/1",
             ok: true,
             distribution: self.info.clone(),
             modules: modules_of(self),
             items,
+            commands: reading.commands,
             not_checked,
         }
     }

@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::error::PyApiError;
 use crate::parse::model::Module;
 use crate::parse::{self, guard};
-use crate::source::metadata::DistributionInfo;
+use crate::source::metadata::{DistributionInfo, EntryPoint};
 use crate::source::{self, Bytes, Contents, FileKind, ModuleFile};
 use crate::stubs;
 
@@ -224,6 +224,8 @@ fn test_apis(contents: &Contents) -> FxHashSet<String> {
 struct Unit {
     name: String,
     files: [Option<ModuleFile>; 3],
+    /// Whether the source is kept for the readers of commands.
+    keep: bool,
 }
 
 /// Brings the files of each module together, without those of tests.
@@ -251,7 +253,8 @@ fn units(
             }
         }
     }
-    (info, by_name.into_iter().map(|(name, files)| Unit { name, files }).collect())
+    let keep = info.entry_points.iter().any(EntryPoint::is_script);
+    (info, by_name.into_iter().map(|(name, files)| Unit { name, files, keep }).collect())
 }
 
 /// The modules of two sides, one and the same when all their files are.
@@ -259,8 +262,8 @@ fn parse_pair((old, new): (Option<Unit>, Option<Unit>)) -> (Option<Arc<Module>>,
     if let (Some(a), Some(b)) = (&old, &new)
         && a.files.iter().zip(&b.files).all(|(x, y)| is_same_file(x.as_ref(), y.as_ref()))
     {
-        drop(new);
-        let module = old.and_then(parse_unit);
+        let keep = new.is_some_and(|new| new.keep);
+        let module = old.map(|old| Unit { keep: old.keep || keep, ..old }).and_then(parse_unit);
         return (module.clone(), module);
     }
     (old.and_then(parse_unit), new.and_then(parse_unit))
@@ -279,7 +282,8 @@ fn is_same_file(old: Option<&ModuleFile>, new: Option<&ModuleFile>) -> bool {
 }
 
 fn parse_unit(unit: Unit) -> Option<Arc<Module>> {
-    let module = match unit.files.map(|file| file.map(read_module)) {
+    let keep = unit.keep;
+    let module = match unit.files.map(|file| file.map(|file| read_module(file, keep))) {
         [Some(source), Some(stub), _] => stubs::merge(source, stub),
         [Some(source), None, _] => source,
         [None, Some(stub), _] => stub,
@@ -303,7 +307,7 @@ fn assemble(
     Surface { info, modules, index, options: options.clone(), test_apis, origin }
 }
 
-fn read_module(file: ModuleFile) -> Module {
+fn read_module(file: ModuleFile, keep: bool) -> Module {
     let shell = Module {
         name: file.name.as_str().into(),
         is_package: file.path.ends_with("/__init__.py") || file.path.ends_with("/__init__.pyi"),
@@ -320,7 +324,13 @@ fn read_module(file: ModuleFile) -> Module {
         Bytes::File(path) => std::fs::read(path),
     };
     match bytes {
-        Ok(bytes) => parse::module(shell, &bytes),
+        Ok(bytes) => {
+            let mut module = parse::module(shell, &bytes);
+            if keep && !module.is_stub {
+                module.text = bytes;
+            }
+            module
+        }
         Err(error) => Module { error: Some(format!("cannot be read: {error}").into_boxed_str()), ..shell },
     }
 }

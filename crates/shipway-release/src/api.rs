@@ -192,6 +192,7 @@ pub fn diff_options(config: &Config) -> Result<DiffOptions> {
             .filter(|entry| !crate::gates::installed::is_finding(&entry.id))
             .cloned()
             .collect(),
+        commands: contract.commands.clone(),
         scheme: match config.scheme {
             Scheme::Calver => shipway_pyapi::Scheme::Calver,
             Scheme::Semver | Scheme::Pep440 => shipway_pyapi::Scheme::Semver,
@@ -207,8 +208,11 @@ pub(crate) fn broken(surface: &Surface) -> Vec<shipway_dist::Finding> {
     findings
 }
 
+/// The code of a distribution or sources that cannot be read.
+pub(crate) const UNREADABLE: &str = "api";
+
 pub(crate) fn unreadable(error: &PyApiError) -> Error {
-    let result = Error::usage("api", error.to_string());
+    let result = Error::usage(UNREADABLE, error.to_string());
     match std::error::Error::source(error) {
         Some(source) => result.cause(source.to_string()),
         None => result,

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod config;
 pub mod context;
+pub mod documents;
 pub mod error;
 pub mod evidence;
 pub mod gates;

@@ -159,7 +159,7 @@ pub fn insert(text: &str, section: &Section, bullets: &str) -> String {
 }
 
 /// The third-level sections inside the body of a section; ranges are of the body.
-fn subsections(body: &str) -> Vec<Section> {
+pub(crate) fn subsections(body: &str) -> Vec<Section> {
     let mut found: Vec<Section> = Vec::new();
     let mut open: Option<(Range<usize>, String)> = None;
     for (event, range) in Parser::new(body).into_offset_iter() {

@@ -15,6 +15,56 @@ pub struct Rule {
 
 /// All of them.
 pub const RULES: &[Rule] = &[
+    rule(
+        "break-not-named",
+        "a break was found that the notes of the version do not name",
+        "run `shipway notes check --fix`, and say what to do instead",
+    ),
+    rule(
+        "notes-format",
+        "the changelog has no second-level headings, so that no section belongs to a version",
+        "write it in the form of Keep a Changelog",
+    ),
+    rule(
+        "notes-section",
+        "the changelog has no section for exactly this version",
+        "let `shipway bump` make it of *Unreleased*, or add the heading",
+    ),
+    rule(
+        "notes-empty",
+        "the section of the version says nothing",
+        "write what changed for users; `shipway notes draft` proposes it",
+    ),
+    rule(
+        "notes-date",
+        "the section of the version has no date, or one that is no day or still to come",
+        "write the day of the release as `YYYY-MM-DD`",
+    ),
+    rule(
+        "notes-migration",
+        "something breaks, and no part of the notes says how to go over to it",
+        "add a heading `### Breaking` or `### Migration` with what users have to do",
+    ),
+    rule(
+        "notes-python",
+        "the notes name other Pythons than the metadata",
+        "write what Requires-Python and the classifiers say, or leave it to `shipway notes render`",
+    ),
+    rule(
+        "notes-install",
+        "the notes install another version than theirs",
+        "correct the line, or leave it to `shipway notes render`",
+    ),
+    rule(
+        "breaking-under-patch",
+        "the notes announce a break under a bump that is not allowed to break",
+        "release a major, or a minor while the version is 0.x",
+    ),
+    rule(
+        "docs-drift",
+        "a document that is written from the configuration no longer says what it says",
+        "run `shipway docs generate`",
+    ),
     rule("manifest-digest", "a file is not the one that the build made", "run `shipway build` again"),
     rule("manifest-size", "a file is longer or shorter than the build made it", "run `shipway build` again"),
     rule("manifest-name", "a file belongs to another project", "correct the project's name and build again"),

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, approve, build, bump, check, config, evidence, explain, forge, gate, init, log, mark, notes,
+    api, approve, build, bump, check, config, docs, evidence, explain, forge, gate, init, log, mark, notes,
     promote, publish, ready, release, serve, smoke, status, tour,
 };
 use crate::output::Outcome;
@@ -106,6 +106,7 @@ commands! {
     Check "check" check::Arguments, check::run;
     Api "api" api::Arguments, api::run;
     Notes "notes" notes::Arguments, notes::run;
+    Docs "docs" docs::Arguments, docs::run;
     Gate "gate" gate::Arguments, gate::run;
     Ready "ready" ready::Arguments, ready::run;
     Publish "publish" publish::Arguments, publish::run;

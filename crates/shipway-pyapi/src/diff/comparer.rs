@@ -299,7 +299,7 @@ impl<'s> Comparer<'s> {
 
     /// Metadata and the contract's own rules do not concern a name that could be declared.
     fn is_about_names(&self, id: &str) -> bool {
-        !id.starts_with('A') && !id.starts_with('K')
+        !id.starts_with(['A', 'G', 'K'])
     }
 
     /// Where the contract places an item: the strongest standing of its paths.

@@ -2,6 +2,7 @@
 
 mod callables;
 mod classes;
+mod commands;
 mod comparer;
 mod constructors;
 mod data;
@@ -22,6 +23,7 @@ mod verdict;
 
 use serde::Serialize;
 
+pub(crate) use self::commands::diff_of_commands;
 pub use self::verdict::{Scheme, Verdict, judge_findings};
 use crate::accept::{self, Acceptance};
 use crate::contract::{Contract, Mode};
@@ -37,6 +39,8 @@ pub struct DiffOptions {
     pub mode: Mode,
     /// What the project promises.
     pub contract: Contract,
+    /// The scripts whose command lines it promises; only with [`Mode::Contract`] do others count for less.
+    pub commands: Vec<String>,
     /// What it promised in the old release, where that is known (row D21).
     pub old_contract: Option<Contract>,
     /// Breaks that were accepted.
@@ -134,6 +138,7 @@ pub fn diff(old: &Surface, new: &Surface, options: &DiffOptions) -> ApiDiff {
     let mut comparer = comparer::Comparer::new(old, new, options);
     comparer.run();
     metadata::compare(&mut comparer);
+    commands::compare(&mut comparer);
     let (mut findings, mut not_checked) = comparer.finish();
     let complaints = accept::apply(&mut findings, options);
     findings.extend(complaints);

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use ruff_python_ast::PySourceType;
 
 use self::builder::Builder;
+pub(crate) use self::builder::absolute;
 use self::model::Module;
 
 /// Parses one module. A module that cannot be parsed says why in [`Module::error`].
@@ -51,7 +52,7 @@ pub(crate) fn parse_only(bytes: &[u8]) {
 }
 
 /// Source text in the encoding that it declares (PEP 263).
-fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok(Cow::Borrowed(text));

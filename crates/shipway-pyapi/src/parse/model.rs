@@ -37,6 +37,8 @@ pub(crate) struct Module {
     pub(crate) deprecation: Option<Deprecation>,
     /// Names in the stub that the runtime module lacks, and the reverse.
     pub(crate) stub_differences: Vec<(Name, bool)>,
+    /// The source, kept only where the distribution has commands, whose readers need it again.
+    pub(crate) text: Vec<u8>,
 }
 
 /// Names bound in a module or class body, sorted by name, in order of binding within one name.

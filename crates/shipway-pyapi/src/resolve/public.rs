@@ -19,6 +19,7 @@ pub(crate) enum Why {
     Served,
     ForeignReexport,
     OutsideAll,
+    Script,
 }
 
 impl Why {
@@ -36,6 +37,7 @@ impl Why {
             Self::Served => "served by the module's `__getattr__`",
             Self::ForeignReexport => "imported from another distribution in a package `__init__`",
             Self::OutsideAll => "defined in a public module, though outside its `__all__`",
+            Self::Script => "part of the command line of an installed script",
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod cases;
+mod command_lines;
+mod commands;
 mod documents;
 mod fixtures;
 mod judge;

@@ -3,7 +3,7 @@
 //! They fetch releases with the ordinary pip, hence `registry` in their names.
 
 #[path = "../../benches/harness/fetch.rs"]
-mod fetch;
+pub(crate) mod fetch;
 #[path = "../../benches/harness/mutations.rs"]
 mod mutations;
 #[path = "../../benches/harness/score.rs"]

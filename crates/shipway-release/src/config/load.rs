@@ -276,6 +276,7 @@ impl Merge {
             base_branch,
             remote,
             changelog,
+            notes_template: raw.notes.unwrap_or_default().template,
             tag,
             version_files: version.files.unwrap_or_default(),
             scheme,

@@ -49,6 +49,8 @@ pub struct Config {
     pub remote: String,
     /// The changelog, relative to the project.
     pub changelog: Option<String>,
+    /// The template of full release notes, when it is the project's own.
+    pub notes_template: Option<String>,
     /// The template of a tag.
     pub tag: String,
     /// Every version place besides pyproject.toml, relative to the project.

@@ -42,10 +42,21 @@ pub struct RawConfig {
     pub probe: Option<Vec<RawProbe>>,
     /// Breaks of the API that were accepted.
     pub accept: Option<Vec<RawAccept>>,
+    /// How release notes are written.
+    pub notes: Option<RawNotes>,
     /// Findings about distribution files that weigh more or less here than by default.
     pub level: Option<Vec<RawLevel>>,
     /// The forge that holds the repository, and what a release asks of it.
     pub forge: Option<super::forge::RawForge>,
+}
+
+/// How release notes are written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct RawNotes {
+    /// A template of `shipway notes render`, relative to the project.
+    pub template: Option<String>,
 }
 
 /// A finding about distribution files that weighs more or less than by default.

@@ -9,7 +9,7 @@ use shipway_pyapi::{ApiFinding, ExtractOptions, Level};
 use crate::api::{ApiCheck, broken, judge, unreadable};
 use crate::context::Context;
 use crate::error::Result;
-use crate::gates::GateReport;
+use crate::gates::{GateReport, installed};
 
 /// Judges the API of a built release; both gates in one reading.
 ///
@@ -38,18 +38,14 @@ pub fn api(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Result<
     let (contract, rest): (Vec<&ApiFinding>, Vec<&ApiFinding>) =
         check.diff.findings.iter().partition(|finding| finding.id == "K01");
     stable.extend(contract.into_iter().map(|one| finding(one, true)));
+    // Where commands are documented, `cli-contract` speaks of them.
+    let elsewhere = installed::is_asked(&context.config, GateId::CliContract);
     let mut semver: Vec<Finding> = rest
         .into_iter()
+        .filter(|one| !(elsewhere && one.id.starts_with('G')))
         .filter(|one| check.diff.verdict.fails(one) || one.level >= Level::Warn)
         .map(|one| finding(one, check.diff.verdict.fails(one)))
         .collect();
-    if let Some(bullets) = &check.unnamed {
-        let message = format!("the notes of {} do not name every break", manifest.version);
-        semver.push(
-            Finding::error("break-not-named", message)
-                .hint(format!("add to the section of {}:\n{bullets}", manifest.version)),
-        );
-    }
     Ok(vec![
         GateReport::new(GateId::StableApi, stable, json!({ "file": file.filename })),
         GateReport::new(GateId::Semver, semver, detail(&check)),

@@ -6,6 +6,7 @@ pub mod command;
 pub mod contents;
 pub mod distribution;
 pub(crate) mod installed;
+pub mod notes;
 pub mod outcome;
 pub mod rendering;
 

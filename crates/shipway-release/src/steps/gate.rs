@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
 use crate::gates::outcome::{self, Outcome, State};
-use crate::gates::{GateFault, GateReport, api, command, distribution, installed};
+use crate::gates::{GateFault, GateReport, api, command, distribution, installed, notes};
 
 /// What the gates found.
 #[derive(Debug, Clone)]
@@ -69,6 +69,7 @@ pub fn available(context: &Context<'_>) -> Vec<GateId> {
     let config = &context.config;
     let declared = |gate: &GateId| match gate {
         GateId::Distribution | GateId::StableApi | GateId::Semver => true,
+        GateId::Notes => config.changelog.is_some(),
         other => config.gates.iter().any(|one| one.id == *other) || installed::is_asked(config, *other),
     };
     GateId::ALL.iter().copied().filter(declared).collect()
@@ -216,6 +217,11 @@ fn beside(
         let clocked = Clocked::start(context);
         let result = distribution::distribution(context, manifest, out);
         end(clocked, vec![(GateId::Distribution, result)], &mut ended);
+    }
+    if chosen.contains(&GateId::Notes) {
+        let clocked = Clocked::start(context);
+        let result = notes::notes(context, manifest, out);
+        end(clocked, vec![(GateId::Notes, result)], &mut ended);
     }
     let is_compared =
         |gate: &GateId| matches!(gate, GateId::StableApi | GateId::Semver) || installed::GATES.contains(gate);

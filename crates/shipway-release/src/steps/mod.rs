@@ -18,5 +18,6 @@ pub mod promote;
 pub mod publish;
 pub mod ready;
 pub mod release;
+pub mod render;
 pub mod smoke;
 pub mod status;

@@ -4,10 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use shipway_dist::Finding;
 
 use crate::api::notes_section;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::gates::notes::{Facts, judge_text};
 use crate::{notes, steps};
 
 /// What the notes say of the breaks.
@@ -23,6 +25,8 @@ pub struct NotesReport {
     pub missing: Option<String>,
     /// Whether they were inserted.
     pub inserted: bool,
+    /// What is wrong besides.
+    pub findings: Vec<Finding>,
 }
 
 /// Looks whether the notes name every break; with `fix`, inserts bullets for those that they do not.
@@ -34,7 +38,14 @@ pub fn check(context: &Context<'_>, new: Option<&str>, fix: bool) -> Result<Note
     let verdict = steps::api::check(context, new)?;
     let Some(path) = config.changelog.as_ref().map(|path| config.directory.join(path)) else {
         let baseline = verdict.baseline;
-        return Ok(NotesReport { file: None, section: None, baseline, missing: None, inserted: false });
+        return Ok(NotesReport {
+            file: None,
+            section: None,
+            baseline,
+            missing: None,
+            inserted: false,
+            findings: Vec::new(),
+        });
     };
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
     let version =
@@ -43,9 +54,10 @@ pub fn check(context: &Context<'_>, new: Option<&str>, fix: bool) -> Result<Note
     let mut report = NotesReport {
         file: config.changelog.clone(),
         section: section.as_ref().map(|section| section.title.clone()),
-        baseline: verdict.baseline,
-        missing: verdict.unnamed,
+        baseline: verdict.baseline.clone(),
+        missing: verdict.unnamed.clone(),
         inserted: false,
+        findings: findings(context, &text, &verdict, section.as_ref())?,
     };
     if let (true, Some(bullets)) = (fix, &report.missing) {
         let Some(section) = section else {
@@ -58,8 +70,28 @@ pub fn check(context: &Context<'_>, new: Option<&str>, fix: bool) -> Result<Note
     Ok(report)
 }
 
+/// Everything that the gate `notes` says of the section, the breaks that it must name excepted.
+fn findings(
+    context: &Context<'_>,
+    text: &str,
+    verdict: &crate::api::ApiCheck,
+    section: Option<&notes::Section>,
+) -> Result<Vec<Finding>> {
+    let mut found = crate::documents::drift(context)?;
+    let Some(file) = &context.config.changelog else { return Ok(found) };
+    let Some(version) = verdict.diff.new.version.as_ref().and_then(|version| version.parse().ok()) else {
+        return Ok(found);
+    };
+    let unreleased = notes::unreleased(text);
+    let mut facts = Facts::of(context, &version)?;
+    facts.has_breaks = verdict.baseline.is_some() && verdict.diff.breaking().next().is_some();
+    facts.is_release = section.is_some() && section != unreleased.as_ref();
+    found.extend(judge_text(text, file, &facts));
+    Ok(found)
+}
+
 /// Writes a file in one piece, its permissions kept.
-fn replace(path: &Path, text: &str) -> Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

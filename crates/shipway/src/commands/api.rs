@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+use shipway_pyapi::cli::{Arity, Command};
 use shipway_pyapi::{ApiDiff, ApiFinding, Mode, report};
 use shipway_release::progress::Progress as _;
 use shipway_release::steps::api;
@@ -106,6 +107,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
                     let _ = writeln!(text, "    {}", member.signature);
                 }
             }
+            for command in shown.commands.iter().flat_map(|line| line.tree.walk()) {
+                let _ = writeln!(text, "$ {}", usage(command));
+            }
             Ok(Outcome::new(&shown).schema("shipway.api-show/1").print(text))
         }
         Action::Diff { old, new, force, witness, how } => {
@@ -135,6 +139,23 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
                 .print(format!("{why}\n")))
         }
     }
+}
+
+/// A command with its options and arguments, in one line.
+fn usage(command: &Command) -> String {
+    let mut words = vec![command.path.clone()];
+    for option in &command.options {
+        let spellings: Vec<&str> = option.spellings().map(String::as_str).collect();
+        let value = if option.arity == Arity::Flag { String::new() } else { format!(" {}", option.dest) };
+        let text = format!("{}{value}", spellings.join("|"));
+        words.push(if option.required { text } else { format!("[{text}]") });
+    }
+    for one in &command.positionals {
+        words.push(if one.required { one.name.clone() } else { format!("[{}]", one.name) });
+    }
+    words.extend((!command.subcommands.is_empty()).then(|| "COMMAND …".to_owned()));
+    words.extend((!command.partial.is_empty()).then(|| "(read in part)".to_owned()));
+    words.join(" ")
 }
 
 /// Two paths need no project around them; anything else does.

@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod bump;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod docs;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod forge;

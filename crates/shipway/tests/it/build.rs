@@ -35,8 +35,7 @@ fn c3_two_builds_are_the_same_or_the_first_differing_member_is_named() {
         run.assert(0, &[]);
         let verified = &run.json()["verified"];
         table.push(format!("{requires}: {}", verified["reproducible"]));
-        let evidence: serde_json::Value =
-            serde_json::from_str(&project.read(".shipway/evidence/1.2.3/reproducible.json")).unwrap();
+        let evidence = project.statement("1.2.3", "reproducible");
         assert_eq!(evidence["predicate"]["detail"]["backend"], backend);
         if verified["reproducible"] == true {
             assert!(run.stderr.contains("reproducible: 2 files have the same bytes again"), "{run:#?}");

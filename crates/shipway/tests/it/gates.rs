@@ -178,9 +178,7 @@ fn d1_d3_gates_pass_and_record_what_they_ran_on() {
     let project = released();
     project.run(&["release", "patch"]).assert(0, &["installed-path passed", "cli-contract passed"]);
     let manifest: Value = serde_json::from_str(&project.read(".shipway/manifest.json")).unwrap();
-    let evidence = |gate: &str| -> Value {
-        serde_json::from_str(&project.read(&format!(".shipway/evidence/1.2.5/{gate}.json"))).unwrap()
-    };
+    let evidence = |gate: &str| -> Value { project.statement("1.2.5", gate) };
     for gate in
         ["tests", "installed-path", "safety-defaults", "error-contract", "cli-contract", "rollback-rehearsal"]
     {

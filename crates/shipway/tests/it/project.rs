@@ -74,7 +74,10 @@ impl Project {
                 "demo_pkg/__init__.py",
                 "\"\"\"Demo.\"\"\"\n\n\ndef answer():\n    return 42\n\n\ndef main():\n    print(answer())\n",
             ),
-            ("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- First.\n"),
+            (
+                "CHANGELOG.md",
+                "# Changelog\n\n## [Unreleased]\n\n- First.\n\n## [1.2.3] - 2026-01-05\n\n- Begin.\n",
+            ),
             (".gitignore", "/dist/\n/.shipway/*\n"),
         ])
     }
@@ -142,6 +145,12 @@ impl Project {
 
     pub(crate) fn read(&self, path: &str) -> String {
         String::from_utf8(std::fs::read(self.root().join(path)).unwrap()).unwrap()
+    }
+
+    /// A kept statement of a gate or step, its envelope taken off.
+    pub(crate) fn statement(&self, version: &str, gate: &str) -> Value {
+        let text = self.read(&format!(".shipway/evidence/{version}/{gate}.json"));
+        serde_json::from_str::<shipway_dist::signing::Envelope>(&text).unwrap().payload_json().unwrap()
     }
 
     /// Commits everything and pushes main.

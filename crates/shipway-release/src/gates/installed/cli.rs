@@ -1,28 +1,33 @@
 //! `cli-contract`: documented commands are there, and behave as in the release before: subcommands and options by
 //! their help, JSON by its shape, exit codes and text as they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::json;
 use shipway_dist::{Finding, GateId};
-use shipway_pyapi::ApiFinding;
+use shipway_pyapi::{ApiFinding, DiffOptions, ExtractOptions};
 
 use super::change::{
     COMMAND_ADDED, COMMAND_REMOVED, EXIT_CHANGED, KEY_ADDED, KEY_REMOVED, OPTION_ADDED, OPTION_REMOVED,
     OUTPUT_CHANGED, TYPE_CHANGED, change,
 };
 use super::help::Page;
-use super::{Facts, Previous, shape};
+use super::{Facts, shape};
+use crate::api::Baseline;
 use crate::config::{Probe, ProbeKind};
+use crate::context::Context;
+use crate::error::Result;
 use crate::gates::GateReport;
+use crate::ops::api_source::from_index;
 use crate::ops::probe::ProbeResult;
 
 pub(super) fn judge(facts: &Facts<'_>) -> GateReport {
     let mut changes = facts.gone(GateId::CliContract);
     let mut compared = Vec::new();
     if let Some(old) = &facts.old {
-        let read = compare_statically(facts, old);
-        changes.extend(read.changes);
+        let read = &facts.read;
+        changes.extend(read.changes.iter().cloned());
         let is_left = |line: &String| !read.commands.iter().any(|command| is_below(line, command));
         let pages = |pages: &BTreeMap<String, Page>| -> BTreeMap<String, Page> {
             pages
@@ -47,18 +52,34 @@ pub(super) fn judge(facts: &Facts<'_>) -> GateReport {
 
 /// What reading the sources of both releases tells of their command lines.
 #[derive(Default)]
-struct Static {
+pub(super) struct Static {
     changes: Vec<ApiFinding>,
     /// The commands that were read on both sides: their help is not compared besides.
-    commands: BTreeSet<String>,
+    commands: Vec<String>,
 }
 
 /// Compares the argparse, click and typer trees of both releases without running them (row J10).
 ///
-/// The one place where a static reader is plugged in: both releases lie installed in `facts.built.trial` and
-/// `old.bench.trial`. What it cannot read is left to the comparison of help; JSON and exit codes always are.
-fn compare_statically(_facts: &Facts<'_>, _old: &Previous<'_>) -> Static {
-    Static::default()
+/// What cannot be read is left to the comparison of help; JSON and exit codes always are.
+///
+/// # Errors
+/// When the release before cannot be fetched.
+pub(super) fn compare_statically(
+    context: &Context<'_>,
+    new: &Path,
+    baseline: &Baseline,
+    options: &DiffOptions,
+) -> Result<Static> {
+    let name = &context.config.name;
+    let old = from_index(context, name, &baseline.version, std::slice::from_ref(&baseline.channel))?;
+    let extract = |path: &Path| shipway_pyapi::extract(path, &ExtractOptions::default());
+    // Sources that cannot be read at all are the business of the gates about them.
+    let (Ok(old), Ok(new)) = (extract(&old.path), extract(new)) else { return Ok(Static::default()) };
+    let commands = shipway_pyapi::cli::read_in_both(
+        &shipway_pyapi::cli::read(&old, &[]),
+        &shipway_pyapi::cli::read(&new, &[]),
+    );
+    Ok(Static { changes: shipway_pyapi::cli::diff(&old, &new, options), commands })
 }
 
 fn is_below(line: &str, command: &str) -> bool {

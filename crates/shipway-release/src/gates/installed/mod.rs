@@ -73,6 +73,8 @@ struct Facts<'a> {
     old: Option<Previous<'a>>,
     /// Contract entries of the previous release that are no longer declared, by the gate that they belong to.
     removals: Vec<(GateId, ApiFinding)>,
+    /// What the sources of both say of their command lines.
+    read: cli::Static,
     /// What is not compared, and why (row J11).
     not_compared: Vec<String>,
     /// Findings about where dependencies came from.
@@ -177,6 +179,12 @@ fn judge(
     options.accepted.clone_from(&config.accepted);
     options.today = Some(context.today().to_string());
     let origin = path::origin(config, &built.simple, &bench.resolved);
+    let read = match (baseline, &built.file) {
+        (Some(baseline), Some((path, _))) if chosen.contains(&GateId::CliContract) => {
+            cli::compare_statically(context, path, baseline, &options)?
+        }
+        _ => cli::Static::default(),
+    };
     let mut facts = Facts {
         config,
         step: Step {
@@ -188,6 +196,7 @@ fn judge(
         built: bench,
         old: None,
         removals: baseline.map(|baseline| removals(baseline, config)).unwrap_or_default(),
+        read,
         not_compared: not_compared(baseline),
         origin,
     };
