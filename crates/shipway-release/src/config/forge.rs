@@ -157,3 +157,37 @@ pub(crate) fn is_repository(text: &str) -> bool {
     };
     text.split_once('/').is_some_and(|(owner, name)| is_part(owner) && is_part(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Environment, Flags, load};
+
+    fn of(text: &str) -> crate::Result<crate::Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[project]\nname = \"demo\"\n[tool.shipway.forge]\n{text}");
+        std::fs::write(folder.path().join("pyproject.toml"), text).unwrap();
+        let environment = Environment::from_pairs([("SHIPWAY_DATA_DIR", "/tmp/data")]);
+        load(folder.path(), &environment, &Flags::default())
+    }
+
+    #[test]
+    fn the_defaults_are_the_names_of_the_generated_workflows() {
+        let settings = of("").unwrap().forge;
+        assert!(settings.configured && !settings.fast_forward && !settings.attestations);
+        let names = [&settings.build_workflow, &settings.publish_workflow, &settings.artifact];
+        assert_eq!(names, ["ci.yml", "publish.yml", "dist"]);
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_at_once() {
+        let text = "kind = \"hub\"\nrepository = \"a/b/c\"\nbuild-workflow = \"../ci.yml\"\npublish-workflow = \"publish\"\n\
+                    release-from = \"tag\"\nartifact = \"\"\nallow = [\"[\"]\napi = \"ftp://x\"\n";
+        let error = of(text).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let messages: Vec<String> = error.problems().iter().map(|problem| problem.message.clone()).collect();
+        assert_eq!(messages.len(), 8, "{messages:#?}");
+        let secret = of("api = \"https://user:canary@forge.example/\"\n").unwrap_err();
+        assert_eq!(secret.code(), "secret-in-config");
+        assert!(!format!("{secret:?}").contains("canary"));
+    }
+}

@@ -146,3 +146,51 @@ fn what_is_wrong_is_said_before_anything_is_asked() {
     let lost = project.shipway(["forge", "merged-release", "--pr", "1", "--json"]).run();
     assert_eq!((lost.code, &document(&lost.stdout)["code"]), (Some(2), &Value::from("no-forge")));
 }
+
+/// An sdist with nothing but its metadata.
+fn sdist() -> Vec<u8> {
+    let script = "import io,sys,tarfile;b=io.BytesIO();t=tarfile.open(fileobj=b,mode='w:gz');\
+        d=b'Metadata-Version: 2.2\\nName: demo\\nVersion: 1.4.0\\nSummary: s\\n';\
+        i=tarfile.TarInfo('demo-1.4.0/PKG-INFO');i.size=len(d);t.addfile(i,io.BytesIO(d));\
+        p=b'[project]\\nname=\"demo\"\\nversion=\"1.4.0\"\\n';i=tarfile.TarInfo('demo-1.4.0/pyproject.toml');\
+        i.size=len(p);t.addfile(i,io.BytesIO(p));t.close();sys.stdout.buffer.write(b.getvalue())";
+    std::process::Command::new("python3").args(["-c", script]).output().expect("python3").stdout
+}
+
+#[test]
+#[ignore = "long: half a gigabyte"]
+fn long_e9_half_a_gigabyte_is_verified_in_little_memory() {
+    let place = place();
+    let forge = Forge::start(&place.folder("forge"), "team/demo");
+    let project = at_forge(&place, &forge);
+    in_ci(project.shipway(["bump", "minor", "--no-switch"]), &forge).must();
+    let sha = forge.merge(1, Strategy::Squash);
+    let run = forge.push_run("main", &sha);
+    let made = shipway_testing::Wheel::new("demo", "1.4.0")
+        .noise("demo/data.bin", 500 << 20)
+        .write(&place.folder("made"));
+    let wheel = std::fs::read(&made.path).expect("a wheel");
+    let sdist = sdist();
+    let file = |name: &str, bytes: &[u8]| serde_json::json!({ "filename": name, "size": bytes.len(), "sha256": shipway_dist::Sha256::of(bytes) });
+    let manifest = serde_json::json!({
+        "schema": "shipway.manifest/1", "ok": true, "project": "demo", "version": "1.4.0", "commit": sha,
+        "tree": "0".repeat(40), "run": run.to_string(), "attempt": 1, "source_date_epoch": 1_767_225_600,
+        "tools": {}, "files": [file(&made.filename, &wheel), file("demo-1.4.0.tar.gz", &sdist)],
+    });
+    forge.upload(run, "manifest.json", manifest.to_string().into_bytes());
+    forge.upload(run, "demo-1.4.0.tar.gz", sdist);
+    forge.upload(run, &made.filename, wheel);
+    let run = run.to_string();
+    let script = "import resource,subprocess,sys;c=subprocess.run(sys.argv[1:]).returncode;\
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss);sys.exit(c)";
+    let shipway = env!("CARGO_BIN_EXE_shipway");
+    let ran = in_ci(place.program("python3"), &forge)
+        .env("SHIPWAY_DATA_DIR", place.data())
+        .at(project.directory())
+        .args(["-c", script, shipway, "forge", "verify-run", &run, "--version", "1.4.0"])
+        .must();
+    let kilobytes: u64 =
+        ran.stdout.lines().last().and_then(|line| line.trim().parse().ok()).expect("a figure");
+    println!("500 MB verified with {} MB of memory", kilobytes / 1024);
+    assert!(kilobytes < 50 * 1024, "{kilobytes} KB");
+}

@@ -397,17 +397,8 @@ impl Client {
                 let answer = self.read_whole(what, response)?;
                 return Err(status::error(what, &self.place(), answer.status, &answer.headers, &answer.body));
             }
-            let text = |name: &str| {
-                response
-                    .headers()
-                    .get(name)
-                    .and_then(|value| value.to_str().ok())
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            let (content_type, disposition) = (text("content-type"), text("content-disposition"));
             let (sha256, size) = copy(what, &mut response, to, limit)?;
-            return Ok(Download { sha256, size, content_type, filename: filename_of(&disposition) });
+            return Ok(Download { sha256, size });
         }
         Err(self.astray(what, "too many redirects"))
     }
@@ -435,16 +426,6 @@ fn copy(what: &str, from: &mut Response, to: &Path, limit: u64) -> Result<(shipw
     }
 }
 
-/// The file name in a `content-disposition`, for messages and for raw artifacts; never a path.
-fn filename_of(disposition: &str) -> Option<String> {
-    let (_, rest) = disposition.split_once("filename=")?;
-    let name = match rest.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next()?,
-        None => rest.split(';').next()?.trim(),
-    };
-    Some(name.to_owned())
-}
-
 fn location(headers: &HeaderMap, from: &Url) -> Option<Url> {
     from.join(headers.get("location")?.to_str().ok()?).ok()
 }
@@ -469,4 +450,23 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     texts.dedup();
     status::plain(&texts.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_one_called_next() {
+        let from: Url = "http://127.0.0.1:9/repos/o/r/pulls?page=1".parse().unwrap();
+        let next = |text: &str| {
+            let headers = HeaderMap::from_iter([("link".parse().unwrap(), text.parse().unwrap())]);
+            next_page(&headers, &from).map(String::from)
+        };
+        let both = "<http://127.0.0.1:9/a?page=9>; rel=\"last\", </b?page=2>; rel=\"next\"";
+        assert_eq!(next(both).as_deref(), Some("http://127.0.0.1:9/b?page=2"));
+        for text in ["", "<a>", "a; rel=\"next\"", "<http://[>; rel=\"next\"", "<a>; rel=\"prev\""] {
+            assert_eq!(next(text), None, "{text}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Where the forge is: its API, its pages, the repository, the token; from the environment, the configuration, or
-//! the URL of the git remote, in this order of trust.
+//! Where the forge is: its API, its pages, the repository, the token; from the configuration, the environment of a
+//! CI run, or the URL of the git remote.
 
 use url::Url;
 
@@ -30,8 +30,8 @@ pub struct Location {
 impl Location {
     /// Finds the forge; none when nothing names one.
     ///
-    /// The variables of a CI run come first, then `[tool.shipway.forge]`, then the URL of the remote, which is only
-    /// taken for a forge when it is an `https`, `ssh` or `git@` URL of a host with `OWNER/NAME`.
+    /// The repository is the configured one, else that of the CI run; the API is that of the CI run, else the
+    /// configured one. The URL of the remote is the last resort, and only when it is one of a host with `OWNER/NAME`.
     ///
     /// # Errors
     /// When what names it is no URL or no repository.

@@ -327,8 +327,4 @@ pub struct Download {
     pub sha256: shipway_dist::Sha256,
     /// How many.
     pub size: u64,
-    /// What the server called them.
-    pub content_type: String,
-    /// The file name that the server gave, of a raw artifact.
-    pub filename: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The decisions of CI, at a forge whose merges are real.
 
 mod check_pr;
+mod client;
 mod effects;
 mod fixture;
 mod history;
