@@ -40,7 +40,7 @@ pub fn api(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Result<
     stable.extend(contract.into_iter().map(|one| finding(one, true)));
     // Where commands are documented, `cli-contract` speaks of them.
     let elsewhere = installed::is_asked(&context.config, GateId::CliContract);
-    let mut semver: Vec<Finding> = rest
+    let semver: Vec<Finding> = rest
         .into_iter()
         .filter(|one| !(elsewhere && one.id.starts_with('G')))
         .filter(|one| check.diff.verdict.fails(one) || one.level >= Level::Warn)
