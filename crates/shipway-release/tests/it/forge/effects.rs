@@ -42,7 +42,8 @@ fn a10_the_pull_request_goes_to_the_configured_base() {
 
 #[test]
 fn a16_a_pull_request_that_fails_leaves_the_branch_and_gives_the_page() {
-    let cases: [(&str, fn() -> Fault); 4] = [
+    type Case = (&'static str, fn() -> Fault);
+    let cases: [Case; 4] = [
         ("forbidden", || {
             Fault::always("POST /repos/team/demo/pulls", Instead::Status(403, Vec::new(), "{}".to_owned()))
         }),

@@ -114,7 +114,6 @@ fn b20_a_whole_history_gives_exactly_the_releases_that_were_meant() {
     expected.sort_by_key(|one| one.0);
     assert_eq!(replayed, expected);
     let releases = replayed.iter().filter(|one| one.1 == "released").count();
-    println!("history: {} pull requests, {releases} releases", replayed.len());
     assert_eq!(releases, 5);
     assert_eq!(world.forge.state().dispatches.len(), 0);
 }

@@ -44,6 +44,7 @@ fn without_run(world: &World, message: &str) -> MergedReleaseRequest {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn pull_requests_that_are_no_release_as_it_must_be_are_refused() {
     let cases: Vec<Case> = vec![
         ("b6 open", refused(1, "pr-merged"), |world| pull(world.open("1.4.0"))),
@@ -289,6 +290,7 @@ fn status(code: u16, body: &str) -> Instead {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn b14_what_cannot_be_found_out_is_never_a_no() {
     let cases: Vec<Case> = vec![
         ("e15 401", refused(3, "unauthenticated"), |world| {

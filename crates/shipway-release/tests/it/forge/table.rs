@@ -110,6 +110,7 @@ pub(crate) fn judge(
         assert!(!output.contains("canary"), "a token is in the output\n{shown}");
     }
     let own_ms = took.as_millis().saturating_sub(u128::from(forge_ms));
+    let text = text.replace(world.path("").to_str().unwrap(), "FOLDER/");
     Got { text, requests, own_ms }
 }
 
@@ -160,10 +161,14 @@ pub(crate) fn readable(text: &str) -> String {
     lines
 }
 
+/// A scenario: its name, how it must end, and what sets it up and gives the request.
+pub(crate) type Case<R> = (&'static str, Want, fn(&World) -> R);
+
 /// Runs scenarios and compares all their messages with one snapshot; prints the figures.
+#[expect(clippy::print_stdout, reason = "the figures")]
 pub(crate) fn run_all<R>(
     name: &str,
-    cases: Vec<(&'static str, Want, fn(&World) -> R)>,
+    cases: Vec<Case<R>>,
     act: impl Fn(&World, &R) -> Result<Decision, Error> + Sync,
     mut check: impl FnMut(&str, &World, &R, Want),
 ) {

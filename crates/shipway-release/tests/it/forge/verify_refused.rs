@@ -52,6 +52,7 @@ fn unchanged(case: &str, world: &World) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn runs_that_are_not_the_configured_one_are_refused() {
     let cases: Vec<Case> = vec![
         ("e14 a word", refused(2, "bad-run-id"), |world| text_run(world, "latest")),
@@ -191,6 +192,7 @@ fn run_of(world: &World, sha: String) -> VerifyRunRequest {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn artifacts_that_are_not_what_they_must_be_are_refused() {
     let cases: Vec<Case> = vec![
         ("e8 none at all", refused(1, "artifacts"), |world| uploaded(world, |_, _| Vec::new())),
@@ -317,6 +319,7 @@ fn artifacts_that_are_not_what_they_must_be_are_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn contents_that_are_not_a_release_are_refused() {
     let cases: Vec<Case> = vec![
         ("e12 no zip", refused(1, "artifact-members"), |world| dist(world, |_| b"not a zip".to_vec())),

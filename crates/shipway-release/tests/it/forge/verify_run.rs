@@ -92,6 +92,7 @@ fn attest(world: &World, path: &str) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn runs_that_built_the_release_are_handed_over() {
     let cases: Vec<Case> = vec![
         ("zip artifacts", verified(), good),

@@ -59,7 +59,7 @@ pub(super) fn of_commit(
             forge.pull_request(one.number).map(Some)
         }
         [] => {
-            let seen: Vec<String> = listed.iter().map(|one| describe(one)).collect();
+            let seen: Vec<String> = listed.iter().map(describe).collect();
             let seen = if seen.is_empty() { "none at all".to_owned() } else { seen.join(", ") };
             let text = format!("no pull request was merged into `{base}` as `{sha}`; the forge lists {seen}");
             making.check("pull-request", false, text);
