@@ -299,6 +299,166 @@ pub const RULES: &[Rule] = &[
         "a probe does not pass in the release before itself, so that going back to it shows nothing",
         "look at the probe; it may need something that the trial does not give",
     ),
+    rule(
+        "pull-request",
+        "no pull request, or more than one, was merged as this commit: a direct push, a tag, an open pull request",
+        "merge a release pull request; a commit that was pushed by hand is never published",
+    ),
+    rule(
+        "pr-repository",
+        "the pull request goes to another repository than the configured one, or to one that took over its name",
+        "correct `forge.repository`, or `forge.repository-id` after a move",
+    ),
+    rule(
+        "pr-base",
+        "the pull request does not go to the branch that releases are cut from, or goes to a release that was merged already",
+        "open it against `base-branch`; bring a late fix to the base and cut the next version",
+    ),
+    rule(
+        "pr-head-repository",
+        "the branch comes from a fork, or from a repository that was deleted: anybody could write such a branch",
+        "cut the release in the repository itself: shipway bump",
+    ),
+    rule(
+        "release-branch",
+        "the branch is not called `release/v` and a version as versions are written",
+        "shipway bump",
+    ),
+    rule(
+        "pr-merged",
+        "the pull request is open, or was closed without a merge",
+        "merge it, or cut the next version",
+    ),
+    rule(
+        "commit-on-base",
+        "the commit of the merge is not in the history of the base as the forge has it now",
+        "find out who rewound, forced or renamed the base; then cut the next version",
+    ),
+    rule(
+        "merge-strategy",
+        "the commit is no merge, squash or rebase of the pull request's branch by the forge",
+        "merge with the forge; allow fast-forward with `forge.fast-forward = true`",
+    ),
+    rule(
+        "version-at-merge",
+        "the version at the commit is not the one in the name of the release branch",
+        "cut the release again: shipway bump",
+    ),
+    rule(
+        "version-change",
+        "a pull request that is no release changes the version, so that it would reach the base without a release",
+        "leave the version as it is; only `shipway bump` changes it",
+    ),
+    rule(
+        "version-newer",
+        "the version is not greater than that of the base before the merge",
+        "cut the next version: shipway bump",
+    ),
+    rule(
+        "version-free",
+        "the version has a tag at another commit: it was released before, even when that was reverted",
+        "cut the next version; a version is never free again",
+    ),
+    rule(
+        "version-latest",
+        "a later version was released from this base before",
+        "cut a version after that one, or release from a maintenance branch",
+    ),
+    rule(
+        "pr-files",
+        "the release pull request changes more than the version, the lock file and the changelog",
+        "take the change out, or allow the file with `forge.allow`",
+    ),
+    rule(
+        "stranded",
+        "commits were added to a release branch after it was merged; they are in no release",
+        "bring them to the base and cut the next version",
+    ),
+    rule(
+        "push-run",
+        "the commit has no push run of the build workflow, or not exactly one that succeeded",
+        "look at the run; let pushes to the base run to their end; merge as a person or an app, without `[skip ci]`",
+    ),
+    rule(
+        "run-repository",
+        "the run is of another repository than the configured one",
+        "give the number of a run of this repository",
+    ),
+    rule(
+        "run-conclusion",
+        "the run is not over, or ended otherwise than with success",
+        "wait for it, or run it again",
+    ),
+    rule(
+        "run-event",
+        "something else than a push started the run, so that its commit was not on the base",
+        "give the number of the push run",
+    ),
+    rule(
+        "run-branch",
+        "the run was not on the base; a tag may have the base's name",
+        "give the number of the push run of the base",
+    ),
+    rule(
+        "run-head-repository",
+        "the commit of the run came from another repository",
+        "give the number of the push run of the base",
+    ),
+    rule(
+        "run-workflow",
+        "the run is of another workflow than the one that builds",
+        "correct `forge.build-workflow`, or give the number of the right run",
+    ),
+    rule(
+        "run-on-base",
+        "the commit of the run is not in the history of the base as the forge has it now",
+        "find out who rewound or forced the base",
+    ),
+    rule(
+        "workflow-file",
+        "the build workflow at that commit is not the one on the base: gates may have been skipped",
+        "review it and list its blob id in `forge.reviewed-workflows`, or cut the next version",
+    ),
+    rule(
+        "merged-release-pr",
+        "the run's commit is not the merge of the release pull request of this version",
+        "merge the release pull request, or set `forge.release-from = \"base-run\"`",
+    ),
+    rule(
+        "artifacts",
+        "the run's artifacts are not exactly the expected ones, each with a digest and none expired",
+        "look at the upload steps; choose one of several with --artifact-id",
+    ),
+    rule(
+        "artifact-digest",
+        "the bytes that were downloaded are not those that the forge has a digest of",
+        "run it again; if it persists, do not publish and find out what changes them",
+    ),
+    rule(
+        "artifact-members",
+        "an artifact holds folders, links, other files or one name twice",
+        "upload the files of `dist/` and nothing else",
+    ),
+    rule(
+        "manifest",
+        "the manifest of the run is not of this project, version, commit and run, or of other bytes",
+        "build with `shipway build` in the workflow, and upload its manifest",
+    ),
+    rule(
+        "distribution-metadata",
+        "a file's metadata names another project or version, or the file is not sound",
+        "shipway check FILE",
+    ),
+    rule(
+        "attestation",
+        "a file has no attestation by the build workflow on the base",
+        "let the workflow attest the files, or set `forge.attestations = false`",
+    ),
+    rule(
+        "run-unchanged",
+        "the run or its artifacts changed while they were downloaded",
+        "run it again once the run is over",
+    ),
 ];
 
 const fn rule(id: &'static str, why: &'static str, fix: &'static str) -> Rule {

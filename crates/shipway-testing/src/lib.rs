@@ -3,6 +3,7 @@
 //! A place is a temporary directory with a HOME of its own and a cleared environment. Nothing here is ever a
 //! normal dependency, and everything here panics when it cannot do its work: a test has no better answer.
 
+pub mod forge;
 mod forwarder;
 mod http;
 mod place;

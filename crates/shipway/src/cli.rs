@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, approve, build, bump, check, config, docs, evidence, explain, gate, init, log, mark, notes, promote,
-    publish, ready, release, serve, smoke, status, tour,
+    api, approve, build, bump, check, config, docs, evidence, explain, forge, gate, init, log, mark, notes,
+    promote, publish, ready, release, serve, smoke, status, tour,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -121,6 +121,7 @@ commands! {
     Status "status" status::Arguments, status::run;
     Evidence "evidence" evidence::Arguments, evidence::run;
     Approve "approve" approve::Arguments, approve::run;
+    Forge "forge" forge::Arguments, forge::run;
     Log "log" log::Arguments, log::run;
     Config "config" config::Arguments, config::run;
     Serve "serve" serve::Arguments, serve::run;

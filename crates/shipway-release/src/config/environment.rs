@@ -19,6 +19,27 @@ pub const LOG: &str = "SHIPWAY_LOG";
 /// For tests: abort the process when it reaches the named point.
 pub const CRASH_AT: &str = "SHIPWAY_CRASH_AT";
 
+/// The forge's API.
+pub const FORGE_API: &str = "GITHUB_API_URL";
+/// The forge's pages for people.
+pub const FORGE_SERVER: &str = "GITHUB_SERVER_URL";
+/// `OWNER/NAME` of the repository on the forge.
+pub const FORGE_REPOSITORY: &str = "GITHUB_REPOSITORY";
+/// The number of that repository, which a rename does not change.
+pub const FORGE_REPOSITORY_ID: &str = "GITHUB_REPOSITORY_ID";
+/// The token for the forge's API; the second is what its own command line reads.
+pub const FORGE_TOKEN: [&str; 2] = ["GITHUB_TOKEN", "GH_TOKEN"];
+/// The event that started the CI run, as a JSON file.
+pub const FORGE_EVENT: &str = "GITHUB_EVENT_PATH";
+/// The file that takes a CI step's outputs.
+pub const FORGE_OUTPUT: &str = "GITHUB_OUTPUT";
+/// The file that takes a CI step's summary.
+pub const FORGE_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// The CI run.
+pub const FORGE_RUN: &str = "GITHUB_RUN_ID";
+/// The attempt of the CI run.
+pub const FORGE_ATTEMPT: &str = "GITHUB_RUN_ATTEMPT";
+
 /// The environment of a run, captured once and passed in.
 #[derive(Clone, Default)]
 pub struct Environment {

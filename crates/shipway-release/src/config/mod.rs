@@ -6,6 +6,7 @@
 mod declared;
 mod entries;
 pub mod environment;
+pub(crate) mod forge;
 mod load;
 mod raw;
 mod unknown;
@@ -21,6 +22,7 @@ use url::Url;
 
 pub use declared::Declared;
 pub use environment::Environment;
+pub use forge::{ForgeKind, ForgeSettings, RawForge, ReleaseFrom};
 pub use load::{Flags, data_dir, is_configured, load, schema};
 pub use raw::RawConfig;
 
@@ -77,6 +79,8 @@ pub struct Config {
     pub accepted: Vec<Acceptance>,
     /// Findings about distribution files that weigh more or less here than by default.
     pub levels: Vec<LevelOverride>,
+    /// The forge that holds the repository, and what a release asks of it.
+    pub forge: ForgeSettings,
     /// Where the embedded index and keys live.
     pub data_dir: PathBuf,
     /// Every value that is not nested in a table of its own, with its origin.

@@ -46,6 +46,8 @@ pub struct RawConfig {
     pub notes: Option<RawNotes>,
     /// Findings about distribution files that weigh more or less here than by default.
     pub level: Option<Vec<RawLevel>>,
+    /// The forge that holds the repository, and what a release asks of it.
+    pub forge: Option<super::forge::RawForge>,
 }
 
 /// How release notes are written.

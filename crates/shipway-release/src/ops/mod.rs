@@ -4,6 +4,7 @@ pub mod api_source;
 pub mod credentials;
 pub mod docutils;
 pub mod foreign;
+pub mod forge;
 pub mod git;
 pub mod http;
 pub mod imports;

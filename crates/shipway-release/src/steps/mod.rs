@@ -8,6 +8,7 @@ pub mod build;
 pub mod bump;
 pub mod check;
 pub mod evidence;
+pub mod forge;
 pub mod gate;
 pub mod init;
 pub mod log;

@@ -1,7 +1,7 @@
 //! `shipway bump`
 
 use clap::Args;
-use shipway_release::steps::bump::{BumpPlan, BumpRequest, bump};
+use shipway_release::steps::bump::{BumpPlan, BumpRequest, Wish, bump, resume_pull_request};
 use shipway_release::version::Level;
 use shipway_release::{Error, Result};
 
@@ -19,6 +19,13 @@ pub(crate) struct Arguments {
     /// Stay on the branch that is checked out
     #[arg(long)]
     no_switch: bool,
+    /// Open the pull request at the forge, also of a release branch that is pushed already; default with
+    /// `[tool.shipway.forge]`
+    #[arg(long, conflicts_with = "no_pr")]
+    pr: bool,
+    /// Open no pull request
+    #[arg(long)]
+    no_pr: bool,
 }
 
 /// How far to bump; shared with `release`.
@@ -48,7 +55,7 @@ impl LevelArguments {
                 );
             }
         };
-        Ok(BumpRequest { level, pre, dry_run, no_switch })
+        Ok(BumpRequest { level, pre, dry_run, no_switch, pull_request: Wish::No })
     }
 
     /// What the arguments say about configuration.
@@ -58,14 +65,29 @@ impl LevelArguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
-    let request = arguments.level.request(arguments.dry_run, arguments.no_switch)?;
+    let mut request = arguments.level.request(arguments.dry_run, arguments.no_switch)?;
+    request.pull_request = match (arguments.pr, arguments.no_pr) {
+        (true, _) => Wish::Yes,
+        (false, true) => Wish::No,
+        (false, false) => Wish::Configured,
+    };
     let context = session.context(&arguments.level.overrides())?;
+    // The branch of an exact version may be there already: then only its pull request is missing.
+    if let (Level::Exact(version), true, false) = (&request.level, arguments.pr, arguments.dry_run)
+        && let Some(opened) = resume_pull_request(&context, version, request.pull_request)?
+    {
+        let document = serde_json::json!({ "version": version, "dry_run": false, "pull_request": opened });
+        return Ok(Outcome::new(&document).say(format!("next: review and merge {}", opened.url)));
+    }
     let report = bump(&context, &request)?;
     let outcome = Outcome::new(&report);
     if report.dry_run {
         return Ok(plan_lines(outcome, &report.plan));
     }
-    Ok(outcome.say("next: shipway build"))
+    Ok(match &report.pull_request {
+        Some(opened) => outcome.say(format!("next: review and merge {}", opened.url)),
+        None => outcome.say("next: shipway build"),
+    })
 }
 
 /// The plan, line by line.

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod evidence;
 pub(crate) mod explain;
+pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod log;

@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod contract;
 mod evidence;
+mod forge;
 mod gates;
 mod init;
 mod log;

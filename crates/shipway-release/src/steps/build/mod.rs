@@ -31,7 +31,8 @@ pub(crate) use workshop::{check_out, prepend_path};
 
 use judge::judge;
 use provenance::provenance;
-use record::{built, clear, place_files, remove_manifest, write_manifest};
+use record::built;
+pub(crate) use record::{clear, place_files, remove_manifest, write_manifest};
 use verify::verify_build;
 use workshop::{Answer, Workshop, list};
 

@@ -72,7 +72,7 @@ pub(super) fn built(context: &Context<'_>, commit: &str, out: &Path) -> Result<O
     Ok(manifest.filter(|manifest| manifest.files.iter().all(same)))
 }
 
-pub(super) fn remove_manifest(context: &Context<'_>) -> Result<()> {
+pub(crate) fn remove_manifest(context: &Context<'_>) -> Result<()> {
     let path = context.records().join("manifest.json");
     match std::fs::remove_file(&path) {
         Ok(()) => Ok(()),
@@ -82,7 +82,7 @@ pub(super) fn remove_manifest(context: &Context<'_>) -> Result<()> {
 }
 
 /// Empties `out`: what an earlier build made goes, anything else is kept aside.
-pub(super) fn clear(context: &Context<'_>, out: &Path, before: Option<&Manifest>) -> Result<()> {
+pub(crate) fn clear(context: &Context<'_>, out: &Path, before: Option<&Manifest>) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(out) else { return Ok(()) };
     let aside = context.records().join("kept").join((context.clock)().as_millisecond().to_string());
     for entry in entries.flatten() {
@@ -108,7 +108,7 @@ pub(super) fn clear(context: &Context<'_>, out: &Path, before: Option<&Manifest>
 }
 
 /// Copies the files of a manifest from where they were made.
-pub(super) fn place_files(out: &Path, manifest: &Manifest, made: &Path) -> Result<()> {
+pub(crate) fn place_files(out: &Path, manifest: &Manifest, made: &Path) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| Error::io("create", out, &error))?;
     for file in &manifest.files {
         let (from, to) = (made.join(&file.filename), out.join(&file.filename));
@@ -117,7 +117,7 @@ pub(super) fn place_files(out: &Path, manifest: &Manifest, made: &Path) -> Resul
     Ok(())
 }
 
-pub(super) fn write_manifest(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
+pub(crate) fn write_manifest(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
     let folder = context.records();
     let path = folder.join("manifest.json");
     let write = || -> std::io::Result<()> {

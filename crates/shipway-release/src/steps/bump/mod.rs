@@ -6,6 +6,7 @@
 
 mod journal;
 mod plan;
+mod pull_request;
 
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ use crate::ops::process::crash_point;
 use journal::{Journal, remove_worktree, undo};
 pub use journal::{has_journal, recover};
 pub use plan::{BumpPlan, BumpRequest, plan};
+pub use pull_request::{ReleasePullRequest, Wish, open_pull_request};
+
+use pull_request::forge_of;
 
 /// What a bump did, or in a dry run would do.
 #[derive(Debug, Clone, Serialize)]
@@ -28,6 +32,9 @@ pub struct BumpReport {
     pub dry_run: bool,
     /// The release commit.
     pub commit: Option<String>,
+    /// The pull request, where one was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<ReleasePullRequest>,
 }
 
 /// Plans a bump and executes exactly that plan.
@@ -36,11 +43,17 @@ pub struct BumpReport {
 /// Everything that stands against it, with nothing changed.
 pub fn bump(context: &Context<'_>, request: &BumpRequest) -> Result<BumpReport> {
     let git = context.repository()?;
+    // A forge that is wanted and cannot be found is known before anything is written.
+    let forge = forge_of(context, request.pull_request)?;
     if request.dry_run {
         let quarantine =
             tempfile::tempdir().map_err(|error| Error::io("create", &std::env::temp_dir(), &error))?;
         let git = git.quarantined(quarantine.path());
-        return Ok(BumpReport { plan: plan(context, &git, request)?, dry_run: true, commit: None });
+        let plan = plan(context, &git, request)?;
+        if let Some(forge) = &forge {
+            forge.pull_requests_from(&plan.branch)?;
+        }
+        return Ok(BumpReport { plan, dry_run: true, commit: None, pull_request: None });
     }
     context.lock(&git)?;
     let plan = plan(context, &git, request)?;
@@ -50,7 +63,55 @@ pub fn bump(context: &Context<'_>, request: &BumpRequest) -> Result<BumpReport> 
     context
         .progress
         .done("bump", &format!("{} at {short}, pushed to {}", plan.branch, context.config.remote));
-    Ok(BumpReport { plan, dry_run: false, commit: Some(commit) })
+    let pull_request = match &forge {
+        Some(forge) => Some(open_for(context, &git, forge.as_ref(), &plan.branch, &plan.new, &commit)?),
+        None => None,
+    };
+    Ok(BumpReport { plan, dry_run: false, commit: Some(commit), pull_request })
+}
+
+/// Opens the pull request of a release branch that stands on the remote already: what a bump did not get to, or a
+/// forge refused. None when there is no such branch, so that it is to be cut.
+///
+/// # Errors
+/// When a wanted forge cannot be found, or the pull request cannot be opened.
+pub fn resume_pull_request(
+    context: &Context<'_>,
+    version: &str,
+    wish: Wish,
+) -> Result<Option<ReleasePullRequest>> {
+    let git = context.repository()?;
+    let Some(forge) = forge_of(context, wish)? else { return Ok(None) };
+    let branch = format!("release/v{version}");
+    let full = format!("refs/heads/{branch}");
+    let Some(commit) = git.ls_remote(&context.config.remote)?.get(&full).map(str::to_owned) else {
+        return Ok(None);
+    };
+    if !git.has_object(&commit)? {
+        git.fetch_objects(&context.config.remote, std::slice::from_ref(&full))?;
+    }
+    open_for(context, &git, forge.as_ref(), &branch, version, &commit).map(Some)
+}
+
+fn open_for(
+    context: &Context<'_>,
+    git: &Git,
+    forge: &dyn crate::ops::forge::Forge,
+    branch: &str,
+    version: &str,
+    commit: &str,
+) -> Result<ReleasePullRequest> {
+    crash_point(&context.environment, "bump.pull-request");
+    let changelog = match &context.config.changelog {
+        Some(path) => git.show(commit, &format!("{}{path}", git.prefix_of(&context.config.directory)?))?,
+        None => None,
+    };
+    let text = changelog.and_then(|bytes| String::from_utf8(bytes).ok());
+    let opened = open_pull_request(context, forge, branch, version, text.as_deref())?;
+    let word = if opened.already { "is open already" } else { "opened" };
+    let text = format!("#{} against {} {word}: {}", opened.number, opened.base, opened.url);
+    context.progress.done("pull request", &text);
+    Ok(opened)
 }
 
 fn execute(context: &Context<'_>, git: &Git, plan: &BumpPlan, no_switch: bool) -> Result<String> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pep440_rs::{PrereleaseKind, Version};
 use serde::Serialize;
 
+use super::pull_request::Wish;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::notes;
@@ -22,6 +23,8 @@ pub struct BumpRequest {
     pub dry_run: bool,
     /// Leave the working tree on its branch instead of switching to the release branch.
     pub no_switch: bool,
+    /// Whether to open a pull request.
+    pub pull_request: Wish,
 }
 
 /// What a bump will do.

@@ -13,7 +13,7 @@ use shipway_index::Admin;
 use shipway_release::ops::install::{Trial, Wanted};
 use shipway_release::steps::approve::{ApproveRequest, approve};
 use shipway_release::steps::build::{BuildRequest, build};
-use shipway_release::steps::bump::{BumpRequest, bump};
+use shipway_release::steps::bump::{BumpRequest, Wish, bump};
 use shipway_release::steps::check::{CheckRequest, check};
 use shipway_release::steps::evidence::{self, VerifyRequest};
 use shipway_release::steps::log::{self, LogRequest};
@@ -388,7 +388,7 @@ impl Tour<'_> {
 
 fn request(level: &str, no_switch: bool) -> BumpRequest {
     let Ok(level) = level.parse::<Level>();
-    BumpRequest { level, pre: None, dry_run: false, no_switch }
+    BumpRequest { level, pre: None, dry_run: false, no_switch, pull_request: Wish::No }
 }
 
 fn expect(holds: bool, what: &str) -> Result<()> {
