@@ -192,6 +192,20 @@ pub enum IndexError {
         /// What went wrong; URLs stand without credentials.
         why: String,
     },
+    /// The identity asked for more than its share.
+    #[error("more than {limit} requests a minute; try again in {seconds} seconds")]
+    TooMany {
+        /// The limit.
+        limit: u32,
+        /// When the next request is taken.
+        seconds: u64,
+    },
+    /// As many uploads as the index takes at once are under way.
+    #[error("too many uploads are under way; try again in {seconds} seconds")]
+    Busy {
+        /// When to try again.
+        seconds: u64,
+    },
     /// The server is shutting down.
     #[error("the index is shutting down")]
     ShuttingDown,
@@ -326,7 +340,8 @@ impl IndexError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ShuttingDown | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database { source } if is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Config { .. }
             | Self::Database { .. }
@@ -366,6 +381,8 @@ impl IndexError {
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
+            Self::TooMany { .. } => TOO_MANY_REQUESTS,
+            Self::Busy { .. } => BUSY,
             Self::Database { source } if is_full(source) => code::STORAGE_FULL,
             Self::ShuttingDown
             | Self::Config { .. }
@@ -392,6 +409,12 @@ impl IndexError {
 
 /// 502: upstream could not answer, or answered wrongly.
 pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
+
+/// 429: the identity asked for more than its share.
+pub(crate) const TOO_MANY_REQUESTS: &str = "too-many-requests";
+
+/// 503: as many uploads as are taken at once are under way.
+pub(crate) const BUSY: &str = "busy";
 
 // SQLITE_FULL, as SQLite names it (primary result code 13).
 fn is_full(error: &sqlx::Error) -> bool {

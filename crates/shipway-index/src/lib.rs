@@ -28,11 +28,13 @@ mod random;
 mod server;
 mod sessions;
 mod store;
+#[doc(hidden)]
+pub mod synthetic;
 mod tokens;
 mod upstream;
 
 pub use admin::Admin;
-pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream};
+pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream, UpstreamRules};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};

@@ -1,5 +1,6 @@
 //! The bytes: `/files/{sha256}/{filename}` and its `.metadata` (PEP 658).
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
@@ -12,8 +13,6 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::DistributionFilename;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
 
 use super::ranges::{self, Part};
 use super::{Answer, App, auth};
@@ -58,9 +57,9 @@ pub(super) async fn file(
     };
     let mut response = match part {
         Part::Whole if method == Method::HEAD => Response::new(Body::empty()),
-        Part::Whole => Response::new(body(&app.index, found.content, 0, found.size).await?),
+        Part::Whole => Response::new(body(&app, found.content, 0, found.size).await?),
         Part::Bytes(first, last) => {
-            let mut response = Response::new(body(&app.index, found.content, first, last - first + 1).await?);
+            let mut response = Response::new(body(&app, found.content, first, last - first + 1).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             insert(&mut response, CONTENT_RANGE, format!("bytes {first}-{last}/{}", found.size));
             response
@@ -156,7 +155,7 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
     Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified })
 }
 
-async fn body(index: &Index, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {
+async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {
     let sha256 = match content {
         Content::Memory(bytes) => {
             let end = usize::try_from(start + length).unwrap_or(usize::MAX).min(bytes.len());
@@ -165,13 +164,14 @@ async fn body(index: &Index, content: Content, start: u64, length: u64) -> Resul
         }
         Content::Blob(sha256) => sha256,
     };
-    let blobs = index.blobs.clone();
-    let opened = tokio::task::spawn_blocking(move || blobs.read(&sha256)).await??;
-    let mut file = tokio::fs::File::from_std(opened.file);
-    file.set_max_buf_size(256 * 1024);
-    if start > 0 {
-        let path = index.blobs.path_of(&sha256);
-        file.seek(std::io::SeekFrom::Start(start)).await.map_err(IndexError::io("read", path))?;
-    }
-    Ok(Body::from_stream(ReaderStream::with_capacity(file.take(length), 256 * 1024)))
+    let file = match app.files.opened(&sha256) {
+        Some(file) => file,
+        None => {
+            let blobs = app.index.blobs.clone();
+            let file = Arc::new(tokio::task::spawn_blocking(move || blobs.read(&sha256)).await??.file);
+            app.files.keep(sha256, &file);
+            file
+        }
+    };
+    Ok(Body::new(app.files.body(file, start, length)))
 }

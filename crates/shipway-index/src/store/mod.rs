@@ -7,6 +7,7 @@
 
 mod evidence;
 mod journal;
+mod lists;
 mod migrate;
 mod projects;
 mod pulse;
@@ -25,10 +26,11 @@ use crate::error::IndexError;
 
 pub(crate) use evidence::{evidence_of, insert_evidence};
 pub(crate) use journal::{Entry, JournalRow, append, journal, last_record};
+pub(crate) use lists::{listed_name, project_names};
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, insert_channel, insert_file,
     insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed, metadata,
-    project_names, references, serials, touch, unblock, upsert_release, yank,
+    references, serials, touch, unblock, upsert_release, yank,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
