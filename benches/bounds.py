@@ -1,9 +1,9 @@
 """Peak memory and time of judging hostile and very large files, each made here and judged by one process.
 
-    cargo build --release -p shipway-pyapi --example judge
+    cargo build --release -p shipway
     python3 benches/bounds.py [PROGRAM [ARGUMENT...]]
 
-PROGRAM judges the file given as its last argument; the default is the example. The bounds are those of
+PROGRAM judges the file given as its last argument; the default is `shipway check`. The bounds are those of
 the project: 100 MB above the largest member for any input, 150 MB for an sdist of 1 GiB.
 """
 
@@ -115,7 +115,7 @@ def measure(program, path):
 
 
 def main():
-    program = sys.argv[1:] or ["target/release/examples/judge"]
+    program = sys.argv[1:] or ["target/release/shipway", "check"]
     name = "demo-1.0-py3-none-any.whl"
     cases = [
         ("a small wheel", name, lambda path: wheel(path, [("demo/__init__.py", b"")]), 100, 0),

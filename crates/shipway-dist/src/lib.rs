@@ -19,6 +19,7 @@ pub mod log;
 pub mod manifest;
 pub mod metadata;
 pub mod name;
+pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod signing;

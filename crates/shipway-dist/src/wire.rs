@@ -2,6 +2,8 @@
 //!
 //! Every answer is a JSON object with `schema` and `ok`. An answer that is not 2xx is an [`ApiError`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::channel::ChannelName;
@@ -10,6 +12,8 @@ use crate::evidence::Statement;
 use crate::finding::Finding;
 use crate::manifest::ManifestFile;
 use crate::name::ProjectName;
+use crate::policy::{Item, Policy, Requirement, Role};
+use crate::signing::{Envelope, KeyId, PublicKey};
 
 /// An answer that is not 2xx.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,12 @@ pub mod code {
     pub const BLOCKED: &str = "blocked";
     /// 422: the release is not in the channel that comes before the target.
     pub const NOT_IN_CHANNEL: &str = "not-in-previous-channel";
+    /// 422: the release lacks what the channel asks; `errors` names every item.
+    pub const NOT_READY: &str = "not-ready";
+    /// 403: the release was built on a person's machine, and nobody who may has approved that.
+    pub const LOCAL_RELEASE: &str = "local-release";
+    /// 422: a statement whose key the index does not know, or whose signature does not hold.
+    pub const UNTRUSTED: &str = "untrusted-evidence";
     /// 422: there is no earlier release to roll back to.
     pub const NO_EARLIER_RELEASE: &str = "no-earlier-release";
     /// 410: the file was removed.
@@ -132,6 +142,18 @@ pub struct ReleaseRecord {
     pub blocked: Option<String>,
     /// Whether every file of it is yanked.
     pub yanked: bool,
+    /// Whether it was built on a person's machine instead of the configured CI.
+    #[serde(default)]
+    pub local: bool,
+    /// The CI run that built it, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The attempt of that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The name of the token that published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<String>,
 }
 
 /// A file, as the index holds it.
@@ -170,6 +192,19 @@ pub struct SessionRequest {
     /// Whether the release was built on a person's machine instead of the configured CI.
     #[serde(default)]
     pub local: bool,
+    /// The CI run that built it, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The attempt of that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What the project asks of later channels besides their policies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<ChannelName, Vec<Requirement>>,
+    /// Statements over exactly these files that an index may ask for before it takes them: of a known CI key, or
+    /// a release manager's approval of a local release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vouchers: Vec<Envelope>,
     /// What the run is going to do besides, so that a preflight can say early what the token does not reach.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Need>,
@@ -312,6 +347,12 @@ pub struct Change {
     pub id: String,
     /// The channels whose current release moved: name, version before, version after.
     pub moved: Vec<Moved>,
+    /// What the channel asks and how it stands; empty for anything but a promotion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
+    /// The items that did not hold and were passed over: by a person, or because the channel only audits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
     /// The project afterwards.
     pub project: ProjectRecord,
 }
@@ -327,11 +368,14 @@ pub struct Moved {
     pub after: Option<String>,
 }
 
-/// `POST /api/v1/projects/{project}/releases/{version}/evidence`: a statement to keep with the release.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// `POST /api/v1/projects/{project}/releases/{version}/evidence`: a signed statement to keep with the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceRequest {
-    /// The statement; every subject must be a file of the release.
-    pub statement: Statement,
+    /// The statement, signed by a known key. One about other bytes is kept too, and counts as such.
+    pub envelope: Envelope,
+    /// The public half of the key, in PEM, for an index that does not know it yet and enrols keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<PublicKey>,
 }
 
 /// `GET /api/v1/projects/{project}/releases/{version}/evidence`, oldest first.
@@ -354,8 +398,73 @@ pub struct StoredStatement {
     pub received_at: String,
     /// The name of the token that brought it.
     pub by: String,
-    /// The statement.
-    pub statement: Statement,
+    /// The key that signed it.
+    pub key: Option<KeyId>,
+    /// The name that the key is known by.
+    pub signer: Option<String>,
+    /// The key's role.
+    pub role: Option<Role>,
+    /// Why it counts for nothing, when it does: its key was revoked, is only enrolled, is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+    /// The statement, signed; without signatures where it came before evidence was signed.
+    pub envelope: Envelope,
+}
+
+impl StoredStatement {
+    /// The statement, where it is one that gates, steps and people make; none for a decision of the index.
+    pub fn statement(&self) -> Option<Statement> {
+        self.envelope.unverified().ok()
+    }
+}
+
+/// `GET /api/v1/policy`: what the channels ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyDocument {
+    /// `shipway.index.policy/1`.
+    pub schema: String,
+    /// Always true.
+    pub ok: bool,
+    /// The policy.
+    pub policy: Policy,
+    /// Its digest; see [`Policy::digest`].
+    pub digest: Sha256,
+    /// Whether nobody set it, so that it is that of a new index.
+    pub is_default: bool,
+}
+
+/// `GET /api/v1/keys`: who may sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    /// `shipway.index.keys/1`.
+    pub schema: String,
+    /// Always true.
+    pub ok: bool,
+    /// Every key ever known, oldest first.
+    pub keys: Vec<KeyRecord>,
+}
+
+/// A key that an index knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Its id.
+    pub id: KeyId,
+    /// Who it is: a person, a pipeline, a machine.
+    pub name: String,
+    /// What it may speak as.
+    pub role: Role,
+    /// The public half, in PEM.
+    pub public: PublicKey,
+    /// Whether an administrator registered it; false when a token enrolled it.
+    pub registered: bool,
+    /// When it became known, RFC 3339 in UTC.
+    pub since: String,
+    /// When it was revoked: what came later does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// Whether nothing that it ever signed counts.
+    #[serde(default)]
+    pub compromised: bool,
 }
 
 /// `GET /api/v1/log`: who signs the checkpoints of the tamper-evident log.

@@ -153,6 +153,36 @@ pub enum IndexError {
         /// The target.
         to: String,
     },
+    /// The release lacks what the channel asks.
+    #[error("`{project}` {version} is not ready for `{to}`: {}", every(findings))]
+    NotReady {
+        /// The project.
+        project: String,
+        /// The version.
+        version: String,
+        /// The channel.
+        to: String,
+        /// One for each item that does not hold.
+        findings: Vec<Finding>,
+    },
+    /// The release was built on a person's machine, and nobody who may has approved that.
+    #[error("{}", finding.message)]
+    LocalRelease {
+        /// What is asked, and how to get it.
+        finding: Box<Finding>,
+    },
+    /// A statement that nobody who is known and may say it signed.
+    #[error("{}", finding.message)]
+    Untrusted {
+        /// What does not hold, and how to mend it.
+        finding: Box<Finding>,
+    },
+    /// A policy that cannot be used.
+    #[error("{}", every(findings))]
+    InvalidPolicy {
+        /// Everything that is wrong.
+        findings: Vec<Finding>,
+    },
     /// No earlier release to go back to.
     #[error(
         "`{project}` {version} is the only release in {channels}: there is no earlier release to roll back to; `shipway block` takes it out without a replacement"
@@ -230,6 +260,15 @@ pub enum IndexError {
         /// What does not agree.
         why: String,
     },
+    /// A file that should hold a key of the index does not.
+    #[error("`{}` holds no key", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why; never what stands in it.
+        #[source]
+        source: shipway_dist::signing::KeyError,
+    },
     /// A stored value cannot be read back.
     #[error("the database holds `{value}` in {place}")]
     Corrupt {
@@ -297,6 +336,10 @@ fn first_of(findings: &[Finding]) -> String {
     }
 }
 
+fn every(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
+}
+
 impl IndexError {
     /// Wraps an error of the file system; a full disk becomes [`IndexError::StorageFull`].
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -319,9 +362,10 @@ impl IndexError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::TokenScope { .. } | Self::ChannelClosed { .. } | Self::Blocked { .. } => {
-                StatusCode::FORBIDDEN
-            }
+            Self::TokenScope { .. }
+            | Self::ChannelClosed { .. }
+            | Self::Blocked { .. }
+            | Self::LocalRelease { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             // 422 and not 409: skip options of clients take 409 for success.
             Self::DigestConflict { .. }
@@ -330,8 +374,12 @@ impl IndexError {
             | Self::SessionConflict { .. }
             | Self::SessionIncomplete { .. }
             | Self::NotInChannel { .. }
+            | Self::NotReady { .. }
+            | Self::Untrusted { .. }
             | Self::NoEarlierRelease { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Invalid { .. } | Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::Invalid { .. } | Self::InvalidPolicy { .. } | Self::BadRequest { .. } => {
+                StatusCode::BAD_REQUEST
+            }
             Self::UnsupportedType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
@@ -346,6 +394,7 @@ impl IndexError {
             Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
+            | Self::Key { .. }
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
@@ -369,6 +418,7 @@ impl IndexError {
             Self::SessionIncomplete { .. } => code::SESSION_INCOMPLETE,
             Self::Invalid { .. } => code::INVALID_DISTRIBUTION,
             Self::BadRequest { .. }
+            | Self::InvalidPolicy { .. }
             | Self::UnsupportedType { .. }
             | Self::Method { .. }
             | Self::NotAcceptable { .. }
@@ -376,6 +426,9 @@ impl IndexError {
             | Self::RemovedAction { .. } => code::BAD_REQUEST,
             Self::Blocked { .. } => code::BLOCKED,
             Self::NotInChannel { .. } => code::NOT_IN_CHANNEL,
+            Self::NotReady { .. } => code::NOT_READY,
+            Self::LocalRelease { .. } => code::LOCAL_RELEASE,
+            Self::Untrusted { .. } => code::UNTRUSTED,
             Self::NoEarlierRelease { .. } => code::NO_EARLIER_RELEASE,
             Self::Removed { .. } => code::REMOVED,
             Self::TooLarge { .. } => code::TOO_LARGE,
@@ -388,6 +441,7 @@ impl IndexError {
             | Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
+            | Self::Key { .. }
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
@@ -401,7 +455,10 @@ impl IndexError {
     /// All findings, where the refusal has several.
     pub fn findings(&self) -> &[Finding] {
         match self {
-            Self::Invalid { findings } => findings,
+            Self::Invalid { findings }
+            | Self::InvalidPolicy { findings }
+            | Self::NotReady { findings, .. } => findings,
+            Self::LocalRelease { finding } | Self::Untrusted { finding } => std::slice::from_ref(&**finding),
             _ => &[],
         }
     }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 use shipway_dist::name::ProjectName;
-use shipway_dist::wire::{EvidenceList, EvidenceRequest, ProjectRecord, StoredStatement};
+use shipway_dist::signing::PrivateKey;
+use shipway_dist::wire::ProjectRecord;
 
-use crate::accept::parse_version;
 use crate::blobs::Blobs;
 use crate::config::{Clock, Config, Faults, Limits};
 use crate::error::IndexError;
+use crate::key_file;
 use crate::log::Log;
 use crate::pages::Cache;
 use crate::project::Channel;
-use crate::store::{self, Entry, Store};
-use crate::tokens::{self, Action, Grant, Identity};
+use crate::store::{self, Store};
+use crate::tokens::{self, Grant, Identity};
 use crate::upstream::Upstream;
 
 /// An index over a data directory.
@@ -31,6 +32,8 @@ pub(crate) struct Index {
     pub(crate) anonymous_read: bool,
     /// The digest of the token that holds in this process alone.
     pub(crate) ephemeral: Option<Sha256>,
+    /// What the index signs its decisions with.
+    pub(crate) key: PrivateKey,
 }
 
 /// What opening a data directory needs beside its configuration.
@@ -51,14 +54,14 @@ impl Index {
             let lock = std::fs::File::create(&path).map_err(IndexError::io("create", &path))?;
             // One process at a time creates tables and switches the journal mode.
             lock.lock().map_err(IndexError::io("lock", &path))?;
+            let key = key_file::open(&data, "index.pem")?;
             let log = Log::open(data, faults.clone())?;
-            Ok::<_, IndexError>((lock, log, Blobs::open(storage, keep, faults)?))
+            Ok::<_, IndexError>((lock, key, log, Blobs::open(storage, keep, faults)?))
         };
-        let (lock, log, blobs) = tokio::task::spawn_blocking(prepare).await??;
+        let (lock, key, log, blobs) = tokio::task::spawn_blocking(prepare).await??;
         let store = Store::open(&database).await?;
         create_channels(&store, config).await?;
-        drop(lock);
-        Ok(Self {
+        let index = Self {
             store,
             blobs,
             cache: Cache::new(config.limits.cache),
@@ -69,7 +72,11 @@ impl Index {
             faults: config.faults.clone(),
             anonymous_read: access.anonymous_read,
             ephemeral: access.ephemeral,
-        })
+            key,
+        };
+        index.register_own_key().await?;
+        drop(lock);
+        Ok(index)
     }
 
     /// Says who presents a token.
@@ -125,79 +132,6 @@ impl Index {
         }
         let entry = self.cache.project(&self.store, normalized).await?.ok_or_else(hidden)?;
         Ok(entry.project.record(&channels))
-    }
-
-    /// Keeps a statement with a release; the same statement again is success.
-    ///
-    /// # Errors
-    /// When a subject is no file of the release.
-    pub(crate) async fn add_evidence(
-        &self,
-        who: &Identity,
-        (project, version): (&ProjectName, &str),
-        request: EvidenceRequest,
-    ) -> Result<(StoredStatement, bool), IndexError> {
-        let normalized = project.normalized();
-        who.grant()?.require(Action::Evidence, Some(normalized), None)?;
-        let version = parse_version(version)?;
-        let statement = request.statement;
-        let text = serde_json::to_string(&statement)?;
-        let id = Sha256::of(text.as_bytes());
-        let mut write = self.store.write().await?;
-        let found = store::load_project(&mut write, normalized).await?;
-        let release = found.as_ref().and_then(|project| project.release(&version));
-        let release = release.ok_or_else(|| IndexError::not_found(format!("`{normalized}` {version}")))?;
-        let held = |sha256: &Sha256| release.files.iter().any(|file| file.sha256 == *sha256);
-        if let Some(subject) = statement.subject.iter().find(|subject| !held(&subject.digest.sha256)) {
-            let name: String = subject.name.chars().take(200).collect();
-            let why = format!("the subject `{name}` ({}) is no file of {version}", subject.digest.sha256);
-            return Err(IndexError::bad_request(why));
-        }
-        if statement.subject.is_empty() || statement.kind != shipway_dist::evidence::STATEMENT_TYPE {
-            let why = format!(
-                "a statement is of type `{}` and has subjects",
-                shipway_dist::evidence::STATEMENT_TYPE
-            );
-            return Err(IndexError::bad_request(why));
-        }
-        let key = crate::project::version_key(&version);
-        let known = store::evidence_of(&mut write, normalized, &key).await?;
-        if let Some(known) = known.into_iter().find(|known| known.id == id) {
-            return Ok((known, false));
-        }
-        let at = self.clock.text();
-        let entry = Entry {
-            at: &at,
-            actor: who.name(),
-            action: "evidence",
-            project: normalized,
-            object: &version.to_string(),
-            detail: serde_json::json!({ "id": id, "gate": statement.predicate.gate }),
-        };
-        let (serial, _) = store::append(&mut write, entry).await?;
-        store::insert_evidence(&mut write, (normalized, &key), (&id, &text), (serial, &at, who.name()))
-            .await?;
-        write.commit().await?;
-        Ok((StoredStatement { id, received_at: at, by: who.name().to_owned(), statement }, true))
-    }
-
-    /// The statements of a release.
-    pub(crate) async fn evidence(
-        &self,
-        who: &Identity,
-        project: &ProjectName,
-        version: &str,
-    ) -> Result<EvidenceList, IndexError> {
-        let version = parse_version(version)?;
-        let record = self.record(who, project).await?;
-        let same = |text: &str| text.parse::<pep440_rs::Version>().is_ok_and(|other| other == version);
-        if !record.releases.iter().any(|release| same(&release.version)) {
-            return Err(IndexError::not_found(format!("`{}` {version}", project.normalized())));
-        }
-        let key = crate::project::version_key(&version);
-        let statements =
-            store::evidence_of(&mut *self.store.read().await?, project.normalized(), &key).await?;
-        Ok(EvidenceList { schema: "shipway.index.evidence/1".to_owned(), ok: true, statements })
     }
 }
 

@@ -17,12 +17,15 @@ mod blobs;
 mod channels;
 mod config;
 mod error;
+mod evidence;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
 mod index;
+mod key_file;
 mod log;
 mod pages;
+mod policy;
 mod project;
 mod random;
 mod server;
@@ -33,7 +36,7 @@ pub mod synthetic;
 mod tokens;
 mod upstream;
 
-pub use admin::Admin;
+pub use admin::{Admin, policy_text};
 pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream, UpstreamRules};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};

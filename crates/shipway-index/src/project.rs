@@ -10,6 +10,7 @@ use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 use shipway_dist::manifest::digest_of_files;
 use shipway_dist::name::ProjectName;
+use shipway_dist::policy::Requirement;
 use shipway_dist::wire::{FileRecord, ProjectChannel, ProjectRecord, ReleaseRecord};
 
 /// A channel of the index. The list of them stands in order of promotion.
@@ -28,11 +29,21 @@ pub(crate) struct Project {
     pub(crate) releases: Vec<Release>,
 }
 
+/// What a project asks of channels besides their policies.
+pub(crate) type Requires = BTreeMap<ChannelName, Vec<Requirement>>;
+
 /// A release.
 #[derive(Debug, Clone)]
 pub(crate) struct Release {
     pub(crate) version: Version,
     pub(crate) commit: Option<String>,
+    /// Built on a person's machine; once so, always so.
+    pub(crate) local: bool,
+    pub(crate) run: Option<String>,
+    pub(crate) attempt: Option<u32>,
+    /// The name of the token that published it.
+    pub(crate) publisher: Option<String>,
+    pub(crate) requires: Requires,
     pub(crate) blocked: Option<String>,
     /// When it was promoted for the first time; no file is added from then on.
     pub(crate) closed_at: Option<String>,
@@ -146,6 +157,10 @@ impl Release {
             manifest_digest: self.manifest_digest(),
             channels: holding.filter(|name| self.channels.contains_key(*name)).cloned().collect(),
             commit: self.commit.clone(),
+            local: self.local,
+            run: self.run.clone(),
+            attempt: self.attempt,
+            publisher: self.publisher.clone(),
             blocked: self.blocked.clone(),
             yanked: !files.is_empty() && files.iter().all(|file| file.yanked.is_some()),
             files,

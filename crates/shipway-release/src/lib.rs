@@ -13,6 +13,7 @@ mod ini;
 pub mod notes;
 pub mod ops;
 pub mod progress;
+pub mod readiness;
 pub mod rules;
 pub mod steps;
 pub mod version;

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, build, bump, check, config, explain, gate, init, log, mark, notes, promote, publish, release, serve,
-    smoke, status, tour,
+    api, approve, build, bump, check, config, evidence, explain, gate, init, log, mark, notes, promote,
+    publish, ready, release, serve, smoke, status, tour,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -107,6 +107,7 @@ commands! {
     Api "api" api::Arguments, api::run;
     Notes "notes" notes::Arguments, notes::run;
     Gate "gate" gate::Arguments, gate::run;
+    Ready "ready" ready::Arguments, ready::run;
     Publish "publish" publish::Arguments, publish::run;
     Smoke "smoke" smoke::Arguments, smoke::run;
     Promote "promote" promote::Arguments, promote::run;
@@ -117,6 +118,8 @@ commands! {
     Unblock "unblock" mark::Unblock, mark::unblock;
     Release "release" release::Arguments, release::run;
     Status "status" status::Arguments, status::run;
+    Evidence "evidence" evidence::Arguments, evidence::run;
+    Approve "approve" approve::Arguments, approve::run;
     Log "log" log::Arguments, log::run;
     Config "config" config::Arguments, config::run;
     Serve "serve" serve::Arguments, serve::run;

@@ -63,8 +63,8 @@ pub enum EnvelopeError {
         /// The key.
         key: KeyId,
     },
-    /// A payload that is no statement.
-    #[error("the payload is no in-toto statement: {why}")]
+    /// A payload that is no statement of shipway's.
+    #[error("the payload is no statement that counts as evidence: {why}")]
     Statement {
         /// What is wrong with it.
         why: String,
@@ -84,6 +84,15 @@ pub struct Verified {
     pub keys: Vec<KeyId>,
 }
 
+/// A payload whose signature holds, and who signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Exactly the bytes that were signed.
+    pub payload: Vec<u8>,
+    /// The keys whose signatures hold.
+    pub keys: Vec<KeyId>,
+}
+
 /// The bytes that are signed: `DSSEv1 SP len(type) SP type SP len(payload) SP payload`.
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
@@ -93,7 +102,7 @@ pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8
 
 impl Envelope {
     /// Signs a statement.
-    pub fn sign(statement: &Statement, key: &PrivateKey) -> Self {
+    pub fn sign<P: Serialize>(statement: &Statement<P>, key: &PrivateKey) -> Self {
         // A statement is plain data; what cannot be written would show in the first test of its gate.
         let payload = serde_json::to_vec(statement).unwrap_or_default();
         let signature = key.sign(&pre_authentication_encoding(PAYLOAD_TYPE, &payload));
@@ -112,14 +121,40 @@ impl Envelope {
         Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Verifies every signature of a key that `find` knows, and only then reads the statement.
+    /// Verifies as [`Envelope::open`] does, and only then reads the statement.
+    ///
+    /// # Errors
+    /// As [`Envelope::open`], and when the payload is no statement that shipway reads as evidence.
+    pub fn verify(&self, find: &dyn Fn(&str) -> Vec<PublicKey>) -> Result<Verified, EnvelopeError> {
+        let Opened { payload, keys } = self.open(find)?;
+        Ok(Verified { statement: read_statement(&payload)?, keys })
+    }
+
+    /// The statement, whoever signed it: for what is shown, never for what is decided.
+    ///
+    /// # Errors
+    /// When the payload is no statement that shipway reads as evidence.
+    pub fn unverified(&self) -> Result<Statement, EnvelopeError> {
+        read_statement(&decode(&self.payload, "payload")?)
+    }
+
+    /// The payload as JSON, whoever signed it and whatever it is: for what is shown.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn payload_json(&self) -> Result<serde_json::Value, EnvelopeError> {
+        serde_json::from_slice(&decode(&self.payload, "payload")?)
+            .map_err(|error| EnvelopeError::Statement { why: error.to_string() })
+    }
+
+    /// Verifies every signature of a key that `find` knows.
     ///
     /// A signature of an unknown key says nothing, for or against. `find` gets the hint of the signature and
     /// may give several keys; without a hint it gives all that may have signed.
     ///
     /// # Errors
-    /// When no signature is by a known key, one of a known key does not hold, or the payload is no statement.
-    pub fn verify(&self, find: &dyn Fn(&str) -> Vec<PublicKey>) -> Result<Verified, EnvelopeError> {
+    /// When no signature is by a known key, or one of a known key does not hold.
+    pub fn open(&self, find: &dyn Fn(&str) -> Vec<PublicKey>) -> Result<Opened, EnvelopeError> {
         if self.payload_type != PAYLOAD_TYPE {
             return Err(EnvelopeError::PayloadType { found: self.payload_type.clone() });
         }
@@ -142,13 +177,20 @@ impl Envelope {
             let keyids = self.signatures.iter().map(|signature| signature.keyid.clone()).collect();
             return Err(EnvelopeError::UnknownKey { keyids });
         }
-        let statement: Statement = serde_json::from_slice(&payload)
-            .map_err(|error| EnvelopeError::Statement { why: error.to_string() })?;
-        if statement.kind != crate::evidence::STATEMENT_TYPE {
-            return Err(EnvelopeError::Statement { why: format!("its type is `{}`", statement.kind) });
-        }
-        Ok(Verified { statement, keys })
+        Ok(Opened { payload, keys })
     }
+}
+
+fn read_statement(payload: &[u8]) -> Result<Statement, EnvelopeError> {
+    let error = |why: String| EnvelopeError::Statement { why };
+    let statement: Statement = serde_json::from_slice(payload).map_err(|failed| error(failed.to_string()))?;
+    if statement.is_evidence() {
+        return Ok(statement);
+    }
+    Err(error(format!(
+        "a statement of type `{}` with predicate `{}` does not speak of `{}`",
+        statement.kind, statement.predicate_type, statement.predicate.gate
+    )))
 }
 
 /// Either alphabet of base64, as the specification asks of a reader.
@@ -176,9 +218,11 @@ mod tests {
                 run: None,
                 attempt: None,
                 channel: None,
+                configuration: Vec::new(),
                 started_on: "2026-01-01T00:00:00Z".to_owned(),
                 duration_ms: 1,
                 tools: std::collections::BTreeMap::new(),
+                provenance: None,
                 findings: Vec::new(),
                 detail: serde_json::Value::Null,
             },

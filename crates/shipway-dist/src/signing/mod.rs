@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::digest::Sha256;
 
 pub use dsse::{
-    Envelope, EnvelopeError, EnvelopeSignature, PAYLOAD_TYPE, Verified, pre_authentication_encoding,
+    Envelope, EnvelopeError, EnvelopeSignature, Opened, PAYLOAD_TYPE, Verified, pre_authentication_encoding,
 };
 
 /// The id of a key: the sha256 of its SubjectPublicKeyInfo in DER.

@@ -11,7 +11,7 @@ use super::{Candidate, Decision, decide};
 use crate::blobs::Staged;
 use crate::error::IndexError;
 use crate::index::Index;
-use crate::project::{Channel, Membership};
+use crate::project::{Channel, Membership, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease};
 use crate::tokens::{Action, Identity};
 
@@ -55,6 +55,10 @@ impl Index {
         let candidate = Candidate { version: &facts.version, kind, filename: &filename, sha256 };
         let mut snapshot = self.store.snapshot().await?;
         let decision = self.judge_against_index(&mut snapshot, &facts, &candidate).await?;
+        if decision == Decision::Add {
+            let release = (facts.name.normalized(), &facts.version);
+            self.admit_legacy(&mut snapshot, release).await?;
+        }
         drop(snapshot);
         let accepted = |new: bool, warnings: Vec<Finding>| Accepted {
             filename: filename.clone(),
@@ -110,6 +114,7 @@ impl Index {
         if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
             return Ok(false);
         }
+        self.admit_legacy(&mut write, (facts.name.normalized(), &facts.version)).await?;
         // Someone may have removed the blob since: a refused upload of the same bytes does.
         self.blobs.place(&judged.staged)?;
         let at = self.clock.text();
@@ -123,7 +128,17 @@ impl Index {
             detail: json!({ "channel": channel.name, "sha256": candidate.sha256 }),
         };
         let (serial, record) = store::append(&mut write, entry).await?;
-        let release = NewRelease { name: &facts.name, version: &facts.version, commit: None, at: &at };
+        let release = NewRelease {
+            name: &facts.name,
+            version: &facts.version,
+            commit: None,
+            local: false,
+            run: None,
+            attempt: None,
+            requires: &Requires::new(),
+            at: &at,
+            by: who.name(),
+        };
         store::upsert_release(&mut write, &release).await?;
         if let Some((sha256, bytes)) = &judged.metadata {
             store::insert_metadata(&mut write, sha256, bytes).await?;

@@ -3,12 +3,14 @@
 //! [`rules`] decides on a value in memory; this file reads that value, lets the rule change it, and writes
 //! exactly the change. A dry run takes the same path and ends before the first write.
 
+mod overrides;
+mod promotion;
 mod rules;
 
 use serde_json::json;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::name::ProjectName;
-use shipway_dist::wire::{Change, MarkRequest, Override, PromotionRequest, RollbackRequest};
+use shipway_dist::wire::{Change, MarkRequest, Moved, Override, PromotionRequest, RollbackRequest};
 use sqlx::AnyConnection;
 
 use crate::accept::parse_version;
@@ -17,6 +19,7 @@ use crate::index::Index;
 use crate::project::{Membership, Project};
 use crate::store::{self, Entry};
 use crate::tokens::{Action, Identity};
+use promotion::{Decision, Promotion};
 
 /// What to do to a release.
 #[derive(Debug, Clone)]
@@ -97,6 +100,14 @@ impl ChangeRequest {
     }
 }
 
+/// A change as the journal names it.
+struct Made<'a> {
+    normalized: &'a str,
+    version: &'a pep440_rs::Version,
+    object: &'a str,
+    moved: &'a [Moved],
+}
+
 impl Index {
     /// Makes a change, or says what it would be.
     ///
@@ -127,32 +138,34 @@ impl Index {
         }
         let mut after = before.clone();
         let changed = rules::apply(&mut after, &version, &channels, &request.act)?;
-        let at = self.clock.text();
+        let promotion = match &request.act {
+            Act::Promote { to, over, .. } if changed => {
+                Some(Promotion { project: normalized, release, to, over: over.as_ref() })
+            }
+            _ => None,
+        };
+        let mut decision = match &promotion {
+            Some(promotion) => Some(self.decide(&mut write, promotion).await?),
+            None => None,
+        };
+        let refusal = decision.as_mut().and_then(|decision| decision.refusal.take());
+        if let (Some(refusal), Some(promotion), Some(decision)) = (refusal, &promotion, &decision) {
+            if !request.dry_run && self.note_refusal(&mut write, who.name(), promotion, decision).await? {
+                write.commit().await?;
+                self.faults.pass("refusal.committed");
+            }
+            return Err(refusal);
+        }
         let object = match &request.act {
             Act::Promote { to, .. } => format!("{version} in {to}"),
             _ => version.to_string(),
         };
+        let moved = rules::moved(&before, &after, &channels);
         let mut id = String::new();
         if changed && !request.dry_run {
-            let moved = rules::moved(&before, &after, &channels);
-            let mut detail = request.act.detail();
-            detail["moved"] = json!(moved);
-            let entry = Entry {
-                at: &at,
-                actor: who.name(),
-                action: request.act.name(),
-                project: normalized,
-                object: &object,
-                detail,
-            };
-            let (serial, record) = store::append(&mut write, entry).await?;
-            self.faults.pass("change.journal");
-            let membership = Membership { serial, record: record.clone() };
-            persist(&mut write, (normalized, &version), &request.act, &membership, &at).await?;
-            self.faults.pass("change.rows");
-            store::touch(&mut write, normalized, serial).await?;
-            self.faults.pass("change.touched");
-            id = record;
+            let made = Made { normalized, version: &version, object: &object, moved: &moved };
+            let decided = promotion.as_ref().zip(decision.as_ref());
+            id = self.write_change(&mut write, who.name(), &request.act, &made, decided).await?;
             after = store::load_project(&mut write, normalized).await?.ok_or_else(not_found)?;
             write.commit().await?;
             self.faults.pass("change.committed");
@@ -160,14 +173,53 @@ impl Index {
         } else if !request.dry_run {
             id = self.record_of(&mut write, &before, request, &version, &object).await?;
         }
+        let (items, passed_over) =
+            decision.map(|decision| (decision.items, decision.passed_over)).unwrap_or_default();
         Ok(Change {
             schema: "shipway.index.change/1".to_owned(),
             ok: true,
             changed,
             id,
-            moved: rules::moved(&before, &after, &channels),
+            moved,
+            items,
+            passed_over,
             project: after.record(&channels),
         })
+    }
+
+    /// Writes a change: one entry of the journal, the rows, and the signed decision of a promotion.
+    async fn write_change(
+        &self,
+        write: &mut AnyConnection,
+        actor: &str,
+        act: &Act,
+        made: &Made<'_>,
+        decided: Option<(&Promotion<'_>, &Decision)>,
+    ) -> Result<String, IndexError> {
+        let at = self.clock.text();
+        let mut detail = act.detail();
+        detail["moved"] = json!(made.moved);
+        let mut signed = None;
+        if let Some((promotion, decision)) = decided {
+            decision.note(&mut detail);
+            let envelope = self.sign_decision(decision, promotion)?;
+            detail["decision"] = json!(envelope.0.digest());
+            signed = Some((promotion, envelope));
+        }
+        let (project, object) = (made.normalized, made.object);
+        let entry = Entry { at: &at, actor, action: act.name(), project, object, detail };
+        let (serial, record) = store::append(write, entry).await?;
+        self.faults.pass("change.journal");
+        if let Some((promotion, signed)) = &signed {
+            self.keep_decision(write, promotion, signed, (serial, &at)).await?;
+            self.faults.pass("change.decision");
+        }
+        let membership = Membership { serial, record: record.clone() };
+        persist(write, (project, made.version), act, &membership, &at).await?;
+        self.faults.pass("change.rows");
+        store::touch(write, project, serial).await?;
+        self.faults.pass("change.touched");
+        Ok(record)
     }
 
     /// The record of the change that made the state that was asked for.

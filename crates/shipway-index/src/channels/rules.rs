@@ -6,11 +6,9 @@ use shipway_dist::digest::Sha256;
 use shipway_dist::wire::{Moved, Override};
 
 use super::Act;
+use super::overrides::{self, SKIP_CHANNEL};
 use crate::error::IndexError;
 use crate::project::{Channel, Membership, Project, Release};
-
-/// The rule that an override names to promote past a channel.
-const SKIP_CHANNEL: &str = "skip-channel";
 
 /// Applies an act; says whether anything changed.
 pub(super) fn apply(
@@ -42,6 +40,7 @@ fn promote(
     channels: &[Channel],
     (to, manifest_digest, over): (&ChannelName, &Sha256, Option<&Override>),
 ) -> Result<bool, IndexError> {
+    overrides::judge(over, channels)?;
     let name = project.name.normalized().to_owned();
     let position = channels.iter().position(|channel| channel.name == *to);
     let position = position.ok_or_else(|| IndexError::not_found(format!("channel `{to}`")))?;
@@ -65,11 +64,6 @@ fn promote(
     }
     let before = position.checked_sub(1).map(|before| channels[before].name.clone());
     let skips = over.is_some_and(|over| over.gates.iter().any(|gate| gate == SKIP_CHANNEL));
-    if let (true, Some(over)) = (skips, over)
-        && (over.reason.trim().is_empty() || over.approver.trim().is_empty())
-    {
-        return Err(IndexError::bad_request("an override needs a reason and an approver"));
-    }
     match before {
         None => {
             let why = format!(
@@ -169,6 +163,11 @@ mod tests {
     fn project(releases: &[(&str, &[(&str, i64)])]) -> Project {
         let release = |(version, members): &(&str, &[(&str, i64)])| Release {
             version: version.parse().unwrap(),
+            local: false,
+            run: None,
+            attempt: None,
+            publisher: None,
+            requires: BTreeMap::new(),
             commit: None,
             blocked: None,
             closed_at: None,

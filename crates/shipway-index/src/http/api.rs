@@ -70,6 +70,24 @@ pub(super) async fn channels(State(app): State<App>, headers: HeaderMap) -> Answ
     json(StatusCode::OK, &ChannelList { schema: "shipway.index.channels/1".to_owned(), ok: true, channels })
 }
 
+/// `GET /api/v1/policy`
+pub(super) async fn policy(State(app): State<App>, headers: HeaderMap) -> Answer {
+    let who = auth::identify(&app, &headers).await?;
+    if matches!(who, Identity::Anonymous) && !app.index.anonymous_read {
+        return Err(app.index.hidden(&who, "the policy").into());
+    }
+    json(StatusCode::OK, &app.index.policy_document().await?)
+}
+
+/// `GET /api/v1/keys`
+pub(super) async fn keys(State(app): State<App>, headers: HeaderMap) -> Answer {
+    let who = auth::identify(&app, &headers).await?;
+    if matches!(who, Identity::Anonymous) && !app.index.anonymous_read {
+        return Err(app.index.hidden(&who, "the list of keys").into());
+    }
+    json(StatusCode::OK, &app.index.key_list().await?)
+}
+
 /// `GET /api/v1/projects/{project}`
 pub(super) async fn project(
     State(app): State<App>,

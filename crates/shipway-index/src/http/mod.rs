@@ -75,6 +75,8 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
     };
     let api = Router::new()
         .route("/channels", get(api::channels))
+        .route("/policy", get(api::policy))
+        .route("/keys", get(api::keys))
         .route("/log", get(log::info))
         .route("/projects/{project}", get(api::project))
         .route("/projects/{project}/releases/{version}/evidence", get(api::evidence).post(api::add_evidence))

@@ -10,7 +10,7 @@ use shipway_dist::signing::PrivateKey;
 
 use super::damaged;
 use crate::error::IndexError;
-use crate::random;
+use crate::key_file;
 
 /// The files of a log.
 pub(super) struct Files {
@@ -22,7 +22,7 @@ impl Files {
     pub(super) fn open(data: &Path) -> Result<Self, IndexError> {
         let root = data.join("log");
         fs::create_dir_all(&root).map_err(IndexError::io("create", &root))?;
-        Ok(Self { root, key: open_key(&data.join("keys"))? })
+        Ok(Self { root, key: key_file::open(data, "log.pem")? })
     }
 
     /// The log is named after its key, so that two logs never have one name.
@@ -126,35 +126,5 @@ impl Files {
             // What stays is only more than is needed.
             let _ = fs::remove_dir_all(self.partial_folder(&tile));
         }
-    }
-}
-
-/// The key of the log, made the first time.
-fn open_key(folder: &Path) -> Result<PrivateKey, IndexError> {
-    let path = folder.join("log.pem");
-    match fs::read_to_string(&path) {
-        Ok(pem) => {
-            PrivateKey::from_pem(&pem).map_err(|error| damaged(format!("`{}` is {error}", path.display())))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = PrivateKey::from_seed(&random::secret());
-            let write = || -> io::Result<()> {
-                fs::create_dir_all(folder)?;
-                // A temporary file is readable by its owner alone, and stays so.
-                let mut file = tempfile::NamedTempFile::new_in(folder)?;
-                file.write_all(key.to_pem().as_bytes())?;
-                file.as_file().sync_all()?;
-                match file.persist_noclobber(&path) {
-                    Ok(_) => File::open(folder)?.sync_all(),
-                    // Another process was first.
-                    Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                    Err(error) => Err(error.error),
-                }
-            };
-            write().map_err(IndexError::io("write", &path))?;
-            let pem = fs::read_to_string(&path).map_err(IndexError::io("read", &path))?;
-            PrivateKey::from_pem(&pem).map_err(|error| damaged(format!("`{}` is {error}", path.display())))
-        }
-        Err(error) => Err(IndexError::io("read", path)(error)),
     }
 }

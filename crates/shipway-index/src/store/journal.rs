@@ -62,6 +62,25 @@ pub(crate) async fn last_record(
     Ok(row.map(|row| row.try_get("id")).transpose()?)
 }
 
+/// Who made the last entry of an action on an object, and its detail.
+pub(crate) async fn last_entry(
+    connection: &mut AnyConnection,
+    project: &str,
+    object: &str,
+    action: &str,
+) -> Result<Option<(String, String)>, IndexError> {
+    let row = sqlx::query(
+        "SELECT actor, detail FROM journal WHERE project = $1 AND object = $2 AND action = $3
+         ORDER BY serial DESC LIMIT 1",
+    )
+    .bind(project)
+    .bind(object)
+    .bind(action)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((row.try_get("actor")?, row.try_get("detail")?))).transpose()
+}
+
 /// An entry as it is stored.
 #[derive(Debug, Clone)]
 pub(crate) struct JournalRow {

@@ -4,7 +4,10 @@ use sqlx::{AnyPool, Row as _};
 
 use crate::error::IndexError;
 
-const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("../migrations/0001_initial.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (1, include_str!("../migrations/0001_initial.sql")),
+    (2, include_str!("../migrations/0002_evidence.sql")),
+];
 
 pub(super) async fn run(writer: &AnyPool) -> Result<(), IndexError> {
     let known = MIGRATIONS.last().map_or(0, |(number, _)| *number);

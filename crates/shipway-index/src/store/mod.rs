@@ -7,6 +7,7 @@
 
 mod evidence;
 mod journal;
+mod keys;
 mod lists;
 mod migrate;
 mod projects;
@@ -24,18 +25,21 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 
 use crate::error::IndexError;
 
-pub(crate) use evidence::{evidence_of, insert_evidence};
-pub(crate) use journal::{Entry, JournalRow, append, journal, last_record};
+pub(crate) use evidence::{
+    NewStatement, StatementRow, evidence_of, insert_evidence, same_statement, statements_of,
+};
+pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record};
+pub(crate) use keys::{insert_key, key, keys, policy, register_key, revoke_key, set_policy};
 pub(crate) use lists::{listed_name, project_names};
 pub(crate) use projects::{
-    LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, insert_channel, insert_file,
-    insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed, metadata,
-    references, serials, touch, unblock, upsert_release, yank,
+    LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
+    insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
+    metadata, references, serials, touch, unblock, upsert_release, yank,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,
-    session,
+    renew, session,
 };
 pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
 pub(crate) use upstream::{pin, pinned, pins_of};

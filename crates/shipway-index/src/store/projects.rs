@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::{integer, parse, size};
 use crate::config::ChannelConfig;
 use crate::error::IndexError;
-use crate::project::{Channel, Membership, Project, Release, StoredFile, version_key};
+use crate::project::{Channel, Membership, Project, Release, Requires, StoredFile, version_key};
 
 /// The counters that say what a cache must forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +90,19 @@ pub(crate) async fn is_claimed(connection: &mut AnyConnection, normalized: &str)
     Ok(row.is_some())
 }
 
+/// Whether there is a release, visible or not.
+pub(crate) async fn holds_release(
+    connection: &mut AnyConnection,
+    (project, version_key): (&str, &str),
+) -> Result<bool, IndexError> {
+    let row = sqlx::query("SELECT 1 AS one FROM releases WHERE project = $1 AND version_key = $2")
+        .bind(project)
+        .bind(version_key)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Reads a project whole. The connection should be in a transaction.
 pub(crate) async fn load_project(
     connection: &mut AnyConnection,
@@ -125,7 +138,8 @@ async fn load_releases(
     normalized: &str,
 ) -> Result<BTreeMap<String, Release>, IndexError> {
     let rows = sqlx::query(
-        "SELECT version_key, version, commit_id, closed_at, blocked FROM releases WHERE project = $1",
+        "SELECT version_key, version, commit_id, closed_at, blocked, local, run, attempt, publisher, requires
+         FROM releases WHERE project = $1",
     )
     .bind(normalized)
     .fetch_all(connection)
@@ -134,6 +148,14 @@ async fn load_releases(
         let release = Release {
             version: parse("releases.version", row.try_get("version")?)?,
             commit: row.try_get("commit_id")?,
+            local: row.try_get::<i64, _>("local")? != 0,
+            run: row.try_get("run")?,
+            attempt: row.try_get::<Option<i64>, _>("attempt")?.and_then(|number| number.try_into().ok()),
+            publisher: row.try_get("publisher")?,
+            requires: match row.try_get::<Option<String>, _>("requires")? {
+                Some(text) => serde_json::from_str(&text)?,
+                None => BTreeMap::new(),
+            },
             blocked: row.try_get("blocked")?,
             closed_at: row.try_get("closed_at")?,
             files: Vec::new(),
@@ -224,7 +246,13 @@ pub(crate) struct NewRelease<'a> {
     pub(crate) name: &'a ProjectName,
     pub(crate) version: &'a Version,
     pub(crate) commit: Option<&'a str>,
+    /// Once local, always local.
+    pub(crate) local: bool,
+    pub(crate) run: Option<&'a str>,
+    pub(crate) attempt: Option<u32>,
+    pub(crate) requires: &'a Requires,
     pub(crate) at: &'a str,
+    pub(crate) by: &'a str,
 }
 
 /// Creates project and release where they are missing.
@@ -242,14 +270,27 @@ pub(crate) async fn upsert_release(
     .execute(&mut *connection)
     .await?;
     sqlx::query(
-        "INSERT INTO releases (project, version_key, version, commit_id, created_at) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (project, version_key) DO UPDATE SET commit_id = COALESCE($4, releases.commit_id)",
+        "INSERT INTO releases (project, version_key, version, commit_id, created_at, local, run, attempt,
+                               publisher, requires)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (project, version_key) DO UPDATE SET
+             commit_id = COALESCE($4, releases.commit_id),
+             local = CASE WHEN $6 = 1 THEN 1 ELSE releases.local END,
+             run = COALESCE($7, releases.run),
+             attempt = COALESCE($8, releases.attempt),
+             publisher = COALESCE(releases.publisher, $9),
+             requires = COALESCE($10, releases.requires)",
     )
     .bind(release.name.normalized())
     .bind(version_key(release.version))
     .bind(release.version.to_string())
     .bind(release.commit)
     .bind(release.at)
+    .bind(i64::from(release.local))
+    .bind(release.run)
+    .bind(release.attempt.map(i64::from))
+    .bind(release.by)
+    .bind(if release.requires.is_empty() { None } else { Some(serde_json::to_string(release.requires)?) })
     .execute(connection)
     .await?;
     Ok(())

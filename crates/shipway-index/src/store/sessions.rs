@@ -1,15 +1,18 @@
 //! Upload sessions and the files that they wait for.
 
 use pep440_rs::Version;
+use serde::de::DeserializeOwned;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 use shipway_dist::name::ProjectName;
+use shipway_dist::signing::Envelope;
+use shipway_dist::wire::SessionRequest;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::{integer, parse, size};
 use crate::error::IndexError;
-use crate::project::version_key;
+use crate::project::{Requires, version_key};
 
 /// A session.
 #[derive(Debug, Clone)]
@@ -21,6 +24,10 @@ pub(crate) struct SessionRow {
     pub(crate) manifest_digest: Sha256,
     pub(crate) commit: Option<String>,
     pub(crate) local: bool,
+    pub(crate) run: Option<String>,
+    pub(crate) attempt: Option<u32>,
+    pub(crate) requires: Requires,
+    pub(crate) vouchers: Vec<Envelope>,
     pub(crate) state: String,
     pub(crate) expires_at: String,
     pub(crate) files: Vec<SessionFile>,
@@ -45,8 +52,8 @@ pub(crate) async fn insert_session(
 ) -> Result<(), IndexError> {
     sqlx::query(
         "INSERT INTO sessions (id, project, display, version_key, version, channel, manifest_digest, commit_id,
-                               local, state, begun_by, begun_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12)",
+                               local, state, begun_by, begun_at, expires_at, run, attempt, requires, vouchers)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(session.id.clone())
     .bind(session.name.normalized())
@@ -60,6 +67,10 @@ pub(crate) async fn insert_session(
     .bind(by)
     .bind(at)
     .bind(session.expires_at.clone())
+    .bind(session.run.clone())
+    .bind(session.attempt.map(i64::from))
+    .bind(serde_json::to_string(&session.requires)?)
+    .bind(serde_json::to_string(&session.vouchers)?)
     .execute(&mut *connection)
     .await?;
     for file in &session.files {
@@ -135,10 +146,45 @@ async fn with_files(
         manifest_digest: parse("sessions.manifest_digest", row.try_get("manifest_digest")?)?,
         commit: row.try_get("commit_id")?,
         local: row.try_get::<i64, _>("local")? != 0,
+        run: row.try_get("run")?,
+        attempt: row.try_get::<Option<i64>, _>("attempt")?.and_then(|number| number.try_into().ok()),
+        requires: document(&row, "requires")?,
+        vouchers: document(&row, "vouchers")?,
         state: row.try_get("state")?,
         expires_at: row.try_get("expires_at")?,
         files: rows.iter().map(file).collect::<Result<_, _>>()?,
     }))
+}
+
+/// A column of JSON; the default where an earlier version left it out.
+fn document<T: Default + DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T, IndexError> {
+    match row.try_get::<Option<String>, _>(column)? {
+        Some(text) => Ok(serde_json::from_str(&text)?),
+        None => Ok(T::default()),
+    }
+}
+
+/// What a session that is resumed says anew of its release; that it is local is never taken back.
+pub(crate) async fn renew(
+    connection: &mut AnyConnection,
+    id: &str,
+    request: &SessionRequest,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "UPDATE sessions SET local = CASE WHEN $2 = 1 THEN 1 ELSE local END, run = $3, attempt = $4,
+                             requires = $5, vouchers = $6, commit_id = $7
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(i64::from(request.local))
+    .bind(request.run.clone())
+    .bind(request.attempt.map(i64::from))
+    .bind(serde_json::to_string(&request.requires)?)
+    .bind(serde_json::to_string(&request.vouchers)?)
+    .bind(request.commit.clone())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Records that a file of a session is there.

@@ -1,4 +1,4 @@
-//! Promote, roll back, yank, block; evidence.
+//! Promote, roll back, yank, block.
 
 use serde_json::{Value, json};
 use shipway_index::Action;
@@ -9,6 +9,7 @@ async fn released(versions: &[&str]) -> Kit {
     let kit = Kit::new().await;
     for version in versions {
         kit.publish("demo", version, &[wheel("demo", version, "a"), sdist("demo", version, "a")]).await;
+        kit.vouch("demo", version).await;
     }
     kit
 }
@@ -204,37 +205,4 @@ async fn unknown_releases_channels_and_projects_are_404() {
     let body = json!({ "project": "demo", "version": "1.0", "to": "nosuch", "manifest_digest": digest });
     assert_eq!(kit.post("/api/v1/promotions", body).await.0, 404);
     assert_eq!(kit.stored().await, before);
-}
-
-#[tokio::test]
-async fn evidence_is_kept_with_the_release_and_speaks_of_its_files() {
-    let kit = released(&["1.0"]).await;
-    let path = "/api/v1/projects/demo/releases/1.0/evidence";
-    let statement = |sha256: String| {
-        json!({ "statement": {
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "name": "demo", "digest": { "sha256": sha256 } }],
-            "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
-            "predicate": {
-                "gate": "tests", "result": "PASSED", "commit": "c0ffee",
-                "startedOn": "2030-01-01T00:00:00Z", "duration_ms": 5,
-            },
-        }})
-    };
-    let good = statement(wheel("demo", "1.0", "a").sha256().to_hex());
-    let (status, stored) = kit.post(path, good.clone()).await;
-    assert_eq!(status, 201, "{stored}");
-    let before = kit.stored().await;
-    let (status, again) = kit.post(path, good).await;
-    assert_eq!((status, &again["statements"][0]["id"]), (200, &stored["statements"][0]["id"]));
-    assert_eq!(kit.post(path, statement("0".repeat(64))).await.0, 400);
-    assert_eq!(
-        kit.post("/api/v1/projects/demo/releases/2.0/evidence", statement("0".repeat(64))).await.0,
-        404
-    );
-    assert_eq!(kit.stored().await, before);
-    let list = kit.json(path).await;
-    assert_eq!(list["statements"].as_array().unwrap().len(), 1);
-    assert_eq!(list["statements"][0]["statement"]["predicate"]["gate"], "tests");
-    assert_eq!(list["statements"][0]["by"], "embedded");
 }

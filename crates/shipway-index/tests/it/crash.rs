@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use shipway_dist::policy::Role;
 use shipway_index::Faults;
 
 use crate::kit::{Folder, Kit, blobs, manifest_digest, sdist, wheel};
+use crate::vouch::{enrolling, key, says};
 
 const FOLDER: &str = "SHIPWAY_TEST_FOLDER";
 const POINT: &str = "SHIPWAY_TEST_POINT";
@@ -50,6 +52,21 @@ async fn run(kit: &Kit, scenario: &str) {
             kit.publish("demo", "2.0", &[wheel("demo", "2.0", "a"), sdist("demo", "2.0", "a")]).await;
         }
         "promote" => assert_eq!(kit.promote("demo", "1.1", "stable").await.0, 200),
+        "evidence" => {
+            let statement = says("tests", &[wheel("demo", "1.1", "a"), sdist("demo", "1.1", "a")]);
+            assert_eq!(kit.send("demo", "1.1", enrolling(&statement, &key(9))).await.0 / 100, 2);
+        }
+        "key" => {
+            let admin = kit.admin_with(kit_faults()).await;
+            admin.add_key(Role::Ci, "pipeline", &key(8).public()).await.unwrap();
+            admin.close().await;
+        }
+        "policy" => {
+            let admin = kit.admin_with(kit_faults()).await;
+            admin.set_policy("[channel.staging]\nrequires = [\"tests\"]\n").await.unwrap();
+            admin.close().await;
+        }
+        "refusal" => assert_eq!(kit.promote("demo", "1.2", "staging").await.0, 422),
         "rollback" => {
             let body = json!({ "project": "demo", "version": "1.1", "reason": "bad" });
             assert_eq!(kit.post("/api/v1/rollbacks", body).await.0, 200);
@@ -65,12 +82,18 @@ async fn run(kit: &Kit, scenario: &str) {
     }
 }
 
+/// The faults of the child, for what it opens besides the server.
+fn kit_faults() -> Faults {
+    Faults { crash_at: std::env::var(POINT).ok(), ..Faults::default() }
+}
+
 /// 1.0 in every channel, 1.1 in the first two.
 async fn prepare() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
     for version in ["1.0", "1.1"] {
         kit.publish("demo", version, &[wheel("demo", version, "a"), sdist("demo", version, "a")]).await;
+        kit.vouch("demo", version).await;
         assert_eq!(kit.promote("demo", version, "staging").await.0, 200);
     }
     assert_eq!(kit.promote("demo", "1.0", "stable").await.0, 200);
@@ -160,6 +183,47 @@ async fn f4_a_crash_in_publish_leaves_before_or_after() {
 async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
     for scenario in ["promote", "rollback", "yank"] {
         every_point(scenario, &["change.journal", "change.rows", "change.touched", "change.committed"]).await;
+    }
+    every_point("promote", &["change.decision"]).await;
+}
+
+/// How many rows the tables have that evidence touches.
+async fn rows(kit: &Kit) -> Vec<usize> {
+    let stored = kit.stored().await;
+    let tables = ["journal: ", "evidence: ", "keys: ", "policy: ", "channel_releases: "];
+    tables.map(|table| stored.lines().filter(|line| line.starts_with(table)).count()).into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g6_a_crash_around_evidence_keys_and_policies_leaves_before_or_after() {
+    let evidence = &["enrol.rows", "evidence.journal", "evidence.rows", "evidence.committed"][..];
+    let refusal = &["refusal.journal", "refusal.decision", "refusal.committed"][..];
+    for (scenario, points) in
+        [("evidence", evidence), ("refusal", refusal), ("key", &["key.rows"]), ("policy", &["policy.rows"])]
+    {
+        for point in points {
+            let folder = prepare().await;
+            let open = || Kit::over(Folder::Lent(folder.path().into()), |_| {});
+            let kit = open().await;
+            kit.publish("demo", "1.2", &[wheel("demo", "1.2", "a")]).await;
+            let before = rows(&kit).await;
+            kit.server.running.shutdown().await;
+            crash(folder.path(), scenario, point);
+            let kit = open().await;
+            let now = rows(&kit).await;
+            // Again: what was committed is not written twice.
+            run(&kit, scenario).await;
+            let after = rows(&kit).await;
+            assert_ne!(before, after, "{scenario}");
+            assert_eq!(
+                now,
+                if point.ends_with("committed") { after } else { before },
+                "{scenario} at {point}"
+            );
+            let checkpoint = kit.get("/log/checkpoint").send().await.unwrap();
+            assert_eq!(checkpoint.status(), 200, "{scenario} at {point}");
+            kit.server.running.shutdown().await;
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use shipway_dist::Sha256;
 use shipway_dist::manifest::digest_of_files;
-use shipway_index::{Action, Admin, Config, Embedded, Secret, TokenSpec, embedded};
+use shipway_index::{Action, Admin, Config, Embedded, Faults, Secret, TokenSpec, embedded};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
@@ -188,6 +188,13 @@ impl Kit {
 
     pub(crate) async fn admin(&self) -> Admin {
         Admin::open(&config(self.folder.path())).await.unwrap()
+    }
+
+    /// An administrator whose process crashes at a point.
+    pub(crate) async fn admin_with(&self, faults: Faults) -> Admin {
+        let mut config = config(self.folder.path());
+        config.faults = faults;
+        Admin::open(&config).await.unwrap()
     }
 
     /// Everything that is stored: the rows of every table, and every file below the data directory.

@@ -49,6 +49,7 @@ async fn g11_every_change_is_a_leaf_with_who_when_and_why() {
     let empty = checkpoint(&kit).await;
     for version in ["1.0", "1.1"] {
         kit.publish("demo", version, &[wheel("demo", version, "a")]).await;
+        kit.vouch("demo", version).await;
         for channel in ["staging", "stable"] {
             assert_eq!(kit.promote("demo", version, channel).await.0, 200);
         }
@@ -132,6 +133,7 @@ async fn g11_a_changed_journal_is_noticed_and_never_published() {
     let folder = tempfile::tempdir().unwrap();
     let kit = Kit::over(Folder::Lent(folder.path().to_owned()), |_| {}).await;
     kit.publish("demo", "1.0", &[wheel("demo", "1.0", "a")]).await;
+    kit.vouch("demo", "1.0").await;
     let before = checkpoint(&kit).await;
     let url = format!("sqlite://{}", folder.path().join("data/index.sqlite").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
@@ -144,10 +146,7 @@ async fn g11_a_changed_journal_is_noticed_and_never_published() {
     assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::query("UPDATE journal SET actor = 'embedded' WHERE serial = 1")
-        .execute(&mut database)
-        .await
-        .unwrap();
+    sqlx::query("UPDATE journal SET actor = 'index' WHERE serial = 1").execute(&mut database).await.unwrap();
     sqlx::query("DELETE FROM journal WHERE serial = 2").execute(&mut database).await.unwrap();
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -59,7 +59,8 @@ async fn data_outlives_the_server_and_a_second_start_is_quick() {
     let kit = Kit { folder, server, http };
     let dist = wheel("demo", "1.0", "a");
     kit.upload(&dist).await;
-    kit.promote("demo", "1.0", "staging").await;
+    kit.vouch("demo", "1.0").await;
+    assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
     let Kit { folder, server, http } = kit;
     server.running.shutdown().await;
     let began = Instant::now();

@@ -55,7 +55,8 @@ async fn i9_unseen_is_404_to_a_token_and_401_to_nobody() {
 #[tokio::test]
 async fn i8_reading_needs_read_or_upload_in_that_channel() {
     let kit = closed().await;
-    kit.promote("demo", "1.0", "staging").await;
+    kit.vouch("demo", "1.0").await;
+    assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
     let dist = wheel("demo", "1.0", "a");
     let file = format!("/files/{}/{}", dist.sha256(), dist.filename);
     for (name, channels, action, dev, staging, bytes) in [

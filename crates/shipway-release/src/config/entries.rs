@@ -1,12 +1,13 @@
 //! The tables that a configuration holds several of: gates, probes, accepted breaks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shipway_dist::{GateId, Globs, Severity};
+use shipway_dist::policy::Requirement;
+use shipway_dist::{ChannelName, GateId, Globs, Severity};
 
 use super::load::Merge;
-use super::raw::{RawAccept, RawGate, RawLevel, RawProbe};
-use super::{CommandGate, LevelOverride, Probe, ProbeKind};
+use super::raw::{RawAccept, RawChannel, RawGate, RawLevel, RawProbe};
+use super::{CommandGate, ForeignChannel, LevelOverride, Probe, ProbeKind};
 use crate::error::Error;
 
 impl Merge {
@@ -147,6 +148,56 @@ impl Merge {
             levels.push(LevelOverride { id, level, reason });
         }
         levels
+    }
+
+    /// The channels of a foreign index: those that have URLs.
+    pub(super) fn foreign(
+        &mut self,
+        raw: &BTreeMap<String, RawChannel>,
+    ) -> BTreeMap<ChannelName, ForeignChannel> {
+        let mut foreign = BTreeMap::new();
+        for (name, channel) in raw {
+            let (upload, simple) = match (&channel.upload, &channel.simple) {
+                (Some(upload), Some(simple)) => (upload, simple),
+                (None, None) => continue,
+                (Some(_), None) | (None, Some(_)) => {
+                    let what = format!("channel `{name}` needs both `upload` and `simple`");
+                    self.errors.push(Error::usage("config-value", what));
+                    continue;
+                }
+            };
+            let name = self.parse::<ChannelName>("channel", name);
+            let upload = self.url("channel.upload", upload);
+            let simple = self.url("channel.simple", simple);
+            if let (Some(name), Some(upload), Some(simple)) = (name, upload, simple) {
+                foreign.insert(name, ForeignChannel { upload, simple });
+            }
+        }
+        foreign
+    }
+
+    /// What the project asks of its channels besides their policies.
+    pub(super) fn requires(
+        &mut self,
+        raw: &BTreeMap<String, RawChannel>,
+        channels: &[ChannelName],
+    ) -> BTreeMap<ChannelName, Vec<Requirement>> {
+        let mut requires = BTreeMap::new();
+        for (name, channel) in raw {
+            let Some(name) = self.parse::<ChannelName>("channel", name) else { continue };
+            let texts = channel.requires.iter().flatten();
+            let key = format!("channel.{name}.requires");
+            let asks: Vec<Requirement> = texts.filter_map(|text| self.parse(&key, text)).collect();
+            let named = std::iter::once(&name).chain(asks.iter().filter_map(|ask| ask.channel.as_ref()));
+            for unknown in named.filter(|channel| !channels.contains(channel)) {
+                let what = format!("`{key}` speaks of `{unknown}`, which is no channel");
+                self.errors.push(Error::usage("config-value", what));
+            }
+            if !asks.is_empty() {
+                requires.insert(name, asks);
+            }
+        }
+        requires
     }
 
     /// Refuses what is no glob.

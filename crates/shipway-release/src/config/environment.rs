@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub const INDEX: &str = "SHIPWAY_INDEX";
 /// The index's token.
 pub const TOKEN: &str = "SHIPWAY_TOKEN";
+/// The key that evidence is signed with: PKCS#8 PEM, or the path of its file.
+pub const KEY: &str = "SHIPWAY_KEY";
 /// Where the embedded index and keys live.
 pub const DATA_DIR: &str = "SHIPWAY_DATA_DIR";
 /// The Python interpreter.

@@ -176,8 +176,10 @@ impl Merge {
             ],
         );
         let index = index.as_ref().and_then(Value::as_str).and_then(|url| self.url("index", url));
-        let foreign = self.foreign(raw.channel.unwrap_or_default());
+        let raw_channels = raw.channel.unwrap_or_default();
+        let foreign = self.foreign(&raw_channels);
         let channels = self.channels(raw.channels, &foreign);
+        let requires = self.requires(&raw_channels, &channels);
         let base_branch =
             self.string("base-branch", "main", raw.base_branch.as_ref(), flags.base_branch.as_deref());
         let remote = self.string("remote", "origin", raw.remote.as_ref(), None);
@@ -261,6 +263,7 @@ impl Merge {
             index,
             foreign,
             channels,
+            requires,
             public,
             base_branch,
             remote,
@@ -324,7 +327,11 @@ impl Merge {
         Error::usage("config-value", format!("`{key}` is `{found}`, expected {expected}"))
     }
 
-    fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(&mut self, key: &str, text: &str) -> Option<T> {
+    pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        key: &str,
+        text: &str,
+    ) -> Option<T> {
         text.parse()
             .map_err(|error: T::Err| {
                 self.errors.push(Error::usage("config-value", format!("`{key}`: {error}")))
@@ -332,7 +339,7 @@ impl Merge {
             .ok()
     }
 
-    fn url(&mut self, key: &str, text: &str) -> Option<Url> {
+    pub(super) fn url(&mut self, key: &str, text: &str) -> Option<Url> {
         let shown = crate::ops::secret::redact(text);
         match text.parse::<Url>() {
             Ok(url) if url.password().is_some() || !url.username().is_empty() => {
@@ -356,29 +363,6 @@ impl Merge {
                 None
             }
         }
-    }
-
-    fn foreign(
-        &mut self,
-        raw: BTreeMap<String, super::raw::RawChannel>,
-    ) -> BTreeMap<ChannelName, ForeignChannel> {
-        let mut foreign = BTreeMap::new();
-        for (name, channel) in raw {
-            let parsed = self.parse::<ChannelName>("channel", &name);
-            let (Some(upload), Some(simple)) = (channel.upload, channel.simple) else {
-                self.errors.push(Error::usage(
-                    "config-value",
-                    format!("channel `{name}` needs both `upload` and `simple`"),
-                ));
-                continue;
-            };
-            let upload = self.url(&format!("channel.{name}.upload"), &upload);
-            let simple = self.url(&format!("channel.{name}.simple"), &simple);
-            if let (Some(name), Some(upload), Some(simple)) = (parsed, upload, simple) {
-                foreign.insert(name, ForeignChannel { upload, simple });
-            }
-        }
-        foreign
     }
 
     fn channels(

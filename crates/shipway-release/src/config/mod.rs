@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use shipway_dist::policy::Requirement;
 use shipway_dist::{ChannelName, Finding, GateId, ProjectName, Severity};
 use shipway_pyapi::{Acceptance, Mode};
 use url::Url;
@@ -34,6 +35,8 @@ pub struct Config {
     pub foreign: BTreeMap<ChannelName, ForeignChannel>,
     /// The channels in order of promotion.
     pub channels: Vec<ChannelName>,
+    /// What the project asks of a channel besides the policy of the index.
+    pub requires: BTreeMap<ChannelName, Vec<Requirement>>,
     /// Whether a public index may be the target.
     pub public: bool,
     /// The branch that releases are cut from.

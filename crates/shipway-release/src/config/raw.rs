@@ -26,7 +26,7 @@ pub struct RawConfig {
     pub changelog: Option<PathOrFalse>,
     /// The name of a release's tag; `{version}` and `{name}` are replaced.
     pub tag: Option<String>,
-    /// For a foreign index: a pair of URLs per channel.
+    /// What each channel asks besides the index's policy; for a foreign index, its pair of URLs.
     pub channel: Option<BTreeMap<String, RawChannel>>,
     /// Where the version stands and how it grows.
     pub version: Option<RawVersion>,
@@ -84,15 +84,17 @@ pub enum PathOrFalse {
     Path(String),
 }
 
-/// A channel of a foreign index.
+/// What the project says of one channel.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields)]
 pub struct RawChannel {
-    /// The URL that takes legacy uploads.
+    /// For a foreign index: the URL that takes legacy uploads.
     pub upload: Option<String>,
-    /// The URL of the simple pages.
+    /// For a foreign index: the URL of the simple pages.
     pub simple: Option<String>,
+    /// Gates whose evidence is asked for besides what the index asks: `GATE` or `GATE@CHANNEL`.
+    pub requires: Option<Vec<String>>,
 }
 
 /// Where the version stands and how it grows.

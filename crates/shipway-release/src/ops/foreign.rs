@@ -92,6 +92,10 @@ impl ForeignIndex {
                     commit: None,
                     blocked: None,
                     yanked: false,
+                    local: false,
+                    run: None,
+                    attempt: None,
+                    publisher: None,
                 });
                 if !release.channels.contains(channel) {
                     release.channels.push(channel.clone());

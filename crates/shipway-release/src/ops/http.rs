@@ -187,8 +187,8 @@ impl Http {
                         .hint("set SHIPWAY_TOKEN, or put the index in .pypirc"),
                 }
             }
-            // Another credential does not help against a block or a closed channel.
-            403 if code == wire::BLOCKED || code == wire::CHANNEL_CLOSED => {
+            // Another credential does not help against a block, a closed channel or a rule.
+            403 if [wire::BLOCKED, wire::CHANNEL_CLOSED, wire::LOCAL_RELEASE].contains(&code) => {
                 Error::refused(code, what(String::new()))
             }
             403 if code == "refused-by-index" => {
@@ -237,6 +237,9 @@ fn known_code(api: Option<&ApiError>) -> &'static str {
         wire::INVALID_DISTRIBUTION,
         wire::BLOCKED,
         wire::NOT_IN_CHANNEL,
+        wire::NOT_READY,
+        wire::LOCAL_RELEASE,
+        wire::UNTRUSTED,
         wire::NO_EARLIER_RELEASE,
         wire::REMOVED,
         wire::CHANNEL_CLOSED,

@@ -5,11 +5,10 @@ use std::path::Path;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shipway_dist::evidence::Statement;
 use shipway_dist::log::Tile;
 use shipway_dist::wire::{
-    Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, LogInfo, MarkRequest, Preflight,
-    ProjectRecord, PromotionRequest, RollbackRequest, Session, SessionRequest,
+    Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, KeyList, LogInfo, MarkRequest,
+    PolicyDocument, Preflight, ProjectRecord, PromotionRequest, RollbackRequest, Session, SessionRequest,
 };
 use shipway_dist::{ChannelName, ProjectName};
 use url::Url;
@@ -141,10 +140,30 @@ impl IndexClient {
     ///
     /// # Errors
     /// When the index refuses, or does not answer.
-    pub fn add_evidence(&self, project: &ProjectName, version: &str, statement: &Statement) -> Result<()> {
+    pub fn add_evidence(
+        &self,
+        project: &ProjectName,
+        version: &str,
+        request: &EvidenceRequest,
+    ) -> Result<()> {
         let path = ["api", "v1", "projects", project.normalized(), "releases", version, "evidence"];
-        let request = EvidenceRequest { statement: statement.clone() };
-        self.post::<serde_json::Value>(&path, &request).map(|_| ())
+        self.post::<serde_json::Value>(&path, request).map(|_| ())
+    }
+
+    /// What the channels ask; none from an index that knows no policy.
+    ///
+    /// # Errors
+    /// When the index does not answer so.
+    pub fn policy(&self) -> Result<Option<PolicyDocument>> {
+        self.http.get_json(&self.url(&["api", "v1", "policy"]), "application/json")
+    }
+
+    /// Whose signatures count; none from an index that knows no keys.
+    ///
+    /// # Errors
+    /// When the index does not answer so.
+    pub fn keys(&self) -> Result<Option<KeyList>> {
+        self.http.get_json(&self.url(&["api", "v1", "keys"]), "application/json")
     }
 
     /// The statements kept with a release.

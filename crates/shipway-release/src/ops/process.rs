@@ -191,7 +191,7 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn users(mut self, environment: &Environment) -> Self {
         let secret = |name: &str| {
-            name == crate::config::environment::TOKEN
+            [crate::config::environment::TOKEN, crate::config::environment::KEY].contains(&name)
                 || name.starts_with("TWINE_")
                 || name.starts_with("UV_PUBLISH_")
         };

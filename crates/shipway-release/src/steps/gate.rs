@@ -66,10 +66,12 @@ pub fn run(
     drop(task);
     gates.sort_by_key(|(_, report)| report.id);
     let version = manifest.version.to_string();
-    for (clocked, report) in &gates {
+    let statement = |(clocked, report): &(Clocked, GateReport)| {
         let found = Found { findings: report.findings.clone(), detail: report.detail.clone(), channel: None };
-        evidence::keep(context, &version, &clocked.gate(report.id, manifest, report.verdict, found))?;
-    }
+        clocked.gate(report.id, manifest, report.verdict, found)
+    };
+    let statements: Vec<_> = gates.iter().map(statement).collect();
+    evidence::keep_and_follow(context, manifest, &statements)?;
     Ok(GatesReport {
         version,
         commit: manifest.commit.clone(),

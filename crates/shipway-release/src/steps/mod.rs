@@ -3,9 +3,11 @@
 //! Each step asks the world for its own effect first, so a repeated run ends in the same state.
 
 pub mod api;
+pub mod approve;
 pub mod build;
 pub mod bump;
 pub mod check;
+pub mod evidence;
 pub mod gate;
 pub mod init;
 pub mod log;
@@ -13,6 +15,7 @@ pub mod mark;
 pub mod notes;
 pub mod promote;
 pub mod publish;
+pub mod ready;
 pub mod release;
 pub mod smoke;
 pub mod status;

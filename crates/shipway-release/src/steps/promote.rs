@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::json;
 use shipway_dist::evidence::Verdict;
+use shipway_dist::policy::{Item, ItemVerdict};
 use shipway_dist::wire::{Moved, Override, PromotionRequest, ReleaseRecord};
 use shipway_dist::{ChannelName, Manifest, ManifestFile, Sha256};
 
@@ -15,6 +16,7 @@ use crate::evidence::{self, Clocked, Found};
 use crate::ops::foreign::ForeignIndex;
 use crate::ops::process::crash_point;
 use crate::ops::target::Target;
+use crate::readiness::{Readiness, next_command};
 use crate::steps::build::temporary;
 use crate::steps::publish::{manifest_of, require_record, require_release};
 
@@ -46,6 +48,10 @@ pub struct PromoteReport {
     pub id: String,
     /// The channels whose current release moved.
     pub moved: Vec<Moved>,
+    /// What the channel asks and how it stood; empty on a foreign index.
+    pub items: Vec<Item>,
+    /// What did not hold and was passed over.
+    pub passed_over: Vec<String>,
     /// The files, the same as before.
     pub files: Vec<ManifestFile>,
     /// Whether nothing was changed because nothing was to be.
@@ -78,10 +84,19 @@ pub fn promote(context: &Context<'_>, request: &PromoteRequest) -> Result<Promot
                 return Err(Error::refused("bytes-differ", "the index changed bytes during the promotion")
                     .cause(format!("before `{}`, after `{}`", manifest.digest(), after.manifest_digest)));
             }
-            report(request, &manifest, change.changed, change.id, change.moved)
+            PromoteReport {
+                id: change.id,
+                moved: change.moved,
+                items: change.items,
+                passed_over: change.passed_over,
+                ..report(request, &manifest, change.changed)
+            }
         }
         Target::Foreign(index) => promote_foreign(context, index, release, &manifest, request)?,
     };
+    if !report.passed_over.is_empty() {
+        context.progress.warn(&format!("passed over: {}", report.passed_over.join(", ")));
+    }
     if !request.dry_run {
         let detail = json!({ "index": target.label(), "id": report.id, "changed": report.changed });
         let found = Found { detail, channel: Some(request.to.to_string()), ..Found::default() };
@@ -94,20 +109,16 @@ pub fn promote(context: &Context<'_>, request: &PromoteRequest) -> Result<Promot
     Ok(report)
 }
 
-fn report(
-    request: &PromoteRequest,
-    manifest: &Manifest,
-    changed: bool,
-    id: String,
-    moved: Vec<Moved>,
-) -> PromoteReport {
+fn report(request: &PromoteRequest, manifest: &Manifest, changed: bool) -> PromoteReport {
     PromoteReport {
         project: manifest.project.to_string(),
         version: manifest.version.to_string(),
         to: request.to.clone(),
         changed,
-        id,
-        moved,
+        id: String::new(),
+        moved: Vec::new(),
+        items: Vec::new(),
+        passed_over: Vec::new(),
         files: manifest.files.clone(),
         dry_run: request.dry_run,
     }
@@ -145,7 +156,7 @@ fn promote_foreign(
             }
         }
     };
-    refuse_failed_smoke(context, manifest)?;
+    refuse_unready(context, manifest, request)?;
     let from = index.endpoint(source)?;
     let listed = from.files(&config.name)?.unwrap_or_default();
     let known = to.files(&config.name)?.unwrap_or_default();
@@ -195,7 +206,7 @@ fn promote_foreign(
             }
         }
     }
-    Ok(report(request, manifest, changed, String::new(), Vec::new()))
+    Ok(report(request, manifest, changed))
 }
 
 fn differs(file: &ManifestFile, channel: &ChannelName, found: Sha256) -> Error {
@@ -204,21 +215,22 @@ fn differs(file: &ManifestFile, channel: &ChannelName, found: Sha256) -> Error {
         .hint("versions are never overwritten; release the next version")
 }
 
-/// Where the index cannot block, the record beside the project does (row G4).
-fn refuse_failed_smoke(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
-    let statements = evidence::kept(context, manifest)?;
-    let failed = statements
-        .iter()
-        .find(|one| one.predicate.gate == "smoke" && one.predicate.result == Verdict::Failed);
-    match failed {
-        None => Ok(()),
-        Some(statement) => Err(Error::refused(
-            "smoke-failed",
-            format!("{} {} failed its smoke", manifest.project, manifest.version),
-        )
-        .cause(
-            statement.predicate.findings.first().map(|finding| finding.message.clone()).unwrap_or_default(),
-        )
-        .hint("mend it and release the next version")),
-    }
+/// A foreign index asks for nothing, so what a new shipway index would ask is asked here, of the statements kept
+/// beside the project (rows F12, G4, G6).
+fn refuse_unready(context: &Context<'_>, manifest: &Manifest, request: &PromoteRequest) -> Result<()> {
+    let passed_over = request.over.as_ref().map(|over| over.gates.as_slice()).unwrap_or_default();
+    let readiness = Readiness::of(context, manifest, None)?;
+    let mut lacks = readiness.lacks(&request.to);
+    lacks.retain(|item| !passed_over.contains(&item.id));
+    let Some(first) = lacks.first() else { return Ok(()) };
+    let names: Vec<&str> = lacks.iter().map(|item| item.id.as_str()).collect();
+    let version = manifest.version.to_string();
+    let what =
+        format!("`{}` {version} is not ready for `{}`: {}", manifest.project, request.to, names.join(", "));
+    let failed_smoke = first.verdict == ItemVerdict::Failed && first.id.starts_with("smoke");
+    let error = Error::refused(if failed_smoke { "smoke-failed" } else { "not-ready" }, what);
+    let error = lacks.iter().fold(error, |error, item| {
+        error.cause(format!("{} ({}): {}", item.id, item.verdict.as_str(), item.why))
+    });
+    Err(error.hint(next_command(first, &version, &request.to)))
 }

@@ -31,6 +31,8 @@ pub struct PublishRequest {
     pub dry_run: bool,
     /// What the run is going to do besides.
     pub also: Vec<Need>,
+    /// A release manager's approval of a local release, as `shipway approve --out` writes it.
+    pub approval: Option<PathBuf>,
 }
 
 /// What was published.
@@ -96,7 +98,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         Err(error) => errors.push(error),
     }
     if errors.is_empty() || request.dry_run {
-        errors.extend(preflight(context, target, &manifest, &channel, &request.also).err());
+        errors.extend(preflight(context, target, &manifest, &channel, request).err());
     }
     if !errors.is_empty() {
         return Err(Error::several(
@@ -107,7 +109,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
     let clocked = Clocked::start(context);
     let results = match (request.dry_run, target) {
         (true, _) => vec!["would upload"; manifest.files.len()],
-        (false, Target::Shipway { client, .. }) => to_shipway(context, client, &manifest, &channel, &dist)?,
+        (false, Target::Shipway { client, .. }) => to_shipway(context, client, &manifest, &channel, request)?,
         (false, Target::Foreign(index)) => to_foreign(context, index, &manifest, &channel, &dist)?,
     };
     let files: Vec<PublishedFile> = manifest
@@ -158,16 +160,36 @@ pub(crate) fn require_credential(target: &Target, channel: &ChannelName) -> Resu
     }
 }
 
-fn session_request(manifest: &Manifest, channel: &ChannelName, also: &[Need]) -> SessionRequest {
-    SessionRequest {
+/// What the index is asked to take; statements that vouch for these bytes go along (row E17).
+fn session_request(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    channel: &ChannelName,
+    request: &PublishRequest,
+) -> Result<SessionRequest> {
+    let mut vouchers = Vec::new();
+    for kept in evidence::kept(context, manifest)? {
+        let gate = kept.statement.predicate.gate.as_str();
+        if gate == shipway_dist::GateId::Distribution.as_str() || gate == shipway_dist::policy::APPROVAL {
+            vouchers.push(kept.envelope);
+        }
+    }
+    if let Some(path) = &request.approval {
+        vouchers.push(evidence::read(path)?.envelope);
+    }
+    Ok(SessionRequest {
         project: manifest.project.clone(),
         version: manifest.version.to_string(),
         channel: channel.clone(),
         files: manifest.files.clone(),
         commit: Some(manifest.commit.clone()),
         local: manifest.run.is_none(),
-        also: also.to_vec(),
-    }
+        run: manifest.run.clone(),
+        attempt: manifest.attempt,
+        requires: context.config.requires.clone(),
+        vouchers,
+        also: request.also.clone(),
+    })
 }
 
 /// Proves target and credential, and that nothing else stands under these names; writes nothing.
@@ -176,11 +198,11 @@ fn preflight(
     target: &Target,
     manifest: &Manifest,
     channel: &ChannelName,
-    also: &[Need],
+    request: &PublishRequest,
 ) -> Result<()> {
     match target {
         Target::Shipway { client, .. } => {
-            let answer = client.preflight(&session_request(manifest, channel, also))?;
+            let answer = client.preflight(&session_request(context, manifest, channel, request)?)?;
             let errors = answer.problems.into_iter().map(|problem| {
                 let error = if problem.id == shipway_dist::wire::code::TOKEN_SCOPE {
                     // Another credential may help.
@@ -221,10 +243,11 @@ fn to_shipway(
     client: &IndexClient,
     manifest: &Manifest,
     channel: &ChannelName,
-    dist: &Path,
+    request: &PublishRequest,
 ) -> Result<Vec<&'static str>> {
+    let dist = context.config.directory.join(&request.dist);
     let point = |name: &str| crash_point(&context.environment, name);
-    let session = client.open_session(&session_request(manifest, channel, &[]))?;
+    let session = client.open_session(&session_request(context, manifest, channel, request)?)?;
     point("publish.session");
     if session.state == SessionState::Published {
         return Ok(vec!["already there"; manifest.files.len()]);
@@ -376,8 +399,8 @@ pub(crate) fn manifest_of(context: &Context<'_>, release: &ReleaseRecord) -> Res
         version,
         commit: release.commit.clone().unwrap_or_default(),
         tree: String::new(),
-        run: None,
-        attempt: None,
+        run: release.run.clone(),
+        attempt: release.attempt,
         source_date_epoch: 0,
         normalized: false,
         tools: std::collections::BTreeMap::new(),

@@ -1,14 +1,13 @@
 //! What is where, and what the next promotion still lacks.
 
 use serde::Serialize;
-use shipway_dist::evidence::{Statement, Verdict};
+use shipway_dist::policy::Item;
 use shipway_dist::wire::ReleaseRecord;
-use shipway_dist::{ChannelName, GateId, Sha256};
+use shipway_dist::{ChannelName, Sha256};
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::evidence;
-use crate::ops::target::Target;
+use crate::readiness::{Readiness, next_command};
 use crate::steps::publish::{manifest_of, require_release};
 
 /// What is where.
@@ -84,7 +83,7 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
         }
         (_, None) => None,
     };
-    let mut waiting: Option<(ChannelName, String)> = None;
+    let mut waiting: Option<String> = None;
     for name in names {
         let channel = record.iter().flat_map(|record| &record.channels).find(|channel| channel.name == name);
         let current = match &wanted {
@@ -97,17 +96,14 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
             record.iter().flat_map(|record| &record.releases).find(|one| one.version == *version)
         };
         let mut lacks = Vec::new();
-        if let Some((before, version)) = &waiting
+        if let Some(version) = &waiting
             && current.as_ref() != Some(version)
             && let Some(release) = release_of(version)
         {
-            lacks = lacking(context, target, release, before)?;
+            lacks = lacking(context, release, &name)?;
             if report.next.is_none() {
-                report.next = Some(match lacks.first().map(String::as_str) {
-                    Some(lack) if lack.starts_with("smoke") => {
-                        format!("shipway smoke {version} --from {before}")
-                    }
-                    Some(_) => "shipway publish".to_owned(),
+                report.next = Some(match lacks.first() {
+                    Some(item) => next_command(item, version, &name),
                     None => format!("shipway promote {version} --to {name}"),
                 });
             }
@@ -120,13 +116,13 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
                 .collect()
         });
         if let Some(version) = &current {
-            waiting = Some((name.clone(), version.clone()));
+            waiting = Some(version.clone());
         }
         report.channels.push(ChannelStatus {
             name,
             version: current,
             files: files.unwrap_or_default(),
-            lacks,
+            lacks: lacks.into_iter().map(|item| item.id).collect(),
         });
     }
     for release in record.iter().flat_map(|record| &record.releases) {
@@ -140,37 +136,9 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
     Ok(report)
 }
 
-/// What the default policy asks for and no statement shows: `distribution`, and `smoke` of the channel before.
-fn lacking(
-    context: &Context<'_>,
-    target: &Target,
-    release: &ReleaseRecord,
-    before: &ChannelName,
-) -> Result<Vec<String>> {
-    let statements: Vec<Statement> = match target {
-        Target::Shipway { client, .. } => {
-            let list = client.evidence(&context.config.name, &release.version)?;
-            list.into_iter().flat_map(|list| list.statements).map(|stored| stored.statement).collect()
-        }
-        Target::Foreign(_) => match manifest_of(context, release) {
-            Ok(manifest) => evidence::kept(context, &manifest)?,
-            Err(_) => Vec::new(),
-        },
-    };
-    let holds = |gate: GateId, channel: Option<&ChannelName>| {
-        let mine = statements.iter().filter(|one| {
-            one.predicate.gate == gate.as_str()
-                && channel.is_none_or(|channel| one.predicate.channel.as_deref() == Some(channel.as_str()))
-        });
-        let results: Vec<Verdict> = mine.map(|one| one.predicate.result).collect();
-        !results.is_empty() && !results.contains(&Verdict::Failed)
-    };
-    let mut lacks = Vec::new();
-    if !holds(GateId::Distribution, None) {
-        lacks.push("distribution".to_owned());
-    }
-    if !holds(GateId::Smoke, Some(before)) {
-        lacks.push(format!("smoke@{before}"));
-    }
-    Ok(lacks)
+/// What the release lacks for a channel, as the index would say.
+fn lacking(context: &Context<'_>, release: &ReleaseRecord, channel: &ChannelName) -> Result<Vec<Item>> {
+    // Of a release that was built anew since, what is kept here says nothing.
+    let Ok(manifest) = manifest_of(context, release) else { return Ok(Vec::new()) };
+    Ok(Readiness::of(context, &manifest, Some(release))?.lacks(channel))
 }

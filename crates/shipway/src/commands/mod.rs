@@ -1,10 +1,12 @@
 //! One file a command: arguments, a request, one call, an outcome.
 
 pub(crate) mod api;
+pub(crate) mod approve;
 pub(crate) mod build;
 pub(crate) mod bump;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod gate;
 pub(crate) mod init;
@@ -13,6 +15,7 @@ pub(crate) mod mark;
 pub(crate) mod notes;
 pub(crate) mod promote;
 pub(crate) mod publish;
+pub(crate) mod ready;
 pub(crate) mod release;
 pub(crate) mod serve;
 pub(crate) mod smoke;

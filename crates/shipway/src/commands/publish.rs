@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// A section of .pypirc to take the credential from
     #[arg(long, short, value_name = "SECTION")]
     repository: Option<String>,
+    /// A release manager's approval, where the index asks for one of a release from a person's machine
+    #[arg(long, value_name = "FILE")]
+    approval: Option<PathBuf>,
     /// Accepted for twine's sake: identical files always pass, others never
     #[arg(long, hide = true)]
     skip_existing: bool,
@@ -39,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         dist: arguments.dist.clone(),
         dry_run: arguments.dry_run,
         also: vec![Need { action: "evidence".to_owned(), channel: None }],
+        approval: arguments.approval.clone(),
     };
     let report = publish(&context, &request)?;
     let mut outcome = Outcome::new(&report);

@@ -10,6 +10,7 @@ mod bump;
 mod check;
 mod config;
 mod contract;
+mod evidence;
 mod init;
 mod log;
 mod output;

@@ -4,6 +4,7 @@
 
 mod compare;
 mod judge;
+mod provenance;
 mod record;
 mod restore;
 mod verify;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
-use shipway_dist::evidence::Verdict;
 use shipway_dist::{Manifest, manifest};
 
 use crate::context::Context;
@@ -30,6 +30,7 @@ pub use verify::{Verified, VerifiedFile, refusal};
 pub(crate) use workshop::{check_out, prepend_path};
 
 use judge::judge;
+use provenance::provenance;
 use record::{built, clear, place_files, remove_manifest, write_manifest};
 use verify::verify_build;
 use workshop::{Answer, Workshop, list};
@@ -104,7 +105,7 @@ pub fn build(context: &Context<'_>, request: &BuildRequest) -> Result<BuildRepor
             let manifest = make(context, &git, &workshop, &commit, &out)?;
             let detail = json!({ "sourceDateEpoch": manifest.source_date_epoch, "tree": manifest.tree });
             let found = Found { detail, ..Found::default() };
-            let statement = clocked.step("build", &manifest, Verdict::Passed, found);
+            let statement = clocked.build(&manifest, provenance(context, &manifest, clocked)?, found);
             evidence::keep(context, &manifest.version.to_string(), &statement)?;
             manifest
         }

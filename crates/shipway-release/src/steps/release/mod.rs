@@ -7,14 +7,16 @@ mod refs;
 mod unfinished;
 
 use serde::Serialize;
+use shipway_dist::policy::{ChannelPolicy, ItemVerdict, Requirement};
 use shipway_dist::wire::{Need, ProjectRecord};
-use shipway_dist::{ChannelName, Version};
+use shipway_dist::{ChannelName, GateId, Version};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::git::Git;
 use crate::ops::process::crash_point;
 use crate::ops::target::Target;
+use crate::readiness::Readiness;
 use crate::steps::build::{BuildRequest, build, restore};
 use crate::steps::bump::{self, BumpRequest};
 use crate::steps::promote::{PromoteRequest, promote};
@@ -262,10 +264,13 @@ fn carry(
     progress.done("gates", &format!("{} passed", passed.join(", ")));
     // Whatever the index would refuse is known before the base moves.
     let also = needs(context, last);
-    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true, also })?;
+    publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true, also, approval: None })?;
     move_base(context, git, commit)?;
     crash_point(&context.environment, "release.base");
-    let published = publish(context, &PublishRequest { to: None, dist, dry_run: false, also: Vec::new() })?;
+    let published = publish(
+        context,
+        &PublishRequest { to: None, dist, dry_run: false, also: Vec::new(), approval: None },
+    )?;
     let word = match (published.already, context.config.is_foreign()) {
         (true, _) => "already there",
         (false, true) => "read back",
@@ -306,21 +311,16 @@ fn try_in(context: &Context<'_>, version: &str, channel: &ChannelName) -> Result
     let record = crate::steps::publish::require_record(context, target)?;
     let stored = crate::steps::publish::require_release(&record, version, target)?;
     let manifest = crate::steps::publish::manifest_of(context, stored)?;
-    let statements = match target {
-        Target::Shipway { client, .. } => {
-            let list = client.evidence(&context.config.name, version)?;
-            list.into_iter().flat_map(|list| list.statements).map(|one| one.statement).collect()
-        }
-        Target::Foreign(_) => crate::evidence::kept(context, &manifest)?,
-    };
-    let passed = statements.iter().any(|statement| {
-        let predicate = &statement.predicate;
+    let readiness = Readiness::of(context, &manifest, Some(stored))?;
+    let of_this_index = readiness.known().iter().any(|known| {
+        let predicate = &known.statement.predicate;
         predicate.gate == "smoke"
             && predicate.channel.as_deref() == Some(channel.as_str())
-            && predicate.result == shipway_dist::evidence::Verdict::Passed
             && predicate.detail.get("index").and_then(serde_json::Value::as_str) == Some(&target.label())
     });
-    if passed {
+    let smoke_here = Requirement::new(GateId::Smoke).in_channel(channel.clone());
+    let standing = readiness.judge(&ChannelPolicy::default().with(&[smoke_here]), channel);
+    if of_this_index && standing.first().is_some_and(|item| item.verdict == ItemVerdict::Passed) {
         context.progress.done("smoke", &format!("{channel} (passed before)"));
         return Ok(());
     }

@@ -8,15 +8,21 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use shipway_dist::ChannelName;
+use shipway_dist::policy::Role;
+use shipway_index::Admin;
 use shipway_release::ops::install::{Trial, Wanted};
+use shipway_release::steps::approve::{ApproveRequest, approve};
 use shipway_release::steps::build::{BuildRequest, build};
 use shipway_release::steps::bump::{BumpRequest, bump};
 use shipway_release::steps::check::{CheckRequest, check};
+use shipway_release::steps::evidence::{self, VerifyRequest};
+use shipway_release::steps::log::{self, LogRequest};
 use shipway_release::steps::mark::{Mark, mark};
 use shipway_release::steps::release::{ReleaseReport, ReleaseRequest, release};
 use shipway_release::steps::status::{StatusReport, status};
 use shipway_release::version::Level;
 use shipway_release::{Context, Error, Result};
+use tokio::runtime::Runtime;
 
 use crate::output::{Outcome, write_stderr};
 use crate::session::{Overrides, Session};
@@ -90,8 +96,11 @@ struct Tour<'a> {
 impl Tour<'_> {
     fn life(&self) -> Result<()> {
         self.first_release()?;
+        self.evidence()?;
         self.bad_release()?;
-        self.rolled_back_release()
+        self.guarded_release()?;
+        self.rolled_back_release()?;
+        self.log()
     }
 
     fn first_release(&self) -> Result<()> {
@@ -152,12 +161,7 @@ impl Tour<'_> {
             Ok(_) => return Err(Error::refused("tour", "the bad release was not refused")),
         };
         expect(refused.code() == "smoke-failed", "smoke refuses it")?;
-        for problem in refused.problems() {
-            write_stderr(&format!("{:>10}  {}", "refused", problem.message));
-            for cause in &problem.causes {
-                write_stderr(&format!("{:>12}{cause}", ""));
-            }
-        }
+        self.show_refusal(&refused);
         self.proves("its own tests passed; the fresh install did not, so it is blocked and never left dev");
         let context = self.context()?;
         expect(
@@ -168,7 +172,36 @@ impl Tour<'_> {
         self.expect_install("0.5.0")
     }
 
-    fn rolled_back_release(&self) -> Result<()> {
+    fn evidence(&self) -> Result<()> {
+        self.chapter("evidence: what every gate and step said of these bytes, signed");
+        let context = self.context()?;
+        let report = evidence::list(&context, Some("0.5.0"))?;
+        for row in &report.statements {
+            let signer = row.signer.as_deref().unwrap_or("nobody");
+            write_stderr(&format!("{:>12}{:<28} {:<7} {signer}", "", row.gate, row.result));
+        }
+        let bundle = self.sample.directory.join("../evidence.jsonl");
+        std::fs::write(&bundle, evidence::bundle(&report))
+            .map_err(|error| Error::io("write", &bundle, &error))?;
+        let request = VerifyRequest {
+            bundle,
+            manifest: Some(context.records().join("manifest.json")),
+            ..VerifyRequest::default()
+        };
+        let verified = evidence::verify(&request, &evidence::keys(&context)?.keys)?;
+        match evidence::refusal(&verified) {
+            Some(error) => Err(error),
+            None => {
+                self.proves(&format!(
+                    "{} statements verify from one file, without the index",
+                    verified.verified
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn guarded_release(&self) -> Result<()> {
         self.chapter("mended and released: 0.5.2 (0.5.1 is never used again)");
         self.sample.edit(
             "src/thermostat/resources/config/safety.yaml",
@@ -182,11 +215,64 @@ impl Tour<'_> {
         )?;
         self.sample.note("Writing needs to be allowed again.")?;
         self.sample.commit("safe by default again")?;
+        drop(self.context()?);
+        self.administer(|admin, runtime| {
+            let policy = "[publish]\nlocal = \"allow\"\nenrol-keys = true\n\n[channel.stable]\nallow-local = true\n\
+                          requires = [\"distribution\", \"semver\", \"rollback-rehearsal\", \"smoke@staging\"]\n\
+                          approvals = 1\n";
+            runtime.block_on(admin.set_policy(policy)).map(|_| ())
+        })?;
+        self.note_line("policy", "stable asks for a release manager's approval from now on");
+        let refused = match self.release("patch") {
+            Err(error) => error,
+            Ok(_) => return Err(Error::refused("tour", "the promotion was not refused")),
+        };
+        expect(refused.code() == "not-ready", "the index refuses the promotion")?;
+        self.show_refusal(&refused);
+        self.proves("the index decides: no edit of a workflow or of the configuration goes round it");
+        self.expect_install("0.5.0")?;
+
+        self.chapter("approve: ada signs the digests, and the same command goes on");
+        let data = self.context()?.config.data_dir.clone();
+        self.administer(|admin, runtime| {
+            let key = runtime.block_on(admin.create_key(Role::ReleaseManager, "ada"))?;
+            std::fs::write(data.join("keys/release-manager.pem"), key.to_pem())
+                .map_err(|error| shipway_index::IndexError::Config { key: "key", why: error.to_string() })
+        })?;
+        let context = self.context()?;
+        let request = ApproveRequest {
+            version: "0.5.2".to_owned(),
+            reason: Some("held its temperature for an hour".to_owned()),
+            ..ApproveRequest::default()
+        };
+        approve(&context, &request)?;
+        drop(context);
         let report = self.release("patch")?;
         expect(report.version.as_deref() == Some("0.5.2"), "the next version is 0.5.2")?;
-        self.proves("a version is cut once");
-        self.expect_install("0.5.2")?;
+        self.proves("a version is cut once; the bytes approved are the bytes promoted");
+        self.expect_install("0.5.2")
+    }
 
+    fn log(&self) -> Result<()> {
+        self.chapter("log: who changed which channel, and that nothing of it was rewritten");
+        let context = self.context()?;
+        let shown = log::show(&context, &LogRequest { own: true, limit: usize::MAX })?;
+        let moves = ["promote", "refuse-promotion", "rollback", "block"];
+        for entry in
+            shown.entries.iter().filter(|entry| moves.contains(&entry["action"].as_str().unwrap_or_default()))
+        {
+            let text = |key: &str| entry[key].as_str().unwrap_or_default();
+            self.note_line(text("action"), &format!("{} by {}", text("object"), text("actor")));
+        }
+        let verified = log::verify(&context, true)?;
+        self.proves(&format!(
+            "{} entries are under one signed root, pinned in the repository",
+            verified.entries
+        ));
+        Ok(())
+    }
+
+    fn rolled_back_release(&self) -> Result<()> {
         self.chapter("rollback: 0.5.2 turns out to be bad in the field");
         let context = self.context()?;
         let report = mark(&context, Mark::Rollback, "0.5.2", "drifts by two kelvin", false)?;
@@ -242,6 +328,34 @@ impl Tour<'_> {
         expect(found == version, &format!("pip takes {version} from stable (it took {found})"))?;
         self.proves(&format!("unmodified pip takes {version} from stable, by URL alone"));
         Ok(())
+    }
+
+    /// Does what an administrator does, beside the running index.
+    fn administer(
+        &self,
+        act: impl FnOnce(&Admin, &Runtime) -> std::result::Result<(), shipway_index::IndexError>,
+    ) -> Result<()> {
+        let runtime = crate::embedded::runtime()?;
+        let config = shipway_index::Config::new(&self.context()?.config.data_dir);
+        let done = runtime.block_on(Admin::open(&config)).and_then(|admin| {
+            let result = act(&admin, &runtime);
+            runtime.block_on(admin.close());
+            result
+        });
+        done.map_err(|error| crate::embedded::index_error(&error))
+    }
+
+    fn show_refusal(&self, refused: &Error) {
+        for problem in refused.problems() {
+            self.note_line("refused", &problem.message);
+            for cause in &problem.causes {
+                write_stderr(&format!("{:>12}{cause}", ""));
+            }
+        }
+    }
+
+    fn note_line(&self, what: &str, text: &str) {
+        write_stderr(&format!("{what:>16}  {text}"));
     }
 
     fn chapter(&self, text: &str) {

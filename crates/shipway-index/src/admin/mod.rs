@@ -2,6 +2,9 @@
 //!
 //! Every change is committed when the call returns, and a running server sees it at its next request.
 
+mod keys;
+mod policy;
+
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
@@ -10,6 +13,8 @@ use crate::error::IndexError;
 use crate::index::{Access, Index};
 use crate::store::{self, Entry};
 use crate::tokens::{self, Secret, TokenInfo, TokenSpec};
+
+pub use policy::policy_text;
 
 /// Who stands in the journal.
 const ACTOR: &str = "admin";

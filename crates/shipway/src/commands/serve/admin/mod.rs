@@ -1,5 +1,8 @@
 //! `shipway admin`
 
+mod keys;
+mod policy;
+
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
@@ -14,7 +17,7 @@ use crate::embedded::{index_error, runtime};
 use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
-/// Administer the index: tokens and channels
+/// Administer the index: tokens, channels, keys, the policy
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -31,6 +34,12 @@ enum Area {
     /// Channels, in order of promotion
     #[command(subcommand)]
     Channel(Channel),
+    /// Keys: who may sign evidence, and as what
+    #[command(subcommand)]
+    Key(keys::Key),
+    /// The policy: what each channel asks of a release
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Replace a file by a reasoned tombstone; its name is never free again
     Remove {
         /// The filename
@@ -149,6 +158,8 @@ async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
             admin.create_channel(&config).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "name": name })).say(format!("created `{name}`")))
         }
+        Area::Key(key) => keys::act(admin, key).await,
+        Area::Policy(policy) => policy::act(admin, policy).await,
         Area::Remove { filename, reason } => {
             admin.remove_file(filename, reason).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "filename": filename, "reason": reason }))
