@@ -14,9 +14,11 @@ fn main() -> ExitCode {
         [data, size, rest @ ..] if Size::named(size).is_some() => {
             Size::named(size).map(|size| (data, size, rest))
         }
-        [data, projects, files, rest @ ..] => projects.parse().ok().zip(files.parse().ok()).map(|(projects, files)| {
-            (data, Size { projects, files, large: 0 }, rest)
-        }),
+        [data, projects, files, rest @ ..] => projects
+            .parse()
+            .ok()
+            .zip(files.parse().ok())
+            .map(|(projects, files)| (data, Size { projects, files, large: 0 }, rest)),
         _ => None,
     };
     let Some((data, size, rest)) = parsed else {
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     let prefix = rest.first().map_or("synthetic", String::as_str);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let progress = |made: usize| {
-        if made % 10_000 == 0 {
+        if made.is_multiple_of(10_000) {
             eprintln!("{made} of {} projects", size.projects);
         }
     };

@@ -14,7 +14,7 @@ use shipway_dist::name::ProjectName;
 use crate::config::Config;
 use crate::error::IndexError;
 use crate::index::{Access, Index};
-use crate::project::Membership;
+use crate::project::{Membership, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease, Write};
 
 /// What to make.
@@ -102,10 +102,20 @@ impl Maker {
         let membership = Membership { serial, record };
         let (mut left, mut minor) = (files, 0);
         while left > 0 {
-            let version: Version = format!("1.{minor}.0").parse().map_err(|_| {
-                IndexError::Corrupt { place: "a made-up version", value: minor.to_string() }
-            })?;
-            let release = NewRelease { name: &project, version: &version, commit: None, at: &self.at };
+            let version: Version = format!("1.{minor}.0")
+                .parse()
+                .map_err(|_| IndexError::Corrupt { place: "a made-up version", value: minor.to_string() })?;
+            let release = NewRelease {
+                name: &project,
+                version: &version,
+                commit: None,
+                local: false,
+                run: None,
+                attempt: None,
+                requires: &Requires::new(),
+                at: &self.at,
+                by: "synthetic",
+            };
             store::upsert_release(write, &release).await?;
             for kind in FILES.iter().take(left) {
                 self.file(write, &project, &version, kind).await?;

@@ -20,7 +20,8 @@ pub(super) async fn identify(app: &App, headers: &HeaderMap) -> Result<Identity,
     let tokens = index.cache.token_serial();
     let presented = presented(headers)?;
     let who = index.identify(presented.as_deref()).await?;
-    if let (Identity::Holder(grant), Some(field), Some(presented)) = (&who, headers.get(AUTHORIZATION), presented)
+    if let (Identity::Holder(grant), Some(field), Some(presented)) =
+        (&who, headers.get(AUTHORIZATION), presented)
     {
         let row = match tokens::id_of(&presented) {
             Some(id) => index.cache.token(&index.store, id).await?,

@@ -121,9 +121,8 @@ fn quality_of(ranges: &[(&str, u32)], offer: &str) -> Option<(u32, bool)> {
         return Some((quality, true));
     }
     let kind = offer.split('/').next().unwrap_or_default();
-    let whole_kind = |name: &str| {
-        name.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind))
-    };
+    let whole_kind =
+        |name: &str| name.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind));
     find(&whole_kind).or_else(|| find(&|name| name == "*/*")).map(|quality| (quality, false))
 }
 

@@ -39,9 +39,8 @@ const ROUTES: [(Route, &str); 8] = [
 ];
 
 /// Bounds of the histogram in microseconds: from a warm page to a slow upload.
-const BOUNDS: [u64; 13] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000,
-];
+const BOUNDS: [u64; 13] =
+    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000];
 
 /// The statuses that HTTP knows.
 const STATUSES: usize = 500;
@@ -210,8 +209,16 @@ fn text(app: &App) -> String {
         rows.extend([
             counter("shipway_upstream_requests_total", "Requests to upstream.", did.requests),
             counter("shipway_upstream_failures_total", "Requests to upstream that failed.", did.failures),
-            counter("shipway_upstream_stale_total", "Pages served though upstream failed or was slow.", did.stale),
-            counter("shipway_upstream_shared_total", "Requests that waited for another's answer.", did.shared),
+            counter(
+                "shipway_upstream_stale_total",
+                "Pages served though upstream failed or was slow.",
+                did.stale,
+            ),
+            counter(
+                "shipway_upstream_shared_total",
+                "Requests that waited for another's answer.",
+                did.shared,
+            ),
             ("shipway_upstream_bytes", "gauge", "Bytes of upstream pages in memory.", did.bytes.to_string()),
         ]);
     }

@@ -120,10 +120,7 @@ impl Body for FileBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let body = self.get_mut();
         if body.left == 0 {
             return Poll::Ready(None);
@@ -200,7 +197,8 @@ mod tests {
 
     async fn collect(mut body: FileBody) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
             all.extend_from_slice(&frame?.into_data().unwrap_or_default());
         }
         Ok(all)

@@ -131,11 +131,7 @@ pub(super) fn coding(headers: &HeaderMap) -> Coding {
 }
 
 /// Sends the representation that the client asked for, or 304.
-pub(super) fn send(
-    page: &PageBody,
-    form: (Format, Coding),
-    headers: &HeaderMap,
-) -> http::Response<Bytes> {
+pub(super) fn send(page: &PageBody, form: (Format, Coding), headers: &HeaderMap) -> http::Response<Bytes> {
     if is_known(&page.etag, headers) {
         return describe(http::Response::new(Bytes::new()), &page.etag, None, form);
     }

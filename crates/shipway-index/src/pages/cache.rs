@@ -349,7 +349,8 @@ impl Cache {
         let _one = self.listing.lock().await;
         let (known, held) = {
             let inner = self.read();
-            let held = inner.lists.get(channel).map(|listing| (listing.list.clone(), listing.changed.clone()));
+            let held =
+                inner.lists.get(channel).map(|listing| (listing.list.clone(), listing.changed.clone()));
             (inner.serials, held)
         };
         let mut snapshot = store.snapshot().await?;

@@ -74,15 +74,19 @@ impl Piece {
     }
 
     fn coded(&self, plain: &Plain, coding: Coding) -> Result<Bytes, IndexError> {
-        let (cell, compress): (_, fn(&[u8]) -> std::io::Result<Vec<u8>>) = match coding {
+        let cell = match coding {
             Coding::Identity => return Ok(plain.bytes.clone()),
-            Coding::Gzip => (&self.gzip, deflated),
-            Coding::Zstd => (&self.zstd, |bytes| zstd::bulk::compress(bytes, 3)),
+            Coding::Gzip => &self.gzip,
+            Coding::Zstd => &self.zstd,
         };
         if let Some(bytes) = cell.get() {
             return Ok(bytes.clone());
         }
-        let bytes = compress(&plain.bytes).map_err(IndexError::io("compress", "the list of projects"))?;
+        let bytes = match coding {
+            Coding::Zstd => zstd::bulk::compress(&plain.bytes, 3),
+            Coding::Identity | Coding::Gzip => deflated(&plain.bytes),
+        };
+        let bytes = bytes.map_err(IndexError::io("compress", "the list of projects"))?;
         Ok(cell.get_or_init(|| bytes.into_boxed_slice().into()).clone())
     }
 }

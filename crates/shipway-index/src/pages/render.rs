@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, html};
 use shipway_dist::channel::ChannelName;
-use shipway_dist::simple::{
-    API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, Yanked,
-};
+use shipway_dist::simple::{API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, Yanked};
 
 use crate::project::{Project, StoredFile, encode_segment};
 

@@ -82,7 +82,12 @@ impl Index {
         Ok(staged)
     }
 
-    async fn keep_upstream(&self, name: &str, file: &UpstreamFile, staged: Staged) -> Result<u64, IndexError> {
+    async fn keep_upstream(
+        &self,
+        name: &str,
+        file: &UpstreamFile,
+        staged: Staged,
+    ) -> Result<u64, IndexError> {
         let size = staged.size;
         let blobs = self.blobs.clone();
         let staged = tokio::task::spawn_blocking(move || blobs.place(&staged).map(|_| staged)).await??;

@@ -35,8 +35,8 @@ use crate::store;
 use client::{Answer, Client};
 use flights::Flights;
 use kept::{Disk, Memory};
-use page::UpstreamPage;
 pub(crate) use page::UpstreamFile;
+use page::UpstreamPage;
 use rules::{CoolDown, Rules};
 
 /// The other index.
@@ -125,7 +125,10 @@ impl Upstream {
     }
 
     /// Counts a request to upstream.
-    async fn counted<T>(&self, request: impl Future<Output = Result<T, IndexError>>) -> Result<T, IndexError> {
+    async fn counted<T>(
+        &self,
+        request: impl Future<Output = Result<T, IndexError>>,
+    ) -> Result<T, IndexError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let result = request.await;
         if result.is_err() {

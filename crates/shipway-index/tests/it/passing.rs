@@ -114,7 +114,9 @@ async fn i10_what_many_want_at_once_is_asked_for_once() {
             assert_eq!(task.await.unwrap(), 200, "{path}");
         }
     };
-    for (number, path) in ["/dev/simple/library/".into(), file_path(""), file_path(".metadata")].into_iter().enumerate() {
+    for (number, path) in
+        ["/dev/simple/library/".into(), file_path(""), file_path(".metadata")].into_iter().enumerate()
+    {
         together(path).await;
         assert_eq!(far.asked(), number + 1);
     }
@@ -220,8 +222,11 @@ async fn i10_young_files_are_held_back() {
     let (far, url) = far().await;
     let clock = |text: &'static str| Clock::new(move || text.parse().unwrap());
     let young = "library-1.1-py3-none-any.whl";
-    let files =
-        [(FILENAME, Some("2030-01-01T00:00:00Z")), (young, Some("2030-01-09T00:00:00Z")), ("library-1.2.tar.gz", None)];
+    let files = [
+        (FILENAME, Some("2030-01-01T00:00:00Z")),
+        (young, Some("2030-01-09T00:00:00Z")),
+        ("library-1.2.tar.gz", None),
+    ];
     far.set(&files);
     let rules = |config: &mut Config, now: &'static str| {
         config.upstream_rules.cool_down = Duration::from_secs(7 * 86_400);

@@ -17,12 +17,11 @@ async fn text(kit: &Kit, path: &str, accept: &str, coding: &str) -> String {
     let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
     let bytes = response.bytes().await.unwrap();
     assert_eq!(bytes.len(), length);
-    let plain = match coding {
+    match coding {
         "gzip" => std::io::read_to_string(flate2::read::GzDecoder::new(&bytes[..])).unwrap(),
         "zstd" => String::from_utf8(zstd::decode_all(&bytes[..]).unwrap()).unwrap(),
         _ => String::from_utf8(bytes.to_vec()).unwrap(),
-    };
-    plain
+    }
 }
 
 #[tokio::test]
@@ -95,6 +94,7 @@ async fn f2_the_list_of_projects_follows_every_write() {
         assert_eq!(names("dev", coding).await, ["alpha", "mid_dle", "zeta"]);
         assert_eq!(names("staging", coding).await, Vec::<String>::new());
     }
+    kit.vouch("alpha", "1.0").await;
     assert_eq!(kit.promote("alpha", "1.0", "staging").await.0, 200);
     assert_eq!(names("staging", "gzip").await, ["alpha"]);
     let body = json!({ "project": "alpha", "version": "1.0", "reason": "bad" });
@@ -132,7 +132,8 @@ async fn a_token_that_was_recognised_ends_when_it_is_revoked_or_expires() {
     let clock = now.clone();
     let kit = Kit::with(|config| {
         config.anonymous_read = Some(false);
-        config.clock = Clock::new(move || jiff::Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
+        config.clock =
+            Clock::new(move || jiff::Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
     })
     .await;
     kit.upload(&wheel("demo", "1.0", "a")).await;
