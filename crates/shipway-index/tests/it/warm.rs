@@ -97,7 +97,7 @@ async fn f2_the_list_of_projects_follows_every_write() {
     kit.vouch("alpha", "1.0").await;
     assert_eq!(kit.promote("alpha", "1.0", "staging").await.0, 200);
     assert_eq!(names("staging", "gzip").await, ["alpha"]);
-    let body = json!({ "project": "alpha", "version": "1.0", "reason": "bad" });
+    let body = json!({ "project": "alpha", "version": "1.0", "set": true, "reason": "bad" });
     let (status, answer) = kit.post("/api/v1/blocks", body).await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(names("dev", "zstd").await, ["mid_dle", "zeta"]);
