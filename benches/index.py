@@ -39,6 +39,7 @@ class Bench:
         self.seconds = arguments.seconds
         self.rounds = arguments.rounds
         self.database = arguments.database
+        self.sizes = arguments.sizes
         self.binary = os.path.abspath(arguments.binary or ROOT / "target/release/shipway")
         self.generator = os.path.abspath(arguments.generator or ROOT / "target/release/examples/generate")
         self.venv = pathlib.Path(arguments.venv or folder / "venv")
@@ -59,6 +60,8 @@ class Bench:
         def once(server, load):
             before = server.cpu()
             measured = load()
+            if measured["failed"]:
+                raise SystemExit(f"{server.url}: {measured['failed']} of {measured['answered']} requests failed")
             return {**measured, "cpu": (server.cpu() - before) / measured["answered"] * 1e6}
 
         measured = [(once(*own), once(*peer)) for _ in range(self.rounds)]
@@ -257,7 +260,8 @@ def scale(bench):
     """Sizes S, M and L: start-up, memory, list, page, upload."""
     lines = {name: [] for name in ("start-up", "warm page, p50", "list after an upload, gzip", "upload")}
     bars = {"S": (None, None), "M": (None, 150), "L": (3, 600)}
-    for size, (start_bar, memory_bar) in bars.items():
+    for size in bench.sizes:
+        start_bar, memory_bar = bars[size]
         made = bench.generate(f"size-{size}", size)
         projects = made["projects"]
         bench.row(f"size {size}: {projects:,} projects, {made['files']:,} files", f"made in {made['seconds']:.0f} s")
@@ -357,6 +361,7 @@ def main():
     parser.add_argument("--venv", help="an environment to keep the peers in")
     parser.add_argument("--seconds", type=int, default=4, help="length of a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", default="SML", help="the sizes that `scale` makes")
     parser.add_argument("--write", action="store_true", help="write the table and the plots though only some parts run")
     parser.add_argument("only", nargs="*", choices=[*parts, []])
     arguments = parser.parse_args()

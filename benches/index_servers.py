@@ -113,7 +113,9 @@ def nginx(folder, root):
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     program = shutil.which("nginx") or "/usr/sbin/nginx"
-    (folder / "nginx.conf").write_text(f"""
+    # As root its worker would be nobody, who may not read a temporary folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(f"""{user}
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{
