@@ -378,9 +378,10 @@ def main():
         for name, part in parts.items():
             if not arguments.only or name in arguments.only:
                 part(bench)
-        load = f"{load[0]:.1f} before it began"
+        load = f"{load[0]:.1f} when it began"
         results = {
-            "command": "python3 benches/index.py", "machine": machine(), "versions": versions(bench), "load": load,
+            "command": f"python3 benches/index.py --seconds {bench.seconds} --rounds {bench.rounds} --sizes {bench.sizes}",
+            "machine": machine(), "versions": versions(bench), "load": load,
             "database": "SQLite" if not arguments.database else arguments.database.split(":")[0],
             "rows": bench.rows, "plots": bench.plots,
         }
