@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use shipway_dist::channel::{self, ChannelName};
+use shipway_dist::name::ProjectName;
 
 use crate::error::IndexError;
 use crate::store::Database;
@@ -35,6 +37,11 @@ pub struct Config {
     pub channels: Vec<ChannelConfig>,
     /// Where projects come from that the index does not hold itself.
     pub upstream: Upstream,
+    /// What of the upstream is passed on.
+    pub upstream_rules: UpstreamRules,
+    /// The address (`HOST:PORT`) that answers `/metrics`; absent: the one that serves pages, for whoever may
+    /// read every project.
+    pub metrics: Option<String>,
     /// What the index accepts.
     pub limits: Limits,
     /// Certificate and key, both PEM; absent: plain HTTP.
@@ -58,6 +65,8 @@ impl Config {
             anonymous_read: None,
             channels: Vec::new(),
             upstream: Upstream::Off,
+            upstream_rules: UpstreamRules::default(),
+            metrics: None,
             limits: Limits::default(),
             tls: None,
             clock: Clock::system(),
@@ -200,6 +209,31 @@ pub enum Upstream {
     },
 }
 
+/// What of the upstream is passed on. Names that the index holds or claims are never asked for anyway.
+#[derive(Debug, Clone)]
+pub struct UpstreamRules {
+    /// Prefixes of names that belong to this index: `acme` reserves `acme` and `acme-*` (PEP 752). Upstream is
+    /// never asked about them.
+    pub reserved: Vec<ProjectName>,
+    /// How old a file must be; younger ones, and ones without a time, are held back.
+    pub cool_down: Duration,
+    /// What is passed on at once all the same: projects, or releases as `name==version`.
+    pub cool_down_except: Vec<String>,
+    /// After this long a page that is known from before is served while upstream is still being asked.
+    pub patience: Duration,
+}
+
+impl Default for UpstreamRules {
+    fn default() -> Self {
+        Self {
+            reserved: Vec::new(),
+            cool_down: Duration::ZERO,
+            cool_down_except: Vec::new(),
+            patience: Duration::from_secs(3),
+        }
+    }
+}
+
 /// What the index accepts.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -213,6 +247,12 @@ pub struct Limits {
     pub upstream_page: Duration,
     /// How old a file in the folder for unfinished uploads must be before a start removes it.
     pub unfinished: Duration,
+    /// More bytes of projects and pages than this are not kept in memory.
+    pub cache: usize,
+    /// How many uploads are received and judged at once; more wait. Each takes two threads.
+    pub uploads: usize,
+    /// How many requests one identity may make in a minute; absent: as many as it likes.
+    pub requests_per_minute: Option<NonZeroU32>,
 }
 
 impl Default for Limits {
@@ -223,6 +263,9 @@ impl Default for Limits {
             session: Duration::from_secs(24 * 60 * 60),
             upstream_page: Duration::from_secs(60),
             unfinished: Duration::from_secs(24 * 60 * 60),
+            cache: 64 * 1024 * 1024,
+            uploads: 32,
+            requests_per_minute: None,
         }
     }
 }

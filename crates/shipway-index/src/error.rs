@@ -224,6 +224,20 @@ pub enum IndexError {
         /// What went wrong; URLs stand without credentials.
         why: String,
     },
+    /// The identity asked for more than its share.
+    #[error("more than {limit} requests a minute; try again in {seconds} seconds")]
+    TooMany {
+        /// The limit.
+        limit: u32,
+        /// When the next request is taken.
+        seconds: u64,
+    },
+    /// As many uploads as the index takes at once are under way.
+    #[error("too many uploads are under way; try again in {seconds} seconds")]
+    Busy {
+        /// When to try again.
+        seconds: u64,
+    },
     /// The server is shutting down.
     #[error("the index is shutting down")]
     ShuttingDown,
@@ -399,7 +413,8 @@ impl IndexError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ShuttingDown | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database { source } if store::is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Database { source } if store::is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage { source, .. } if !matches!(source, object_store::Error::NotFound { .. }) => {
@@ -451,6 +466,8 @@ impl IndexError {
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
+            Self::TooMany { .. } => TOO_MANY_REQUESTS,
+            Self::Busy { .. } => BUSY,
             Self::Database { source } if store::is_full(source) => code::STORAGE_FULL,
             Self::Database { .. } | Self::Storage { .. } if self.is_passing() => UNAVAILABLE,
             Self::ShuttingDown
@@ -493,3 +510,9 @@ pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
 
 /// 503: the database or the storage does not answer.
 pub(crate) const UNAVAILABLE: &str = "unavailable";
+
+/// 429: the identity asked for more than its share.
+pub(crate) const TOO_MANY_REQUESTS: &str = "too-many-requests";
+
+/// 503: as many uploads as are taken at once are under way.
+pub(crate) const BUSY: &str = "busy";

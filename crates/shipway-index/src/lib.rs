@@ -31,12 +31,14 @@ mod random;
 mod server;
 mod sessions;
 mod store;
+#[doc(hidden)]
+pub mod synthetic;
 mod tokens;
 mod transfer;
 mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, policy_text};
-pub use config::{ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream};
+pub use config::{ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream, UpstreamRules};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};

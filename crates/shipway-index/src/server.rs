@@ -8,7 +8,6 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -17,12 +16,15 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, TlsFiles};
 use crate::error::IndexError;
+use crate::http::front::Front;
 use crate::http::{self, App};
 use crate::index::{Access, Index};
 use crate::tokens::{self, Secret};
 
 /// How long requests in flight may take after a shutdown began.
 const GRACE: Duration = Duration::from_secs(30);
+/// More bytes than this do not wait for a slow client; a piece of a file may be twice as long.
+const BUFFER: usize = 64 * 1024;
 
 /// A server that runs until [`Running::shutdown`].
 pub struct Running {
@@ -30,6 +32,7 @@ pub struct Running {
     secure: bool,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    metrics: Option<(SocketAddr, JoinHandle<()>)>,
     app: App,
 }
 
@@ -82,12 +85,64 @@ async fn run(
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
     let anonymous_read = config.anonymous_read.unwrap_or(address.ip().is_loopback());
     let index = Index::open(&config, Access { anonymous_read, ephemeral }).await?;
-    let (router, app) = http::router(index);
+    let warm = index.ephemeral.is_none();
+    let (router, app) = http::router(index, config.metrics.is_some());
     let secure = tls.is_some();
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(accept(listener, router, tls, stopped));
+    let metrics = match &config.metrics {
+        Some(address) => Some(serve_metrics(address, &app, stopped.clone()).await?),
+        None => None,
+    };
+    let service = Service { app: app.clone(), router };
+    let task = tokio::spawn(accept(listener, service, tls, stopped));
+    if warm {
+        tokio::spawn(warm_lists(app.clone()));
+    }
     tracing::info!(%address, secure, anonymous_read, "serving");
-    Ok(Running { address, secure, stop, task, app })
+    Ok(Running { address, secure, stop, task, metrics, app })
+}
+
+/// What every connection serves.
+#[derive(Clone)]
+struct Service {
+    app: App,
+    router: Router,
+}
+
+/// Reads the lists of projects before somebody asks: of a large index that takes a second.
+async fn warm_lists(app: App) {
+    let warm = async {
+        let index = &app.index;
+        index.cache.refresh(&index.store).await?;
+        for channel in index.cache.channels(&index.store).await?.iter() {
+            index.cache.list(&index.store, &channel.name).await?;
+        }
+        Ok::<_, IndexError>(())
+    };
+    if let Err(error) = warm.await {
+        tracing::debug!(%error, "the lists of projects were not read ahead");
+    }
+}
+
+/// Answers `/metrics` on an address of its own, in the clear.
+async fn serve_metrics(
+    address: &str,
+    app: &App,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(SocketAddr, JoinHandle<()>), IndexError> {
+    let bind = |source| IndexError::Bind { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let bound = listener.local_addr().map_err(bind)?;
+    let router = http::metrics_router(app.clone());
+    let task = tokio::spawn(async move {
+        let stop = async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            tracing::error!(%error, "the metrics are not served any more");
+        }
+    });
+    Ok((bound, task))
 }
 
 impl Running {
@@ -102,11 +157,19 @@ impl Running {
         format!("{scheme}://{}", self.address)
     }
 
+    /// The address that answers `/metrics`, where it has one of its own.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
+    }
+
     /// Takes no further connection, lets the requests in flight end, and closes the database.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the server ended early");
+        }
+        if let Some((_, task)) = self.metrics {
+            task.abort();
         }
         self.app.index.store.close().await;
     }
@@ -114,7 +177,7 @@ impl Running {
 
 async fn accept(
     listener: TcpListener,
-    router: Router,
+    service: Service,
     tls: Option<TlsAcceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -128,9 +191,10 @@ async fn accept(
         // Collects what ended, so that the set does not grow.
         while connections.try_join_next().is_some() {}
         match stream {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let watcher = graceful.watcher();
-                connections.spawn(connection(stream, router.clone(), tls.clone(), watcher));
+                let front = Front::new(service.app.clone(), service.router.clone(), peer.ip());
+                connections.spawn(connection(stream, front, tls.clone(), watcher));
             }
             Err(error) => {
                 // Out of file descriptors, for example: wait for some to be given back.
@@ -150,14 +214,14 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
-    router: Router,
+    front: Front,
     tls: Option<TlsAcceptor>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return serve_connection(stream, router, watcher).await };
+    let Some(tls) = tls else { return serve_connection(stream, front, watcher).await };
     match tokio::time::timeout(Duration::from_secs(20), tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve_connection(stream, router, watcher).await,
+        Ok(Ok(stream)) => serve_connection(stream, front, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
         Err(_) => tracing::debug!("the TLS handshake took too long"),
     }
@@ -165,13 +229,17 @@ async fn connection(
 
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    front: Front,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .max_buf_size(BUFFER);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection = builder.serve_connection(TokioIo::new(stream), front);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(%error, "a connection ended");
     }

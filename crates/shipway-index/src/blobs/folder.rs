@@ -110,6 +110,15 @@ impl Storage for Folder {
         .boxed()
     }
 
+    fn file(&self, sha256: Sha256) -> BoxFuture<'_, Result<Option<fs::File>, IndexError>> {
+        let path = self.path_of(&sha256);
+        async move {
+            let opened = tokio::fs::File::open(&path).await.map_err(IndexError::io("open", &path))?;
+            Ok(Some(opened.into_std().await))
+        }
+        .boxed()
+    }
+
     fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>> {
         let path = self.path_of(&sha256);
         async move {

@@ -133,6 +133,10 @@ trait Storage: Send + Sync + std::fmt::Debug {
     ) -> BoxFuture<'a, Result<bool, IndexError>>;
     /// The number of bytes that stand under a digest; none when nothing does.
     fn size(&self, sha256: Sha256) -> BoxFuture<'_, Result<Option<u64>, IndexError>>;
+    /// The open file with the bytes, where it is one of this machine.
+    fn file(&self, _sha256: Sha256) -> BoxFuture<'_, Result<Option<fs::File>, IndexError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// A range of the bytes.
     fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>>;
     /// Removes the bytes; that there are none is success.
@@ -251,6 +255,14 @@ impl Blobs {
             return Ok(Box::pin(futures_util::stream::empty()));
         }
         self.storage.open(*sha256, start, length).await
+    }
+
+    /// The open file of a blob, where the storage is a folder of this machine.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub(crate) async fn file(&self, sha256: &Sha256) -> Result<Option<std::fs::File>, IndexError> {
+        self.storage.file(*sha256).await
     }
 
     /// The number of bytes under a digest; none when they are not there.

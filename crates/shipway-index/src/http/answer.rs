@@ -1,4 +1,4 @@
-//! How refusals are written, and what is noted of every answer.
+//! How refusals are written.
 //!
 //! A handler gives an [`IndexError`]; the layer [`finish`] writes it in the form that the client accepts.
 //! The text of an unexpected error stays in the log.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
@@ -19,9 +19,9 @@ use serde::Serialize;
 use shipway_dist::finding::Finding;
 use shipway_dist::simple::JSON_TYPE;
 
-use super::App;
-use super::negotiate::{self, Format};
+use super::negotiate;
 use crate::error::IndexError;
+use crate::pages::Format;
 
 /// A refusal on its way to [`finish`].
 #[derive(Debug)]
@@ -68,8 +68,8 @@ struct Document<'a> {
     errors: &'a [Finding],
 }
 
-/// Writes refusals in the form asked for, counts and logs answers.
-pub(super) async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Writes refusals in the form asked for, and logs what failed.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
@@ -77,11 +77,7 @@ pub(super) async fn finish(State(app): State<App>, request: Request, next: Next)
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<Arc<IndexError>>();
     let (status, duration_ms) = (response.status(), began.elapsed().as_millis());
-    app.metrics.count(status);
-    let Some(error) = error else {
-        tracing::debug!(%method, %path, status = status.as_u16(), duration_ms, "answered");
-        return response;
-    };
+    let Some(error) = error else { return response };
     if status.is_server_error() {
         let cause = chain(&error);
         tracing::error!(%method, %path, status = status.as_u16(), duration_ms, cause, "failed");
@@ -90,6 +86,12 @@ pub(super) async fn finish(State(app): State<App>, request: Request, next: Next)
     }
     let page = matches!(method, Method::GET | Method::HEAD);
     encode(&error, form_of(&path, accept.as_deref(), page), response.headers())
+}
+
+/// A refusal before any route.
+pub(super) fn refusal(error: &IndexError, method: &Method, path: &str, accept: Option<&str>) -> Response {
+    let page = matches!(*method, Method::GET | Method::HEAD);
+    encode(error, form_of(path, accept, page), &HeaderMap::new())
 }
 
 fn form_of(path: &str, accept: Option<&str>, page: bool) -> Form {
@@ -160,6 +162,9 @@ fn encode(error: &IndexError, form: Form, original: &HeaderMap) -> Response {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"shipway\", charset=\"UTF-8\""),
             );
+        }
+        IndexError::TooMany { seconds, .. } | IndexError::Busy { seconds } => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         _ if error.is_passing() => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));

@@ -170,20 +170,25 @@ pub(super) async fn put_file(
         let session = app.index.find_session(&who, &id).await?;
         let listed = session.files.iter().find(|file| file.filename == filename);
         let size = listed.ok_or_else(|| IndexError::not_found("that file of the session"))?.size;
+        let place = app.uploads.admit().await?;
         let mut staging = app.index.blobs.stage(size, Some(&filename));
         while let Some(bytes) = body.next().await {
             staging.push(bytes?).await?;
         }
-        Ok::<_, IndexError>((session, staging.finish().await?))
+        Ok::<_, IndexError>((session, staging.finish().await?, place))
     };
-    let (session, staged) = match received.await {
+    let (session, staged, place) = match received.await {
         Ok(received) => received,
         Err(error) => {
             drain(&mut body).await;
             return Err(longer_than_announced(error, &filename).into());
         }
     };
-    let accepted = detached(async move { app.index.take_file(session, &filename, staged).await }).await?;
+    let taken = async move {
+        let _place = place;
+        app.index.take_file(session, &filename, staged).await
+    };
+    let accepted = detached(taken).await?;
     json(StatusCode::OK, &accepted)
 }
 

@@ -1,5 +1,6 @@
 //! The bytes: `/files/{sha256}/{filename}` and its `.metadata` (PEP 658).
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
@@ -64,9 +65,9 @@ pub(super) async fn file(
     };
     let mut response = match part {
         Part::Whole if method == Method::HEAD => Response::new(Body::empty()),
-        Part::Whole => Response::new(body(&app.index, found.content, 0, found.size).await?),
+        Part::Whole => Response::new(body(&app, found.content, 0, found.size).await?),
         Part::Bytes(first, last) => {
-            let mut response = Response::new(body(&app.index, found.content, first, last - first + 1).await?);
+            let mut response = Response::new(body(&app, found.content, first, last - first + 1).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             insert(&mut response, CONTENT_RANGE, format!("bytes {first}-{last}/{}", found.size));
             response
@@ -172,7 +173,7 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
     Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified })
 }
 
-async fn body(index: &Index, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {
+async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {
     let sha256 = match content {
         Content::Memory(bytes) => {
             let end = usize::try_from(start + length).unwrap_or(usize::MAX).min(bytes.len());
@@ -181,5 +182,17 @@ async fn body(index: &Index, content: Content, start: u64, length: u64) -> Resul
         }
         Content::Blob(sha256) => sha256,
     };
-    Ok(Body::from_stream(index.blobs.open_range(&sha256, start, length).await?))
+    let file = match app.files.opened(&sha256) {
+        Some(file) => file,
+        None => {
+            // Only a folder has files to keep open; what a bucket holds is streamed.
+            let Some(file) = app.index.blobs.file(&sha256).await? else {
+                return Ok(Body::from_stream(app.index.blobs.open_range(&sha256, start, length).await?));
+            };
+            let file = Arc::new(file);
+            app.files.keep(sha256, &file);
+            file
+        }
+    };
+    Ok(Body::new(app.files.body(file, start, length)))
 }

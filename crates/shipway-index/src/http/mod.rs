@@ -4,10 +4,13 @@ mod answer;
 mod api;
 mod auth;
 mod files;
+pub(crate) mod front;
+mod limits;
 mod log;
 mod negotiate;
 mod operations;
 mod ranges;
+mod send;
 mod simple;
 pub(crate) mod upload;
 
@@ -28,6 +31,11 @@ use answer::Failure;
 pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) metrics: operations::Metrics,
+    pub(crate) limiter: Option<limits::Limiter>,
+    pub(crate) uploads: limits::Uploads,
+    pub(crate) files: send::Sender,
+    /// Whether `/metrics` has an address of its own.
+    pub(crate) metrics_elsewhere: bool,
 }
 
 pub(crate) type App = Arc<Shared>;
@@ -35,9 +43,24 @@ pub(crate) type App = Arc<Shared>;
 /// What a handler gives.
 type Answer = Result<Response, Failure>;
 
+/// `/metrics` and `/healthz` alone, for an address that only monitoring reaches.
+pub(crate) fn metrics_router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(operations::healthz))
+        .route("/metrics", get(operations::open_metrics))
+        .with_state(app)
+}
+
 /// All routes over an index.
-pub(crate) fn router(index: Index) -> (Router, App) {
-    let shared = Arc::new(Shared { index, metrics: operations::Metrics::default() });
+pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
+    let shared = Arc::new(Shared {
+        metrics: operations::Metrics::default(),
+        limiter: limits::Limiter::new(&index.limits),
+        uploads: limits::Uploads::new(&index.limits),
+        files: send::Sender::default(),
+        metrics_elsewhere,
+        index,
+    });
     let simple = |prefix: &str| {
         let list = get(simple::list).post(simple::wrong_method);
         let project = get(simple::project).post(simple::wrong_method);
@@ -84,7 +107,7 @@ pub(crate) fn router(index: Index) -> (Router, App) {
         .route("/{channel}/legacy/", post(upload::upload))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(middleware::from_fn_with_state(shared.clone(), answer::finish))
+        .layer(middleware::from_fn(answer::finish))
         .with_state(shared.clone());
     (router, shared)
 }

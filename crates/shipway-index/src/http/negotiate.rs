@@ -2,31 +2,14 @@
 
 use shipway_dist::simple::{HTML_TYPE, JSON_TYPE};
 
-/// A format of a simple page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    /// HTML under its versioned type.
-    SimpleHtml,
-    /// HTML as browsers and old clients know it.
-    Html,
-}
+use crate::pages::{Coding, Format};
 
-/// A coding of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
-    Identity,
-    Gzip,
-    Zstd,
-}
-
-impl Format {
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => JSON_TYPE,
-            Self::SimpleHtml => HTML_TYPE,
-            Self::Html => "text/html; charset=utf-8",
-        }
+/// The type that a format is sent as.
+pub(super) fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Json => JSON_TYPE,
+        Format::SimpleHtml => HTML_TYPE,
+        Format::Html => "text/html; charset=utf-8",
     }
 }
 
@@ -93,10 +76,10 @@ pub(super) fn coding(accept_encoding: Option<&str>) -> Coding {
     let Some(accept) = accept_encoding else { return Coding::Identity };
     let ranges = parse(accept);
     let quality = |name: &str| {
-        let named = ranges.iter().find(|(range, _)| range == name).map(|(_, quality)| *quality);
-        named
-            .or_else(|| ranges.iter().find(|(range, _)| range == "*").map(|(_, quality)| *quality))
-            .unwrap_or(0)
+        let find = |name: &str| {
+            ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(name)).map(|(_, quality)| *quality)
+        };
+        find(name).or_else(|| find("*")).unwrap_or(0)
     };
     let (zstd, gzip) = (quality("zstd"), quality("gzip").max(quality("x-gzip")));
     if zstd > 0 && zstd >= gzip {
@@ -109,28 +92,38 @@ pub(super) fn coding(accept_encoding: Option<&str>) -> Coding {
 }
 
 /// Ranges with their quality in thousandths.
-fn parse(header: &str) -> Vec<(String, u32)> {
+fn parse(header: &str) -> Vec<(&str, u32)> {
     let range = |item: &str| {
         let mut parts = item.split(';').map(str::trim);
-        let range = parts.next()?.to_ascii_lowercase();
+        let range = parts.next()?;
         let quality = parts
             .filter_map(|parameter| parameter.split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
             .map_or(Some(1.0), |(_, value)| value.trim().parse::<f32>().ok())?;
         let thousandths = (quality.clamp(0.0, 1.0) * 1000.0).round();
-        (!range.is_empty()).then_some((range, thousandths as u32))
+        (!range.is_empty()).then_some((range.len(), thousandths as u32))
     };
-    header.split(',').filter_map(range).collect()
+    let mut ranges = Vec::with_capacity(8);
+    for item in header.split(',') {
+        if let Some((length, quality)) = range(item) {
+            ranges.push((&item.trim()[..length], quality));
+        }
+    }
+    ranges
 }
 
 /// The quality of the most specific range that holds an offer, and whether it names the offer.
-fn quality_of(ranges: &[(String, u32)], offer: &str) -> Option<(u32, bool)> {
-    let find = |range: &str| ranges.iter().find(|(name, _)| name == range).map(|(_, quality)| *quality);
-    if let Some(quality) = find(offer) {
+fn quality_of(ranges: &[(&str, u32)], offer: &str) -> Option<(u32, bool)> {
+    let find = |wanted: &dyn Fn(&str) -> bool| {
+        ranges.iter().find(|(name, _)| wanted(name)).map(|(_, quality)| *quality)
+    };
+    if let Some(quality) = find(&|name| name.eq_ignore_ascii_case(offer)) {
         return Some((quality, true));
     }
     let kind = offer.split('/').next().unwrap_or_default();
-    find(&format!("{kind}/*")).or_else(|| find("*/*")).map(|quality| (quality, false))
+    let whole_kind =
+        |name: &str| name.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind));
+    find(&whole_kind).or_else(|| find(&|name| name == "*/*")).map(|quality| (quality, false))
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! The simple pages (PEP 503, PEP 691) and what stands around them.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION,
     VARY,
@@ -10,10 +14,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
 use shipway_dist::name::normalize;
 
-use super::negotiate::{self, Coding, Format};
-use super::{Answer, App, auth, ranges};
+use super::{Answer, App, auth, negotiate, ranges};
 use crate::error::IndexError;
-use crate::pages::{Page, Variants};
+use crate::pages::{Body as PageBody, Coding, Format, List, ListBody};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -35,14 +38,20 @@ pub(super) async fn list(
     }
     let format = format(&headers, &wanted)?;
     let readable = |name: &str| who.may_read(Some(name), channel.name.as_str(), index.anonymous_read);
-    if who.sees_everything_in(channel.name.as_str(), index.anonymous_read) {
-        let page = index.cache.list(&index.store, &channel.name).await?;
-        return Ok(send(&page, format, &headers));
-    }
-    let names = crate::store::project_names(&mut *index.store.read().await?, &channel.name).await?;
-    let names: Vec<_> = names.into_iter().filter(|(name, _)| readable(name)).collect();
-    let page = crate::pages::project_list(&names)?;
-    Ok(send(&page, format, &headers))
+    let list = index.cache.list(&index.store, &channel.name).await?;
+    let list = if who.sees_everything_in(channel.name.as_str(), index.anonymous_read) {
+        list
+    } else {
+        Arc::new(List::new(list.names().filter(|(name, _)| readable(name)).cloned().collect()))
+    };
+    let coding = coding(&headers);
+    let body = match list.ready(format, coding) {
+        Some(body) => body.clone(),
+        None => tokio::task::spawn_blocking(move || list.body(format, coding))
+            .await
+            .map_err(IndexError::from)??,
+    };
+    Ok(send_list(&body, (format, coding), &headers))
 }
 
 /// `GET /{channel}/simple/{project}/`
@@ -67,15 +76,19 @@ pub(super) async fn project(
         if !who.may_read(Some(&name), channel.name.as_str(), index.anonymous_read) {
             return Err(hidden().into());
         }
-        let page = index.cache.page(&entry, &channel.name).await?.ok_or_else(hidden)?;
-        return Ok(send(&page, format, &headers));
+        let form = (format, coding(&headers));
+        let body = index.cache.page(&entry, &channel.name, form).await?.ok_or_else(hidden)?;
+        return Ok(send(&body, form, &headers).map(Body::from));
     }
     // Not held here: whoever may read the channel may read what it passes on.
     if !who.may_read(None, channel.name.as_str(), index.anonymous_read) {
         return Err(hidden().into());
     }
     let page = index.upstream_page(&name).await?.ok_or_else(hidden)?;
-    Ok(send(&page.page, format, &headers))
+    let form = (format, coding(&headers));
+    let mut response = send(&page.body(form).await?, form, &headers).map(Body::from);
+    page.describe(response.headers_mut());
+    Ok(response)
 }
 
 /// A page without its slash: relative, so that it works behind any prefix.
@@ -107,39 +120,65 @@ fn redirect(to: &str, uri: &Uri) -> Response {
 fn format(headers: &HeaderMap, wanted: &Wanted) -> Result<Format, IndexError> {
     let accept: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     negotiate::format(Some(&accept.join(",")), wanted.format.as_deref()).ok_or_else(|| {
-        let offered = [Format::Json, Format::SimpleHtml, Format::Html].map(Format::content_type).join(", ");
+        let offered =
+            [Format::Json, Format::SimpleHtml, Format::Html].map(negotiate::content_type).join(", ");
         IndexError::NotAcceptable { offered }
     })
 }
 
+pub(super) fn coding(headers: &HeaderMap) -> Coding {
+    negotiate::coding(headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()))
+}
+
 /// Sends the representation that the client asked for, or 304.
-fn send(page: &Page, format: Format, headers: &HeaderMap) -> Response {
-    let variants: &Variants = match format {
-        Format::Json => &page.json,
-        Format::SimpleHtml | Format::Html => &page.html,
-    };
-    let coding = negotiate::coding(headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()));
-    let (body, encoding) = match coding {
-        Coding::Identity => (&variants.identity, None),
-        Coding::Gzip => (&variants.gzip, Some("gzip")),
-        Coding::Zstd => (&variants.zstd, Some("zstd")),
-    };
-    let known = body.etag.to_str().is_ok_and(|etag| ranges::is_known(headers, etag, None));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        axum::body::Body::from(body.bytes.clone()).into_response()
-    };
-    let sent = response.headers_mut();
-    sent.insert(ETAG, body.etag.clone());
+pub(super) fn send(page: &PageBody, form: (Format, Coding), headers: &HeaderMap) -> http::Response<Bytes> {
+    if is_known(&page.etag, headers) {
+        return describe(http::Response::new(Bytes::new()), &page.etag, None, form);
+    }
+    describe(http::Response::new(page.bytes.clone()), &page.etag, Some(page.length.clone()), form)
+}
+
+/// Sends a list, or 304.
+pub(super) fn send_list(list: &Arc<ListBody>, form: (Format, Coding), headers: &HeaderMap) -> Response {
+    if is_known(&list.etag, headers) {
+        return describe(http::Response::new(Body::empty()), &list.etag, None, form);
+    }
+    let pieces = list.pieces.clone().into_iter().map(Ok::<_, std::convert::Infallible>);
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    describe(http::Response::new(body), &list.etag, Some(HeaderValue::from(list.length)), form)
+}
+
+fn is_known(etag: &HeaderValue, headers: &HeaderMap) -> bool {
+    etag.to_str().is_ok_and(|etag| ranges::is_known(headers, etag, None))
+}
+
+/// Adds what is said of a page; without a length it is one that the client holds.
+fn describe<B>(
+    mut response: http::Response<B>,
+    etag: &HeaderValue,
+    length: Option<HeaderValue>,
+    (format, coding): (Format, Coding),
+) -> http::Response<B> {
+    // Room for the identifier of the request besides.
+    let mut sent = HeaderMap::with_capacity(9);
+    sent.insert(ETAG, etag.clone());
     sent.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=0, must-revalidate, private"));
     sent.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding, Authorization"));
-    if !known {
-        sent.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-        sent.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()));
-        if let Some(encoding) = encoding {
-            sent.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    match length {
+        None => *response.status_mut() = StatusCode::NOT_MODIFIED,
+        Some(length) => {
+            sent.insert(CONTENT_TYPE, HeaderValue::from_static(negotiate::content_type(format)));
+            sent.insert(CONTENT_LENGTH, length);
+            let coding = match coding {
+                Coding::Identity => None,
+                Coding::Gzip => Some("gzip"),
+                Coding::Zstd => Some("zstd"),
+            };
+            if let Some(coding) = coding {
+                sent.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
         }
     }
+    *response.headers_mut() = sent;
     response
 }

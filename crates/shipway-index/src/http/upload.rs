@@ -15,6 +15,7 @@ use multer::{Field, Multipart};
 use serde::Serialize;
 use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, App, auth, detached, negotiate};
 use crate::accept::form::Form;
@@ -38,7 +39,7 @@ pub(super) async fn upload(
 ) -> Answer {
     let mut body = Box::pin(stalling(body, app.index.limits.stall));
     let result = receive(&app, &channel, query.as_deref(), &headers, &mut body).await;
-    let (who, upload) = match result {
+    let (who, upload, place) = match result {
         Ok(received) => received,
         Err(error) => {
             drain(&mut body).await;
@@ -46,7 +47,12 @@ pub(super) async fn upload(
         }
     };
     drop(body);
-    let accepted = detached(async move { app.index.upload(&who, upload).await }).await?;
+    let taken = async move {
+        // Kept until the upload is judged and committed, whether or not the client waits for it.
+        let _place = place;
+        app.index.upload(&who, upload).await
+    };
+    let accepted = detached(taken).await?;
     Ok(answer(&accepted, &headers))
 }
 
@@ -56,7 +62,7 @@ async fn receive<S>(
     query: Option<&str>,
     headers: &HeaderMap,
     body: &mut S,
-) -> Result<(Identity, Upload), IndexError>
+) -> Result<(Identity, Upload, OwnedSemaphorePermit), IndexError>
 where
     S: Stream<Item = Result<Bytes, IndexError>> + Unpin + Send,
 {
@@ -67,13 +73,14 @@ where
     if announced.is_some_and(|length| length > limit.saturating_add(TEXT as u64)) {
         return Err(IndexError::TooLarge { what: "the upload".to_owned(), limit });
     }
+    let place = app.uploads.admit().await?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (form, content) = read_form(&app.index.blobs, limit, query, content_type, body).await?;
     let Some((filename, staged)) = content else {
         form.judge_action()?;
         return Err(IndexError::bad_request("the form has no `content`, the file itself"));
     };
-    Ok((who, Upload { channel, form, filename, staged }))
+    Ok((who, Upload { channel, form, filename, staged }, place))
 }
 
 /// The channel, if this token may upload to it. The project is judged as soon as the form names it.

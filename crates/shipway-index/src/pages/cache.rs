@@ -3,54 +3,133 @@
 //! Before each answer the stamp of the database is compared with the one the cache was filled under: one
 //! small read, no query. After a commit, by this process or another, one query says which projects
 //! changed. A reader therefore always sees what was committed before its request began.
+//!
+//! Projects and their pages share one bound. The ones that nobody asked for lately go first, and are read
+//! and built anew when somebody does.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use jiff::Timestamp;
 use shipway_dist::channel::ChannelName;
-use tokio::sync::OnceCell;
+use shipway_dist::digest::Sha256;
 
-use super::{Page, project_list, project_page, rendered};
+use super::{Body, Coding, Format, List, Page, project_page, rendered};
 use crate::error::IndexError;
 use crate::project::{Channel, Project};
 use crate::store::{self, Serials, Stamp, Store, TokenRow};
+use crate::tokens::Grant;
 
-/// More bytes of pages than this are not kept.
-const BOUND: usize = 32 * 1024 * 1024;
+/// Names that are known to be absent, and tokens; a flood of either is forgotten as a whole.
+const REMEMBERED: usize = 10_000;
+/// More changed projects than this, and a list is read anew.
+const CHANGES: usize = 5_000;
 
 /// A project in memory, and its pages, built when first asked for.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) project: Project,
-    pages: Mutex<HashMap<ChannelName, Built>>,
+    /// One page for each channel that ever listed the project.
+    pages: Vec<(ChannelName, Page)>,
+    weight: AtomicUsize,
+    /// Set by readers, cleared by whoever looks for room.
+    used: AtomicBool,
 }
 
-/// A page that is built once, whoever asks first; `None` when the channel never listed the project.
-type Built = Arc<OnceCell<Option<Arc<Page>>>>;
+impl Entry {
+    fn new(project: Project) -> Self {
+        let channels: BTreeSet<_> =
+            project.releases.iter().flat_map(|release| release.channels.keys()).collect();
+        let pages = channels.into_iter().map(|channel| (channel.clone(), Page::default())).collect();
+        let weight = AtomicUsize::new(weight_of(&project));
+        Self { project, pages, weight, used: AtomicBool::new(true) }
+    }
+
+    fn page(&self, channel: &str) -> Option<&Page> {
+        self.pages.iter().find(|(name, _)| name.as_str() == channel).map(|(_, page)| page)
+    }
+}
+
+/// About how many bytes a project takes, its pages aside.
+fn weight_of(project: &Project) -> usize {
+    let file = |file: &crate::project::StoredFile| {
+        size_of_val(file) + file.filename.len() + 64 + file.requires_python.as_ref().map_or(0, String::len)
+    };
+    let release = |release: &crate::project::Release| {
+        400 + 150 * release.channels.len() + release.files.iter().map(file).sum::<usize>()
+    };
+    500 + project.releases.iter().map(release).sum::<usize>()
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     stamp: Option<Stamp>,
     serials: Serials,
     channels: Option<Arc<Vec<Channel>>>,
-    /// `None`: the index holds no such project.
-    projects: HashMap<String, Option<Arc<Entry>>>,
+    projects: HashMap<String, Arc<Entry>>,
+    /// Names without a project.
+    absent: HashSet<String>,
     claimed: HashSet<String>,
-    lists: HashMap<ChannelName, Arc<Page>>,
+    lists: HashMap<ChannelName, Listing>,
     tokens: HashMap<String, Arc<TokenRow>>,
-    /// The pages that were built, oldest first, and the sum of their bytes.
-    built: VecDeque<(Weak<Entry>, ChannelName, usize)>,
+    /// Who was recognised by an `Authorization` field, by the digest of the field, and until when.
+    grants: HashMap<Sha256, (Arc<Grant>, Option<Timestamp>)>,
+    /// The projects in the order in which room is looked for.
+    queue: VecDeque<Weak<Entry>>,
     weight: usize,
 }
 
+/// A list, and the projects that changed since it was put together.
+#[derive(Debug)]
+struct Listing {
+    list: Arc<List>,
+    changed: BTreeSet<String>,
+}
+
+/// What the cache holds and did, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) bytes: usize,
+    pub(crate) projects: usize,
+    pub(crate) built: u64,
+    pub(crate) evicted: u64,
+    pub(crate) refreshed: u64,
+}
+
 /// The memory of a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cache {
     inner: RwLock<Inner>,
     refreshing: tokio::sync::Mutex<()>,
+    listing: tokio::sync::Mutex<()>,
+    /// More bytes of projects and pages than this are not kept.
+    bound: usize,
+    built: AtomicU64,
+    evicted: AtomicU64,
+    refreshed: AtomicU64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self::new(64 * 1024 * 1024)
+    }
 }
 
 impl Cache {
+    /// An empty memory with a bound in bytes.
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            inner: RwLock::default(),
+            refreshing: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            bound,
+            built: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            refreshed: AtomicU64::new(0),
+        }
+    }
+
     /// Forgets what commits since the last call made old. Every request calls it once, first.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), IndexError> {
         let stamp = store.stamp().await?;
@@ -69,23 +148,22 @@ impl Cache {
         };
         let mut snapshot = store.snapshot().await?;
         let serials = store::serials(&mut snapshot).await?;
-        let changed = if serials.serial == known.serial {
+        let first = self.read().stamp.is_none();
+        let changed = if serials.serial == known.serial || first {
+            // At the beginning nothing is kept, so nothing is forgotten.
             Vec::new()
         } else {
             store::changed_since(&mut snapshot, known.serial).await?
         };
         drop(snapshot);
+        self.refreshed.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.write();
         if serials.serial != known.serial {
-            inner.lists.clear();
-            inner.claimed.clear();
-            inner.projects.retain(|_, entry| entry.is_some());
-            for name in changed {
-                inner.projects.remove(&name);
-            }
+            inner.forget(&changed);
         }
         if serials.tokens != known.tokens {
             inner.tokens.clear();
+            inner.grants.clear();
         }
         if serials.channels != known.channels {
             inner.channels = None;
@@ -93,6 +171,54 @@ impl Cache {
         inner.serials = serials;
         inner.stamp = Some(stamp);
         Ok(())
+    }
+
+    /// The form of a page and the channels, if they are in memory and nothing was committed since.
+    pub(crate) fn known(
+        &self,
+        store: &Store,
+        (channel, project): (&str, &str),
+        (format, coding): (Format, Coding),
+    ) -> Option<(Arc<Vec<Channel>>, Body)> {
+        let stamp = store.stamp_now()?;
+        let inner = self.read();
+        if inner.stamp != Some(stamp) {
+            return None;
+        }
+        let entry = inner.projects.get(project)?;
+        let body = entry.page(channel)?.ready(format, coding)?;
+        entry.used.store(true, Ordering::Relaxed);
+        Some((inner.channels.clone()?, body.clone()))
+    }
+
+    /// Who was recognised by an `Authorization` field of this digest. Only after [`Cache::refresh`] or
+    /// [`Cache::known`].
+    pub(crate) fn grant(&self, field: &Sha256, now: Timestamp) -> Option<Arc<Grant>> {
+        let inner = self.read();
+        let (grant, until) = inner.grants.get(field)?;
+        until.is_none_or(|until| now < until).then(|| grant.clone())
+    }
+
+    /// Remembers who was recognised, unless tokens changed meanwhile.
+    pub(crate) fn remember_grant(
+        &self,
+        field: Sha256,
+        grant: Arc<Grant>,
+        until: Option<Timestamp>,
+        tokens: i64,
+    ) {
+        let mut inner = self.write();
+        if inner.serials.tokens == tokens {
+            if inner.grants.len() >= REMEMBERED {
+                inner.grants.clear();
+            }
+            inner.grants.insert(field, (grant, until));
+        }
+    }
+
+    /// The serial of the last change to tokens that the cache knows.
+    pub(crate) fn token_serial(&self) -> i64 {
+        self.read().serials.tokens
     }
 
     /// The channels in order of promotion.
@@ -126,6 +252,9 @@ impl Cache {
         if let Some(token) = &token
             && inner.serials == known
         {
+            if inner.tokens.len() >= REMEMBERED {
+                inner.tokens.clear();
+            }
             inner.tokens.insert(id.to_owned(), token.clone());
         }
         Ok(token)
@@ -136,7 +265,11 @@ impl Cache {
         let known = {
             let inner = self.read();
             if let Some(entry) = inner.projects.get(name) {
-                return Ok(entry.clone());
+                entry.used.store(true, Ordering::Relaxed);
+                return Ok(Some(entry.clone()));
+            }
+            if inner.absent.contains(name) {
+                return Ok(None);
             }
             inner.serials
         };
@@ -144,17 +277,23 @@ impl Cache {
         let project = store::load_project(&mut snapshot, name).await?;
         let claimed = project.is_some() || store::is_claimed(&mut snapshot, name).await?;
         drop(snapshot);
-        let entry = project.map(|project| Arc::new(Entry { project, pages: Mutex::default() }));
+        let entry = project.map(|project| Arc::new(Entry::new(project)));
         let mut inner = self.write();
         // What was read may be older than a refresh that another request made in between.
         if inner.serials == known {
-            if inner.projects.len() >= 50_000 {
-                inner.projects.clear();
-            }
             if claimed {
                 inner.claimed.insert(name.to_owned());
             }
-            inner.projects.insert(name.to_owned(), entry.clone());
+            match &entry {
+                Some(entry) => inner.keep(name, entry),
+                None => {
+                    if inner.absent.len() >= REMEMBERED {
+                        inner.absent.clear();
+                    }
+                    inner.absent.insert(name.to_owned());
+                }
+            }
+            self.make_room(&mut inner);
         }
         Ok(entry)
     }
@@ -175,57 +314,102 @@ impl Cache {
         &self,
         entry: &Arc<Entry>,
         channel: &ChannelName,
-    ) -> Result<Option<Arc<Page>>, IndexError> {
-        let cell = {
-            let mut pages = entry.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.entry(channel.clone()).or_default().clone()
+        (format, coding): (Format, Coding),
+    ) -> Result<Option<Body>, IndexError> {
+        let Some(page) = entry.page(channel.as_str()) else { return Ok(None) };
+        if let Some(body) = page.ready(format, coding) {
+            return Ok(Some(body.clone()));
+        }
+        let (source, listed) = (entry.clone(), channel.clone());
+        let render = move |format| match project_page(&source.project, &listed) {
+            Some(page) => rendered(&page, format),
+            None => Err(IndexError::not_found(format!("channel `{listed}`"))),
         };
-        let build = || async {
-            let (entry, channel) = (entry.clone(), channel.clone());
-            let built = (Arc::downgrade(&entry), channel.clone());
-            let build = move || match project_page(&entry.project, &channel) {
-                None => Ok(None),
-                Some(page) => rendered(&page).map(|page| Some(Arc::new(page))),
-            };
-            let page = tokio::task::spawn_blocking(build).await??;
-            self.account(&built.0, &built.1, page.as_ref().map_or(0, |page| page.weight()));
-            Ok::<_, IndexError>(page)
-        };
-        Ok(cell.get_or_try_init(build).await?.clone())
+        let (body, added) = page.form(format, coding, render).await?;
+        if added > 0 {
+            self.built.fetch_add(1, Ordering::Relaxed);
+            let mut inner = self.write();
+            entry.weight.fetch_add(added, Ordering::Relaxed);
+            let held = inner.projects.get(entry.project.name.normalized());
+            if held.is_some_and(|held| Arc::ptr_eq(held, entry)) {
+                inner.weight += added;
+                self.make_room(&mut inner);
+            }
+        }
+        Ok(Some(body))
     }
 
     /// The list of the projects of a channel.
-    pub(crate) async fn list(&self, store: &Store, channel: &ChannelName) -> Result<Arc<Page>, IndexError> {
-        let known = {
+    ///
+    /// After a write only what it changed is read, and only the segments that hold it are rendered.
+    pub(crate) async fn list(&self, store: &Store, channel: &ChannelName) -> Result<Arc<List>, IndexError> {
+        if let Some(list) = self.read().lists.get(channel).filter(|listing| listing.changed.is_empty()) {
+            return Ok(list.list.clone());
+        }
+        let _one = self.listing.lock().await;
+        let (known, held) = {
             let inner = self.read();
-            if let Some(list) = inner.lists.get(channel) {
-                return Ok(list.clone());
-            }
-            inner.serials
+            let held =
+                inner.lists.get(channel).map(|listing| (listing.list.clone(), listing.changed.clone()));
+            (inner.serials, held)
         };
-        let names = store::project_names(&mut *store.read().await?, channel).await?;
-        let list = Arc::new(tokio::task::spawn_blocking(move || project_list(&names)).await??);
+        let mut snapshot = store.snapshot().await?;
+        let list = match held {
+            Some((list, changed)) if changed.is_empty() => return Ok(list),
+            Some((list, changed)) => {
+                let mut changes = Vec::with_capacity(changed.len());
+                for name in changed {
+                    let display = store::listed_name(&mut snapshot, channel, &name).await?;
+                    changes.push((name, display));
+                }
+                tokio::task::spawn_blocking(move || list.changed(&changes)).await?
+            }
+            None => List::new(store::project_names(&mut snapshot, channel).await?),
+        };
+        drop(snapshot);
+        let list = Arc::new(list);
         let mut inner = self.write();
         if inner.serials == known {
-            inner.lists.insert(channel.clone(), list.clone());
+            let listing = Listing { list: list.clone(), changed: BTreeSet::new() };
+            inner.lists.insert(channel.clone(), listing);
         }
         Ok(list)
     }
 
-    /// Keeps the sum of all pages bounded: the oldest are forgotten and built anew when asked for.
-    fn account(&self, entry: &Weak<Entry>, channel: &ChannelName, weight: usize) {
-        if weight == 0 {
-            return;
+    /// What is held and was done.
+    pub(crate) fn standing(&self) -> Standing {
+        let inner = self.read();
+        Standing {
+            bytes: inner.weight,
+            projects: inner.projects.len(),
+            built: self.built.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            refreshed: self.refreshed.load(Ordering::Relaxed),
         }
-        let mut inner = self.write();
-        inner.weight += weight;
-        inner.built.push_back((entry.clone(), channel.clone(), weight));
-        while inner.weight > BOUND {
-            let Some((entry, channel, weight)) = inner.built.pop_front() else { break };
-            inner.weight -= weight;
-            if let Some(entry) = entry.upgrade() {
-                entry.pages.lock().unwrap_or_else(PoisonError::into_inner).remove(&channel);
+    }
+
+    /// Forgets projects that were not asked for since the last look, until the bound holds.
+    fn make_room(&self, inner: &mut Inner) {
+        // Every project is looked at twice at most: all of them may have been used.
+        let mut looks = 2 * inner.queue.len();
+        while inner.weight > self.bound && looks > 0 {
+            looks -= 1;
+            let Some(oldest) = inner.queue.pop_front() else { break };
+            let Some(entry) = oldest.upgrade() else { continue };
+            let name = entry.project.name.normalized();
+            if !inner.projects.get(name).is_some_and(|held| Arc::ptr_eq(held, &entry)) {
+                continue;
             }
+            if entry.used.swap(false, Ordering::Relaxed) {
+                inner.queue.push_back(oldest);
+            } else {
+                inner.remove(name);
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // Of projects that commits made old only the places in the queue are left.
+        if inner.queue.len() > 2 * inner.projects.len() + 1000 {
+            inner.queue.retain(|entry| entry.strong_count() > 0);
         }
     }
 
@@ -235,5 +419,32 @@ impl Cache {
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn forget(&mut self, changed: &[String]) {
+        self.claimed.clear();
+        self.absent.clear();
+        for name in changed {
+            self.remove(name);
+        }
+        self.lists.retain(|_, listing| {
+            listing.changed.extend(changed.iter().cloned());
+            listing.changed.len() <= CHANGES
+        });
+    }
+
+    fn keep(&mut self, name: &str, entry: &Arc<Entry>) {
+        self.remove(name);
+        self.weight += entry.weight.load(Ordering::Relaxed);
+        self.queue.push_back(Arc::downgrade(entry));
+        self.projects.insert(name.to_owned(), entry.clone());
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(entry) = self.projects.remove(name) {
+            self.weight = self.weight.saturating_sub(entry.weight.load(Ordering::Relaxed));
+        }
     }
 }

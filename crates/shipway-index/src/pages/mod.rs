@@ -1,9 +1,11 @@
-//! The simple pages: built once after a change, served from memory.
+//! The simple pages: each form built once after a change, served from memory.
 //!
-//! [`render`] turns a project into bytes, [`cache`] keeps them until a commit makes them old. A page is the
-//! same for every reader who may read it; who may is decided before. See docs/design/index-pages.md.
+//! [`render`] turns a project into bytes, [`list`] the names of a channel, [`cache`] keeps both until a
+//! commit makes them old. A page is the same for every reader who may read it; who may is decided before.
+//! See docs/design/index-pages.md.
 
 mod cache;
+mod list;
 mod render;
 
 use std::io::Write as _;
@@ -12,67 +14,159 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
 use shipway_dist::digest::Sha256;
+use shipway_dist::simple::ProjectPage;
+use tokio::sync::OnceCell;
 
 use crate::error::IndexError;
 
 pub(crate) use cache::Cache;
-pub(crate) use render::{project_list, project_page, rendered};
+pub(crate) use list::{List, ListBody};
+pub(crate) use render::project_page;
 
-/// A page in both formats.
-#[derive(Debug)]
+/// A format of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    /// HTML under its versioned type.
+    SimpleHtml,
+    /// HTML as browsers and old clients know it.
+    Html,
+}
+
+/// A coding of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Coding {
+    /// What tells its ETag from those of the other codings (RFC 9110, 8.8.3).
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Identity => "",
+            Self::Gzip => "-g",
+            Self::Zstd => "-z",
+        }
+    }
+}
+
+/// A page; each of its forms is built when it is first asked for, and kept.
+#[derive(Debug, Default)]
 pub(crate) struct Page {
-    pub(crate) html: Variants,
-    pub(crate) json: Variants,
+    html: Variants,
+    json: Variants,
 }
 
 /// One format in every coding.
-#[derive(Debug)]
-pub(crate) struct Variants {
-    pub(crate) identity: Body,
-    pub(crate) gzip: Body,
-    pub(crate) zstd: Body,
+#[derive(Debug, Default)]
+struct Variants {
+    identity: OnceCell<Body>,
+    gzip: OnceCell<Body>,
+    zstd: OnceCell<Body>,
 }
 
-/// Bytes and their strong ETag; every representation has its own (RFC 9110, 8.8.3).
-#[derive(Debug)]
+/// Bytes and their strong ETag; every representation has its own.
+#[derive(Debug, Clone)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     pub(crate) etag: HeaderValue,
+    /// The number of bytes, as it is sent.
+    pub(crate) length: HeaderValue,
 }
 
-impl Page {
-    /// Compresses both formats.
-    pub(crate) fn new(html: String, json: Vec<u8>) -> Result<Self, IndexError> {
-        Ok(Self { html: Variants::new(html.into_bytes())?, json: Variants::new(json)? })
+impl Body {
+    fn new(bytes: Vec<u8>, digest: &str, coding: Coding) -> Self {
+        // Without the slack that growing left behind: there are many pages.
+        let bytes: Bytes = bytes.into_boxed_slice().into();
+        Self { etag: etag(digest, coding), length: HeaderValue::from(bytes.len()), bytes }
     }
+}
 
-    /// The number of bytes it takes in memory.
-    pub(crate) fn weight(&self) -> usize {
-        self.html.weight() + self.json.weight()
-    }
+/// A strong ETag of the identity's digest and the coding.
+fn etag(digest: &str, coding: Coding) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{}{}\"", &digest[..32], coding.suffix()))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 impl Variants {
-    fn new(identity: Vec<u8>) -> Result<Self, IndexError> {
-        let failed = IndexError::io("compress", "a page");
-        let gzip = || {
-            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-            encoder.write_all(&identity)?;
-            encoder.finish()
-        };
-        let both = gzip().and_then(|gzip| Ok((gzip, zstd::bulk::compress(&identity, 3)?)));
-        let (gzip, zstd) = both.map_err(failed)?;
-        let digest = &Sha256::of(&identity).to_hex()[..32];
-        let body = |bytes: Vec<u8>, coding: &str| Body {
-            // Without the slack that growing left behind: there are many pages.
-            bytes: bytes.into_boxed_slice().into(),
-            etag: HeaderValue::try_from(format!("\"{digest}{coding}\""))
-                .unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
-        };
-        Ok(Self { gzip: body(gzip, "-g"), zstd: body(zstd, "-z"), identity: body(identity, "") })
+    fn cell(&self, coding: Coding) -> &OnceCell<Body> {
+        match coding {
+            Coding::Identity => &self.identity,
+            Coding::Gzip => &self.gzip,
+            Coding::Zstd => &self.zstd,
+        }
+    }
+}
+
+impl Page {
+    fn variants(&self, format: Format) -> &Variants {
+        match format {
+            Format::Json => &self.json,
+            Format::SimpleHtml | Format::Html => &self.html,
+        }
     }
 
-    fn weight(&self) -> usize {
-        self.identity.bytes.len() + self.gzip.bytes.len() + self.zstd.bytes.len()
+    /// The form, if it was built.
+    pub(crate) fn ready(&self, format: Format, coding: Coding) -> Option<&Body> {
+        self.variants(format).cell(coding).get()
+    }
+
+    /// The form, built by whoever comes first, and how many bytes were added to memory.
+    pub(crate) async fn form(
+        &self,
+        format: Format,
+        coding: Coding,
+        render: impl FnOnce(Format) -> Result<Vec<u8>, IndexError> + Send + 'static,
+    ) -> Result<(Body, usize), IndexError> {
+        let variants = self.variants(format);
+        let mut added = 0;
+        let identity = async {
+            let bytes = tokio::task::spawn_blocking(move || {
+                let bytes = render(format)?;
+                let digest = Sha256::of(&bytes).to_hex();
+                Ok::<_, IndexError>(Body::new(bytes, &digest, Coding::Identity))
+            });
+            let body = bytes.await??;
+            added += body.bytes.len();
+            Ok::<_, IndexError>(body)
+        };
+        let identity = variants.identity.get_or_try_init(|| identity).await?.clone();
+        if coding == Coding::Identity {
+            return Ok((identity, added));
+        }
+        let compressed = async {
+            let build = move || {
+                let digest = identity.etag.to_str().unwrap_or_default().trim_matches('"').to_owned();
+                let bytes = compress(&identity.bytes, coding)?;
+                Ok::<_, IndexError>(Body::new(bytes, &digest, coding))
+            };
+            let body = tokio::task::spawn_blocking(build).await??;
+            added += body.bytes.len();
+            Ok::<_, IndexError>(body)
+        };
+        let body = variants.cell(coding).get_or_try_init(|| compressed).await?.clone();
+        Ok((body, added))
+    }
+}
+
+fn compress(identity: &[u8], coding: Coding) -> Result<Vec<u8>, IndexError> {
+    let compressed = match coding {
+        Coding::Identity => Ok(identity.to_vec()),
+        Coding::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+            encoder.write_all(identity).and_then(|()| encoder.finish())
+        }
+        Coding::Zstd => zstd::bulk::compress(identity, 3),
+    };
+    compressed.map_err(IndexError::io("compress", "a page"))
+}
+
+/// Writes a project page in a format.
+pub(crate) fn rendered(page: &ProjectPage, format: Format) -> Result<Vec<u8>, IndexError> {
+    match format {
+        Format::Json => Ok(serde_json::to_vec(page)?),
+        Format::SimpleHtml | Format::Html => Ok(render::project_html(page).into_string().into_bytes()),
     }
 }

@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, html};
 use shipway_dist::channel::ChannelName;
-use shipway_dist::simple::{
-    API_VERSION, CoreMetadata, Meta, PageFile, ProjectList, ProjectListEntry, ProjectPage, Yanked,
-};
+use shipway_dist::simple::{API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, Yanked};
 
-use super::Page;
-use crate::error::IndexError;
 use crate::project::{Project, StoredFile, encode_segment};
 
 /// The page of a project in a channel; nothing when the channel never listed it.
@@ -69,27 +65,15 @@ pub(crate) fn file_url(sha256: &str, filename: &str) -> String {
     format!("../../../files/{sha256}/{}", encode_segment(filename))
 }
 
-/// Renders a project page in both formats.
-pub(crate) fn rendered(page: &ProjectPage) -> Result<Page, IndexError> {
-    Page::new(project_html(page).into_string(), serde_json::to_vec(page)?)
+/// What stands before and after the links of a list.
+pub(super) fn around(title: &str) -> (String, String) {
+    const MARK: &str = "<i>";
+    let page = document(title, html! { (maud::PreEscaped(MARK)) }).into_string();
+    let (head, tail) = page.split_once(MARK).unwrap_or((&page, ""));
+    (head.to_owned(), tail.to_owned())
 }
 
-/// Renders the list of the projects of a channel.
-pub(crate) fn project_list(names: &[(String, String)]) -> Result<Page, IndexError> {
-    let entry = |(_, display): &(String, String)| ProjectListEntry { name: display.clone() };
-    let list = ProjectList { meta: Meta::default(), projects: names.iter().map(entry).collect() };
-    let page = document(
-        "Simple index",
-        html! {
-            @for (normalized, display) in names {
-                a href={ (normalized) "/" } { (display) } br; "\n"
-            }
-        },
-    );
-    Page::new(page.into_string(), serde_json::to_vec(&list)?)
-}
-
-fn project_html(page: &ProjectPage) -> Markup {
+pub(super) fn project_html(page: &ProjectPage) -> Markup {
     let title = format!("Links for {}", page.name);
     document(
         &title,

@@ -11,6 +11,7 @@ mod connect;
 mod evidence;
 mod journal;
 mod keys;
+mod lists;
 mod migrate;
 mod projects;
 mod pulse;
@@ -34,11 +35,12 @@ pub(crate) use evidence::{
 };
 pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record, settle};
 pub(crate) use keys::{insert_key, key, keys, policy, register_key, revoke_key, set_policy};
+pub(crate) use lists::{listed_name, project_names};
 pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
     insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
-    metadata, project_names, references, serials, touch, unblock, upsert_release, yank,
+    metadata, references, serials, touch, unblock, upsert_release, yank,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
@@ -78,6 +80,11 @@ impl Store {
     /// Which dialect it speaks.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The stamp, where it is had without waiting: on SQLite.
+    pub(crate) fn stamp_now(&self) -> Option<Stamp> {
+        self.pulse.now()
     }
 
     /// A stamp that differs after every commit that a reader could notice, by whichever server.

@@ -78,23 +78,6 @@ pub(crate) async fn insert_channel(
     Ok(())
 }
 
-/// The projects that a channel lists, as written, by normalized name.
-pub(crate) async fn project_names(
-    connection: &mut AnyConnection,
-    channel: &ChannelName,
-) -> Result<Vec<(String, String)>, IndexError> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT p.normalized, p.display FROM projects p
-         JOIN channel_releases c ON c.project = p.normalized
-         JOIN releases r ON r.project = c.project AND r.version_key = c.version_key
-         WHERE c.channel = $1 AND r.blocked IS NULL ORDER BY p.normalized",
-    )
-    .bind(channel.as_str())
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(|row| Ok((row.try_get("normalized")?, row.try_get("display")?))).collect()
-}
-
 /// Whether a name belongs to this index: it has a project, or an open session that will make one.
 pub(crate) async fn is_claimed(connection: &mut AnyConnection, normalized: &str) -> Result<bool, IndexError> {
     let row = sqlx::query(

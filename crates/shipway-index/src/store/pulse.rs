@@ -82,6 +82,14 @@ impl Pulse {
         }
     }
 
+    /// What is read without asking anybody.
+    pub(super) fn now(&self) -> Option<Stamp> {
+        match self {
+            Self::Wal { shm, path } => read_header(shm, path).ok().map(Stamp::Wal),
+            Self::Asking(_) => None,
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Wal { .. } => {}

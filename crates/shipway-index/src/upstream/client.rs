@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use reqwest::{Certificate, Response};
 use shipway_dist::simple::{HTML_TYPE, JSON_TYPE};
 use url::Url;
@@ -12,11 +12,25 @@ use super::discover::{self, Found};
 use crate::config::Upstream;
 use crate::error::IndexError;
 
+/// The largest page that is read.
+const PAGE: usize = 128 * 1024 * 1024;
+
+/// What upstream says of a page.
+pub(super) enum Answer {
+    Page(RawPage),
+    /// As it was under the ETag that was sent.
+    Unchanged,
+    /// Upstream has no such project.
+    Absent,
+}
+
 /// A page as it came.
+#[derive(Clone)]
 pub(super) struct RawPage {
     /// Where it came from in the end; links are relative to it.
     pub(super) url: Url,
     pub(super) is_json: bool,
+    pub(super) etag: Option<String>,
     pub(super) body: bytes::Bytes,
 }
 
@@ -51,24 +65,46 @@ impl Client {
         Ok(Self { http, base: url, credentials })
     }
 
-    /// The page of a project; nothing when there is none.
-    pub(super) async fn page(&self, name: &str) -> Result<Option<RawPage>, IndexError> {
+    /// Where the projects are, without credentials.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The page of a project, if it is another than the one with this ETag.
+    pub(super) async fn page(&self, name: &str, etag: Option<&str>) -> Result<Answer, IndexError> {
         let url = self
             .base
             .join(&format!("{name}/"))
             .map_err(|error| IndexError::Upstream { why: format!("no URL for `{name}`: {error}") })?;
         let accept = format!("{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1");
-        let response = self.send(&url, |request| request.header(ACCEPT, &accept)).await?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
+        let prepare = |request: reqwest::RequestBuilder| {
+            let request = request.header(ACCEPT, &accept);
+            match etag {
+                Some(etag) => request.header(IF_NONE_MATCH, etag),
+                None => request,
+            }
+        };
+        let response = self.send(&url, prepare).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => return Ok(Answer::Absent),
+            StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(Answer::Unchanged),
+            _ => {}
         }
-        let response = sound(&url, response)?;
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_json = content_type.is_some_and(|text| text.contains("json"));
+        let mut response = sound(&url, response)?;
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let is_json = text(CONTENT_TYPE).is_some_and(|text| text.contains("json"));
+        let etag = text(ETAG).map(str::to_owned);
         let mut from = response.url().clone();
         let _ = take_credentials(&mut from);
-        let body = response.bytes().await.map_err(|error| failed(&url, &error))?;
-        Ok(Some(RawPage { url: from, is_json, body }))
+        let mut body = Vec::new();
+        while let Some(bytes) = response.chunk().await.map_err(|error| failed(&url, &error))? {
+            if body.len() + bytes.len() > PAGE {
+                let why = format!("`{}` is larger than {PAGE} bytes", shown(&url));
+                return Err(IndexError::Upstream { why });
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(Answer::Page(RawPage { url: from, is_json, etag, body: body.into() }))
     }
 
     /// The bytes of a file, not yet read.

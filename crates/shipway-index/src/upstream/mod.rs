@@ -1,181 +1,265 @@
 //! Projects that the index does not hold, passed through from one other simple index.
 //!
-//! A name that this index holds or claims is never asked for upstream; the caller decides that first.
-//! Every link is rewritten to this index, every file is checked against the digest of its page before a
-//! byte of it is sent on, and a digest that was served once is pinned: the same filename with other bytes
-//! is refused from then on. An upstream that fails is an error, never an empty answer.
+//! A name that this index holds, claims or reserves is never asked for upstream; the caller decides the first
+//! two. Every link is rewritten to this index, every file is checked against the digest of its page before a
+//! byte of it is sent on or kept, and a digest that was served once is pinned: the same filename with other
+//! bytes is refused from then on. An upstream that fails is an error or the last good page, never an empty
+//! answer. See docs/design/upstream.md.
 
 mod client;
 mod discover;
+mod files;
+mod flights;
+mod kept;
 mod page;
+mod rules;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
+use http::header::{AGE, WARNING};
+use http::{HeaderMap, HeaderValue};
 use shipway_dist::digest::Sha256;
+use shipway_dist::name::ProjectName;
 use tokio::sync::OnceCell;
 
-use crate::config;
+use crate::config::{self, Config};
 use crate::error::IndexError;
 use crate::index::Index;
+use crate::pages::{Body, Coding, Format};
 use crate::store;
 
-use client::Client;
-pub(crate) use page::{UpstreamFile, UpstreamPage};
-
-/// More bytes of pages than this are not kept.
-const BOUND: usize = 16 * 1024 * 1024;
+use client::{Answer, Client};
+use flights::Flights;
+use kept::{Disk, Memory};
+pub(crate) use page::UpstreamFile;
+use page::UpstreamPage;
+use rules::{CoolDown, Rules};
 
 /// The other index.
 pub(crate) struct Upstream {
     setting: config::Upstream,
     client: OnceCell<Client>,
+    data: PathBuf,
     believed: Duration,
-    pages: Mutex<HashMap<String, Cached>>,
+    patience: Duration,
+    rules: Rules,
+    memory: Memory,
+    flights: Flights,
+    requests: AtomicU64,
+    failures: AtomicU64,
+    stale: AtomicU64,
+    shared: AtomicU64,
 }
 
-struct Cached {
-    page: Option<Arc<UpstreamPage>>,
-    fetched: Instant,
+/// A page to serve.
+pub(crate) struct Served {
+    page: Arc<UpstreamPage>,
+    /// How old it is, when upstream could not be asked.
+    stale: Option<Duration>,
+}
+
+/// What was asked of upstream, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    pub(crate) stale: u64,
+    pub(crate) shared: u64,
+    pub(crate) bytes: usize,
+}
+
+impl Served {
+    pub(crate) async fn body(&self, form: (Format, Coding)) -> Result<Body, IndexError> {
+        self.page.body(form).await
+    }
+
+    /// Says in an answer that it is old (RFC 9111, 5.1; the warning is the one of RFC 7234, 5.5.1).
+    pub(crate) fn describe(&self, headers: &mut HeaderMap) {
+        if let Some(age) = self.stale {
+            headers.insert(AGE, HeaderValue::from(age.as_secs()));
+            headers.insert(WARNING, HeaderValue::from_static("110 - \"Response is Stale\""));
+        }
+    }
 }
 
 impl Upstream {
     /// The upstream of a configuration; nothing when it is off. Asks nobody yet.
-    pub(crate) fn new(setting: &config::Upstream, believed: Duration) -> Option<Self> {
-        if matches!(setting, config::Upstream::Off) {
+    pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
+        if matches!(config.upstream, config::Upstream::Off) {
             return None;
         }
-        Some(Self { setting: setting.clone(), client: OnceCell::new(), believed, pages: Mutex::default() })
+        Some(Arc::new(Self {
+            setting: config.upstream.clone(),
+            client: OnceCell::new(),
+            data: config.data.clone(),
+            believed: config.limits.upstream_page,
+            patience: config.upstream_rules.patience,
+            rules: Rules::new(&config.upstream_rules),
+            memory: Memory::default(),
+            flights: Flights::default(),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+        }))
+    }
+
+    /// What was asked.
+    pub(crate) fn standing(&self) -> Standing {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Standing {
+            requests: number(&self.requests),
+            failures: number(&self.failures),
+            stale: number(&self.stale),
+            shared: number(&self.shared),
+            bytes: self.memory.bytes(),
+        }
     }
 
     async fn client(&self) -> Result<&Client, IndexError> {
         self.client.get_or_try_init(|| Client::connect(&self.setting)).await
     }
 
-    fn cached(&self, name: &str) -> Option<Option<Arc<UpstreamPage>>> {
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = pages.get(name).filter(|cached| cached.fetched.elapsed() < self.believed)?;
-        Some(cached.page.clone())
+    /// Counts a request to upstream.
+    async fn counted<T>(
+        &self,
+        request: impl Future<Output = Result<T, IndexError>>,
+    ) -> Result<T, IndexError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let result = request.await;
+        if result.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        result
     }
 
-    fn keep(&self, name: &str, page: Option<Arc<UpstreamPage>>) {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.insert(name.to_owned(), Cached { page, fetched: Instant::now() });
-        let weight = |cached: &Cached| cached.page.as_ref().map_or(100, |page| page.weight());
-        let mut total: usize = pages.values().map(weight).sum();
-        while total > BOUND {
-            let oldest =
-                pages.iter().filter(|(key, _)| *key != name).min_by_key(|(_, cached)| cached.fetched);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
-            total -= pages.remove(&oldest).as_ref().map_or(0, weight);
+    fn believed(&self, name: &str) -> Option<Option<Arc<UpstreamPage>>> {
+        let kept = self.memory.get(name)?;
+        (kept.fetched.elapsed() < self.believed).then_some(kept.page)
+    }
+
+    /// Asks for a page, once for all who want it.
+    async fn ask(
+        self: Arc<Self>,
+        name: String,
+        pins: HashMap<String, Sha256>,
+        age: CoolDown,
+    ) -> Result<Option<Arc<UpstreamPage>>, IndexError> {
+        let began = Instant::now();
+        let flight = self.flights.join(&format!("page {name}")).await;
+        if let Some(kept) = self.memory.get(&name).filter(|kept| kept.fetched >= began) {
+            self.shared.fetch_add(1, Ordering::Relaxed);
+            return Ok(kept.page);
         }
+        if let Some(error) = flight.failed_since(began) {
+            self.shared.fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        let result = self.counted(self.fetch(&name, pins, age)).await;
+        match result {
+            Ok(page) => {
+                self.memory.put(&name, page.clone());
+                Ok(page)
+            }
+            Err(error) => Err(flight.fail(error)),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        name: &str,
+        pins: HashMap<String, Sha256>,
+        age: CoolDown,
+    ) -> Result<Option<Arc<UpstreamPage>>, IndexError> {
+        let known = self.memory.get(name).and_then(|kept| kept.page);
+        // What is held back is due some time, without a change of the page.
+        let known = known.filter(|page| page.held_back == 0);
+        let client = self.client().await?;
+        let disk = Disk::of(&self.data, client.base());
+        let etag = known.as_ref().and_then(|page| page.etag.as_deref());
+        match client.page(name, etag).await? {
+            Answer::Unchanged => Ok(known),
+            Answer::Absent => {
+                disk.remove(name);
+                Ok(None)
+            }
+            Answer::Page(raw) => {
+                let name = name.to_owned();
+                let build = move || {
+                    let page = page::rewrite(&name, raw.clone(), &pins, &age)?;
+                    if let Err(error) = disk.put(&name, &raw) {
+                        tracing::warn!(%error, project = name, "the page of upstream is not kept on disk");
+                    }
+                    Ok::<_, IndexError>(page)
+                };
+                Ok(Some(Arc::new(tokio::task::spawn_blocking(build).await??)))
+            }
+        }
+    }
+
+    /// The last good page, and its age.
+    async fn last_good(
+        &self,
+        name: &str,
+        pins: HashMap<String, Sha256>,
+        age: CoolDown,
+    ) -> Option<(Arc<UpstreamPage>, Duration)> {
+        if let Some(kept) = self.memory.get(name) {
+            return Some((kept.page?, kept.fetched.elapsed()));
+        }
+        let disk = Disk::of(&self.data, self.client().await.ok()?.base());
+        let name = name.to_owned();
+        let read = move || {
+            let (raw, old) = disk.get(&name)?;
+            let page = page::rewrite(&name, raw, &pins, &age).ok()?;
+            Some((Arc::new(page), old))
+        };
+        tokio::task::spawn_blocking(read).await.ok()?
     }
 }
 
 impl Index {
     /// The page of a project that this index does not hold; nothing when upstream has none either, when
-    /// the name is claimed here, or when there is no upstream.
-    pub(crate) async fn upstream_page(&self, name: &str) -> Result<Option<Arc<UpstreamPage>>, IndexError> {
+    /// the name is claimed or reserved here, or when there is no upstream.
+    pub(crate) async fn upstream_page(&self, name: &str) -> Result<Option<Served>, IndexError> {
         let Some(upstream) = &self.upstream else { return Ok(None) };
+        // What is no name of a project leads nowhere: neither to upstream nor to a file of that name.
+        if name.parse::<ProjectName>().is_err() || upstream.rules.reserves(name) {
+            return Ok(None);
+        }
         if self.cache.is_claimed(&self.store, name).await? {
             return Ok(None);
         }
-        if let Some(page) = upstream.cached(name) {
-            return Ok(page);
+        let fresh = |page: Option<Arc<UpstreamPage>>| page.map(|page| Served { page, stale: None });
+        if let Some(page) = upstream.believed(name) {
+            return Ok(fresh(page));
         }
-        let client = upstream.client().await?;
-        let Some(raw) = client.page(name).await? else {
-            upstream.keep(name, None);
-            return Ok(None);
+        let pins: HashMap<_, _> =
+            store::pins_of(&mut *self.store.read().await?, name).await?.into_iter().collect();
+        let age = upstream.rules.at(self.clock.now());
+        // A task of its own: it goes on when the client goes away, or has waited long enough.
+        let mut asked = tokio::spawn(upstream.clone().ask(name.to_owned(), pins.clone(), age.clone()));
+        let answered = tokio::time::timeout(upstream.patience, &mut asked).await;
+        let error = match answered {
+            Ok(result) => match result? {
+                Ok(page) => return Ok(fresh(page)),
+                Err(error) => Some(error),
+            },
+            Err(_) => None,
         };
-        let pins = store::pins_of(&mut *self.store.read().await?, name).await?.into_iter().collect();
-        let owned = name.to_owned();
-        let build = move || page::rewrite(&owned, raw, &pins);
-        let page = Arc::new(tokio::task::spawn_blocking(build).await??);
-        upstream.keep(name, Some(page.clone()));
-        Ok(Some(page))
+        if let Some((page, old)) = upstream.last_good(name, pins, age).await {
+            let cause = error.map_or_else(|| "upstream is slow".to_owned(), |error| error.to_string());
+            tracing::warn!(project = name, age_s = old.as_secs(), cause, "an old page of upstream is served");
+            upstream.stale.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(Served { page, stale: Some(old) }));
+        }
+        match error {
+            Some(error) => Err(error),
+            None => Ok(fresh(asked.await??)),
+        }
     }
-
-    /// A file of upstream by the URL that its page here gave.
-    pub(crate) async fn upstream_file(
-        &self,
-        name: &str,
-        filename: &str,
-        sha256: &Sha256,
-    ) -> Result<Option<UpstreamFile>, IndexError> {
-        let page = self.upstream_page(name).await?;
-        let file = page.as_ref().and_then(|page| page.files.get(filename));
-        Ok(file.filter(|file| file.sha256 == *sha256).cloned())
-    }
-
-    /// Makes sure that the bytes of a file of upstream are here, and gives their number.
-    ///
-    /// # Errors
-    /// When upstream fails, or its bytes are not those that its page promised.
-    pub(crate) async fn fetch_upstream(&self, name: &str, file: &UpstreamFile) -> Result<u64, IndexError> {
-        let held = store::pinned(&mut *self.store.read().await?, &file.filename).await?;
-        if held.is_some_and(|held| held != file.sha256) {
-            return Err(changed(&file.filename));
-        }
-        if held.is_some()
-            && let Some(size) = self.blobs.size(&file.sha256).await?
-        {
-            return Ok(size);
-        }
-        let Some(upstream) = &self.upstream else { return Err(IndexError::not_found("the file")) };
-        let response = upstream.client().await?.file(&file.url).await?;
-        let mut staging = self.blobs.stage(self.limits.file_size, None);
-        let mut stream = response.bytes_stream();
-        while let Some(bytes) = stream.next().await {
-            let bytes = bytes.map_err(|error| client::failed(&file.url, &error))?;
-            staging.push(bytes).await?;
-        }
-        let staged = staging.finish().await?;
-        if staged.sha256 != file.sha256 {
-            let why = format!(
-                "`{}` has sha256 {}, its page promised {}",
-                file.filename, staged.sha256, file.sha256
-            );
-            return Err(IndexError::Upstream { why });
-        }
-        let size = staged.size;
-        self.blobs.place(&staged).await?;
-        let mut write = self.store.write_project(name).await?;
-        self.blobs.place(&staged).await?;
-        store::pin(&mut write, (name, &file.filename), (&file.sha256, size), &self.clock.text()).await?;
-        let held = store::pinned(&mut write, &file.filename).await?;
-        if held.is_some_and(|held| held != file.sha256) {
-            return Err(changed(&file.filename));
-        }
-        write.commit().await?;
-        Ok(size)
-    }
-
-    /// The metadata of a file of upstream, when its page promised any.
-    pub(crate) async fn upstream_metadata(&self, file: &UpstreamFile) -> Result<Option<Bytes>, IndexError> {
-        let (Some(upstream), Some(promised)) = (&self.upstream, &file.metadata) else { return Ok(None) };
-        if let Some(bytes) = store::metadata(&mut *self.store.read().await?, promised).await? {
-            return Ok(Some(bytes.into()));
-        }
-        let mut url = file.url.clone();
-        url.set_path(&format!("{}.metadata", file.url.path()));
-        let response = upstream.client().await?.file(&url).await?;
-        let bytes = response.bytes().await.map_err(|error| client::failed(&url, &error))?;
-        if Sha256::of(&bytes) != *promised {
-            let why = format!("the metadata of `{}` is not what its page promised", file.filename);
-            return Err(IndexError::Upstream { why });
-        }
-        let mut write = self.store.write_project("").await?;
-        store::insert_metadata(&mut write, promised, &bytes).await?;
-        write.commit().await?;
-        Ok(Some(bytes))
-    }
-}
-
-fn changed(filename: &str) -> IndexError {
-    let why = format!("`{filename}` has another digest than when it was first served; it is not passed on");
-    IndexError::Upstream { why }
 }

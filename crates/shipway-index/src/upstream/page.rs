@@ -1,7 +1,9 @@
 //! Turns a page of upstream into a page of this index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
+use pep440_rs::Version;
 use serde::Deserialize;
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::DistributionFilename;
@@ -9,8 +11,9 @@ use shipway_dist::simple::{CoreMetadata, Meta, PageFile, ProjectPage, ProjectSta
 use url::Url;
 
 use super::client::RawPage;
+use super::rules::CoolDown;
 use crate::error::IndexError;
-use crate::pages::{Page, rendered};
+use crate::pages::{Body, Coding, Format, Page, rendered};
 use crate::project::encode_segment;
 
 /// A file of upstream.
@@ -26,13 +29,28 @@ pub(crate) struct UpstreamFile {
 /// A page of upstream, rewritten.
 #[derive(Debug)]
 pub(crate) struct UpstreamPage {
-    pub(crate) page: Page,
+    page: Page,
+    source: Arc<ProjectPage>,
     pub(crate) files: HashMap<String, UpstreamFile>,
+    pub(super) etag: Option<String>,
+    /// How many files are too young to be listed.
+    pub(super) held_back: usize,
 }
 
 impl UpstreamPage {
+    /// The page in a form, built by whoever asks first.
+    pub(crate) async fn body(&self, (format, coding): (Format, Coding)) -> Result<Body, IndexError> {
+        if let Some(body) = self.page.ready(format, coding) {
+            return Ok(body.clone());
+        }
+        let source = self.source.clone();
+        let (body, _) = self.page.form(format, coding, move |format| rendered(&source, format)).await?;
+        Ok(body)
+    }
+
+    /// About how many bytes it takes in memory: what was read of a file, and its share of two forms.
     pub(super) fn weight(&self) -> usize {
-        self.page.weight() + self.files.len() * 400
+        1000 + self.files.len() * 2500
     }
 }
 
@@ -72,11 +90,12 @@ struct DocumentFile {
 /// Rewrites a page: links lead here, and only files whose digest is known are listed.
 ///
 /// A file whose name is not one of a wheel or sdist of this project is left out, as is one whose digest
-/// differs from the pinned one.
+/// differs from the pinned one, and one that is too young.
 pub(super) fn rewrite(
     name: &str,
     raw: RawPage,
     pins: &HashMap<String, Sha256>,
+    age: &CoolDown,
 ) -> Result<UpstreamPage, IndexError> {
     let malformed =
         |why: String| IndexError::Upstream { why: format!("the page of `{name}` cannot be read: {why}") };
@@ -87,6 +106,8 @@ pub(super) fn rewrite(
         Document { files: anchors(text), versions: Vec::new(), project_status: None }
     };
     let (mut listed, mut files) = (Vec::new(), HashMap::new());
+    let (mut shown, mut young) = (BTreeSet::new(), BTreeSet::new());
+    let mut held_back = 0;
     for file in document.files {
         let Ok(parsed) = file.filename.parse::<DistributionFilename>() else { continue };
         let Some(sha256) = file.hashes.get("sha256").and_then(|text| text.parse::<Sha256>().ok()) else {
@@ -105,6 +126,14 @@ pub(super) fn rewrite(
             );
             continue;
         }
+        // What was served once stays: a lock file may name it.
+        let known = pins.contains_key(&file.filename);
+        if !known && !age.passes(name, &parsed.version, file.upload_time.as_deref()) {
+            held_back += 1;
+            young.insert(parsed.version);
+            continue;
+        }
+        shown.insert(parsed.version);
         let promised = [&file.core_metadata, &file.dist_info_metadata, &file.data_dist_info_metadata];
         let metadata = promised.iter().find_map(|promised| match promised {
             Some(CoreMetadata::Hashes(hashes)) => hashes.get("sha256")?.parse::<Sha256>().ok(),
@@ -114,14 +143,18 @@ pub(super) fn rewrite(
         let filename = file.filename;
         files.insert(filename.clone(), UpstreamFile { filename, sha256, url, metadata });
     }
+    let hidden = |text: &String| {
+        text.parse().is_ok_and(|version: Version| young.contains(&version) && !shown.contains(&version))
+    };
+    let versions = document.versions.into_iter().filter(|text| !hidden(text)).collect();
     let page = ProjectPage {
         meta: Meta::default(),
         name: name.to_owned(),
-        versions: document.versions,
+        versions,
         files: listed,
         project_status: document.project_status,
     };
-    Ok(UpstreamPage { page: rendered(&page)?, files })
+    Ok(UpstreamPage { page: Page::default(), source: Arc::new(page), files, etag: raw.etag, held_back })
 }
 
 fn page_file(file: &DocumentFile, sha256: &Sha256, metadata: Option<&Sha256>) -> PageFile {
@@ -226,9 +259,14 @@ fn unescape(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn read(raw: RawPage, pins: &HashMap<String, Sha256>) -> Result<UpstreamPage, IndexError> {
+        let rules = crate::upstream::Rules::new(&crate::config::UpstreamRules::default());
+        rewrite("demo", raw, pins, &rules.at(jiff::Timestamp::UNIX_EPOCH))
+    }
+
     fn raw(is_json: bool, body: &str) -> RawPage {
         let url = "http://127.0.0.1:1/root/demo/".parse().unwrap();
-        RawPage { url, is_json, body: body.to_owned().into() }
+        RawPage { url, is_json, etag: None, body: body.to_owned().into() }
     }
 
     #[test]
@@ -245,9 +283,9 @@ mod tests {
             {{"filename":"other-1.0-py3-none-any.whl","url":"o","hashes":{{"sha256":"{a}"}}}}]}}"#
         );
         let none = HashMap::new();
-        let from_html = rewrite("demo", raw(false, &html), &none).unwrap();
-        let from_json = rewrite("demo", raw(true, &json), &none).unwrap();
-        assert_eq!(from_html.page.json.identity.bytes, from_json.page.json.identity.bytes);
+        let from_html = read(raw(false, &html), &none).unwrap();
+        let from_json = read(raw(true, &json), &none).unwrap();
+        assert_eq!(from_html.source, from_json.source);
         assert_eq!(from_html.files.len(), 1);
         let file = &from_json.files["demo-1.0-py3-none-any.whl"];
         assert_eq!(file.url.as_str(), "http://127.0.0.1:1/f/demo-1.0-py3-none-any.whl");
@@ -259,12 +297,12 @@ mod tests {
         let (a, b) = (Sha256::of(b"a"), Sha256::of(b"b"));
         let html = format!("<a href=\"demo-1.0.tar.gz#sha256={a}\">demo-1.0.tar.gz</a>");
         let pins = HashMap::from([("demo-1.0.tar.gz".to_owned(), b)]);
-        assert!(rewrite("demo", raw(false, &html), &pins).unwrap().files.is_empty());
+        assert!(read(raw(false, &html), &pins).unwrap().files.is_empty());
     }
 
     #[test]
     fn malformed_pages_are_errors() {
-        assert!(rewrite("demo", raw(true, "nonsense"), &HashMap::new()).is_err());
-        assert!(rewrite("demo", raw(false, "<a href=\"x"), &HashMap::new()).unwrap().files.is_empty());
+        assert!(read(raw(true, "nonsense"), &HashMap::new()).is_err());
+        assert!(read(raw(false, "<a href=\"x"), &HashMap::new()).unwrap().files.is_empty());
     }
 }

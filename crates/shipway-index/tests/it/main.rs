@@ -21,7 +21,9 @@ mod sqlite {
     mod local;
     mod log;
     mod migration;
+    mod operations;
     mod pages;
+    mod passing;
     mod policy;
     mod processes;
     mod races;
@@ -31,6 +33,7 @@ mod sqlite {
     mod transfer;
     mod upload;
     mod upstream;
+    mod warm;
 }
 
 #[path = "."]

@@ -174,7 +174,10 @@ async fn operations_answer() {
         assert_eq!(response.status(), 200, "{path}");
     }
     let metrics = kit.http.get(kit.url("/metrics")).send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("shipway_http_responses_total{class=\"2xx\"}"), "{metrics}");
+    assert!(
+        metrics.contains("shipway_http_responses_total{route=\"operations\",status=\"200\"} 2"),
+        "{metrics}"
+    );
     let home = kit.http.get(kit.url("/")).send().await.unwrap().text().await.unwrap();
     assert!(home.contains("dev/simple/"), "{home}");
     let channels: Value = kit.json("/api/v1/channels").await;

@@ -92,12 +92,13 @@ impl Store {
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let settings = arguments.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let store = Store {
-        data: arguments.store.data.clone().or(settings.data),
-        database: arguments.store.database.clone().or(settings.database),
-        storage: arguments.store.storage.clone().or(settings.storage),
-        keys: arguments.store.keys.clone().or(settings.keys),
+        data: arguments.store.data.clone().or_else(|| settings.data.clone()),
+        database: arguments.store.database.clone().or_else(|| settings.database.clone()),
+        storage: arguments.store.storage.clone().or_else(|| settings.storage.clone()),
+        keys: arguments.store.keys.clone().or_else(|| settings.keys.clone()),
     };
     let mut config = store.config(session)?;
+    settings.apply(&mut config)?;
     config.anonymous_read = match (arguments.anonymous_read, arguments.no_anonymous_read) {
         (true, _) => Some(true),
         (false, true) => Some(false),

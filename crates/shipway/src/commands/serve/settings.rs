@@ -1,9 +1,11 @@
 //! The server's configuration file: the options of `serve` as keys.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use shipway_dist::ChannelName;
+use shipway_dist::name::ProjectName;
 use shipway_release::{Error, Result};
 
 /// The keys.
@@ -21,12 +23,47 @@ pub(crate) struct Settings {
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) upstream: Option<String>,
+    /// Prefixes of names that upstream is never asked about.
+    #[serde(default)]
+    pub(crate) reserved: Vec<ProjectName>,
+    /// How old a file of upstream must be, such as `7d`.
+    pub(crate) cool_down: Option<String>,
+    /// Projects, or releases as `name==version`, that need not be that old.
+    #[serde(default)]
+    pub(crate) cool_down_except: Vec<String>,
+    /// The address that answers `/metrics`.
+    pub(crate) metrics: Option<String>,
+    /// How many requests one token, or one address, may make in a minute.
+    pub(crate) requests_per_minute: Option<NonZeroU32>,
+    /// How many uploads are judged at once.
+    pub(crate) uploads: Option<NonZeroU32>,
+    /// How many MiB of projects and pages are kept in memory.
+    pub(crate) cache_mib: Option<NonZeroU32>,
     /// The channels of a new index, in order of promotion; the first takes uploads.
     #[serde(default)]
     pub(crate) channels: Vec<ChannelName>,
 }
 
 impl Settings {
+    /// Takes the keys over that are no options of the command line.
+    pub(crate) fn apply(&self, config: &mut shipway_index::Config) -> Result<()> {
+        let (rules, limits) = (&mut config.upstream_rules, &mut config.limits);
+        rules.reserved.clone_from(&self.reserved);
+        rules.cool_down_except.clone_from(&self.cool_down_except);
+        if let Some(text) = &self.cool_down {
+            let age = shipway_index::parse_duration(text).map_err(|error| {
+                Error::usage("server-config", "`cool-down` is no duration").cause(error.to_string())
+            })?;
+            rules.cool_down = age.unsigned_abs();
+        }
+        config.metrics.clone_from(&self.metrics);
+        limits.requests_per_minute = self.requests_per_minute;
+        let number = |value: NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
+        limits.uploads = self.uploads.map_or(limits.uploads, number);
+        limits.cache = self.cache_mib.map_or(limits.cache, |mib| number(mib).saturating_mul(1024 * 1024));
+        Ok(())
+    }
+
     /// Reads the file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {

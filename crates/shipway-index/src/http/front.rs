@@ -1,0 +1,229 @@
+//! What stands before the routes: identifiers, limits, counting, the access log, and warm pages.
+//!
+//! A page that is in memory is answered here, without a task, a lock that waits, or the database. Whatever is
+//! not certain (a commit since, a token not seen yet, a form not built, another method) goes the way of the
+//! routes, which decide by the same rules. It refuses to know what a page is made of.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::Router;
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::service::TowerToHyperService;
+use shipway_dist::digest::Sha256;
+
+use super::operations::{Route, route_of};
+use super::{App, answer, auth, negotiate, simple};
+use crate::tokens::Identity;
+
+/// The name of the field that carries the identifier of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers the requests of one connection.
+pub(crate) struct Front {
+    app: App,
+    router: TowerToHyperService<Router>,
+    peer: IpAddr,
+}
+
+/// A body on its way out.
+pub(crate) enum Sent {
+    /// All of it, until it was taken.
+    Whole(Option<Bytes>),
+    Routed(axum::body::Body),
+}
+
+type Routed = Pin<Box<dyn Future<Output = Response<Sent>> + Send>>;
+
+/// An answer that is there, or will be.
+pub(crate) enum Answering {
+    Ready(Option<Response<Sent>>),
+    Routed(Routed),
+}
+
+/// What is noted of a request before it is answered.
+struct Noted {
+    began: Instant,
+    route: Route,
+    id: HeaderValue,
+    log: Option<Logged>,
+}
+
+/// What only the access log needs.
+struct Logged {
+    method: Method,
+    path: String,
+    peer: IpAddr,
+    field: Option<Sha256>,
+}
+
+impl Front {
+    pub(crate) fn new(app: App, router: Router, peer: IpAddr) -> Self {
+        Self { app, router: TowerToHyperService::new(router), peer }
+    }
+
+    fn note(&self, request: &Request<Incoming>) -> Noted {
+        let log = tracing::enabled!(target: "shipway_index::access", tracing::Level::INFO).then(|| Logged {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            peer: self.peer,
+            field: request.headers().get(AUTHORIZATION).map(|field| Sha256::of(field.as_bytes())),
+        });
+        Noted {
+            began: Instant::now(),
+            route: route_of(request.method(), request.uri().path()),
+            id: identifier(&self.app, request.headers()),
+            log,
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Front {
+    type Response = Response<Sent>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let noted = self.note(&request);
+        if let Some(limits) = &self.app.limiter
+            && !matches!(noted.route, Route::Operations)
+            && let Err(error) = limits.admit(&who(&self.app, request.headers(), self.peer))
+        {
+            let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+            let response = answer::refusal(&error, request.method(), request.uri().path(), accept);
+            return Answering::Ready(Some(finish(&self.app, noted, response.map(Sent::Routed))));
+        }
+        if let Some(response) = page(&self.app, &request) {
+            let response = response.map(|bytes| Sent::Whole(Some(bytes)));
+            return Answering::Ready(Some(finish(&self.app, noted, response)));
+        }
+        let app = self.app.clone();
+        let answered = hyper::service::Service::call(&self.router, request);
+        Answering::Routed(Box::pin(async move {
+            let response = answered.await.unwrap_or_else(|never| match never {});
+            finish(&app, noted, response.map(Sent::Routed))
+        }))
+    }
+}
+
+/// Who a limit counts: the holder of a token that was recognised, else the address.
+fn who(app: &App, headers: &HeaderMap, peer: IpAddr) -> super::limits::Who {
+    match auth::recognised(app, headers) {
+        Some(Identity::Holder(grant)) => super::limits::Who::Holder(grant.name.clone()),
+        Some(Identity::Anonymous) | None => super::limits::Who::at(peer),
+    }
+}
+
+/// The client's own identifier where it is a short plain word, else a new one.
+fn identifier(app: &App, headers: &HeaderMap) -> HeaderValue {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    match headers.get(&REQUEST_ID) {
+        Some(own) if (1..=64).contains(&own.len()) && own.as_bytes().iter().all(plain) => own.clone(),
+        _ => app.metrics.identifier(),
+    }
+}
+
+/// Counts an answer, logs it, and names the request in it.
+fn finish(app: &App, noted: Noted, mut response: Response<Sent>) -> Response<Sent> {
+    let took = noted.began.elapsed();
+    app.metrics.count(noted.route, response.status(), took);
+    if let Some(log) = noted.log {
+        let grant = log.field.and_then(|field| app.index.cache.grant(&field, app.index.clock.now()));
+        tracing::info!(
+            target: "shipway_index::access",
+            id = noted.id.to_str().unwrap_or_default(),
+            peer = %log.peer,
+            token = grant.as_ref().map(|grant| grant.name.as_str()),
+            method = %log.method,
+            path = log.path,
+            status = response.status().as_u16(),
+            bytes = response.body().size_hint().exact(),
+            duration_ms = took.as_secs_f64() * 1000.0,
+            "answered {}",
+            log.path
+        );
+    }
+    response.headers_mut().insert(REQUEST_ID, noted.id);
+    response
+}
+
+/// The page, when it is in memory, nothing was committed since, and the reader is known.
+fn page(app: &App, request: &Request<Incoming>) -> Option<Response<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().query().is_some() {
+        return None;
+    }
+    let mut segments = request.uri().path().strip_prefix('/')?.split('/');
+    let (channel, simple, project) = (segments.next()?, segments.next()?, segments.next()?);
+    if !matches!(simple, "simple" | "+simple") || segments.next() != Some("") || segments.next().is_some() {
+        return None;
+    }
+    let headers = request.headers();
+    let mut accepts = headers.get_all(ACCEPT).iter();
+    let accept = match (accepts.next(), accepts.next()) {
+        (None, _) => None,
+        (Some(one), None) => Some(one.to_str().ok()?),
+        (Some(_), Some(_)) => return None,
+    };
+    let form = (
+        negotiate::format(accept, None)?,
+        negotiate::coding(headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())),
+    );
+    let index = &app.index;
+    let (channels, body) = index.cache.known(&index.store, (channel, project), form)?;
+    let who = auth::recognised(app, headers)?;
+    let held = channels.iter().any(|held| held.name.as_str() == channel);
+    let may = held && who.may_read(Some(project), channel, index.anonymous_read);
+    may.then(|| simple::send(&body, form, headers))
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Sent>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Ready(response) => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                // Polled after its end, which no caller does.
+                None => Poll::Pending,
+            },
+            Self::Routed(routed) => routed.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Self::Routed(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Routed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Routed(body) => body.size_hint(),
+        }
+    }
+}
