@@ -38,7 +38,9 @@ mod transfer;
 mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, policy_text};
-pub use config::{ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream, UpstreamRules};
+pub use config::{
+    ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream, UpstreamRules,
+};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};
