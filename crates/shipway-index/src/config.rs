@@ -10,16 +10,25 @@ use jiff::Timestamp;
 use shipway_dist::channel::{self, ChannelName};
 
 use crate::error::IndexError;
+use crate::store::Database;
 
 /// How to run the index.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// The data directory; created when it is missing.
     pub data: PathBuf,
-    /// Where the database is; absent: `index.sqlite` in the data directory. Only `sqlite:` URLs so far.
+    /// Where the database is, `sqlite:PATH` or `postgres://…`; absent: `index.sqlite` in the data directory.
     pub database: Option<String>,
-    /// Where the files are; absent: `blobs` in the data directory. Only `file:` URLs and paths so far.
+    /// Where the files are, a path, `file://PATH` or `s3://BUCKET/PREFIX`; absent: `blobs` in the data
+    /// directory.
     pub storage: Option<String>,
+    /// Credentials, endpoint and region of an `s3:` storage.
+    pub storage_options: StorageOptions,
+    /// Where the private keys of the index are; absent: `keys` in the data directory. All servers of one
+    /// database have the same.
+    pub keys: Option<PathBuf>,
+    /// Whether a download is a redirect to a signed URL of the storage, where it has such URLs.
+    pub redirect_files: bool,
     /// Whether readers need no token; absent: only when bound to a loopback address.
     pub anonymous_read: Option<bool>,
     /// The channels of a new data directory in order of promotion; empty: dev (takes uploads), staging, stable.
@@ -43,6 +52,9 @@ impl Config {
             data: data.into(),
             database: None,
             storage: None,
+            storage_options: StorageOptions::default(),
+            keys: None,
+            redirect_files: false,
             anonymous_read: None,
             channels: Vec::new(),
             upstream: Upstream::Off,
@@ -66,37 +78,97 @@ impl Config {
         channel::DEFAULT.iter().enumerate().map(default).collect()
     }
 
-    /// The path of the SQLite database.
+    /// The database of the URL.
     ///
     /// # Errors
     /// When the URL names another kind of database.
-    pub(crate) fn database_path(&self) -> Result<PathBuf, IndexError> {
-        let Some(text) = &self.database else { return Ok(self.data.join("index.sqlite")) };
+    pub(crate) fn database(&self) -> Result<Database, IndexError> {
+        let Some(text) = &self.database else { return Ok(Database::Sqlite(self.data.join("index.sqlite"))) };
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Database::Postgres(text.clone()));
+        }
         let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:"));
         match path {
-            Some(path) if !path.is_empty() && !path.starts_with(":memory:") => Ok(PathBuf::from(path)),
+            Some(path) if !path.is_empty() && !path.starts_with(":memory:") => {
+                Ok(Database::Sqlite(PathBuf::from(path)))
+            }
             Some(_) => Err(IndexError::Config { key: "database", why: "the database must be a file".into() }),
             None => Err(IndexError::Config {
                 key: "database",
-                why: "only `sqlite:PATH` is supported by this version".into(),
+                why: "neither `sqlite:PATH` nor `postgres://USER@HOST/NAME`".into(),
             }),
         }
     }
 
-    /// The folder of the files.
+    /// The place of the files.
     ///
     /// # Errors
     /// When the URL names another kind of storage.
-    pub(crate) fn storage_path(&self) -> Result<PathBuf, IndexError> {
-        let Some(text) = &self.storage else { return Ok(self.data.join("blobs")) };
+    pub(crate) fn storage(&self) -> Result<Storage, IndexError> {
+        let Some(text) = &self.storage else { return Ok(Storage::Folder(self.data.join("blobs"))) };
         if let Some(path) = text.strip_prefix("file://") {
-            return Ok(PathBuf::from(path));
+            return Ok(Storage::Folder(PathBuf::from(path)));
+        }
+        let wrong = |why: &str| Err(IndexError::Config { key: "storage", why: why.into() });
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            if bucket.is_empty() || bucket.contains('@') {
+                return wrong("expected `s3://BUCKET/PREFIX`; credentials stand in AWS_ variables");
+            }
+            let (bucket, prefix) = (bucket.to_owned(), prefix.trim_matches('/').to_owned());
+            return Ok(Storage::S3 { bucket, prefix });
         }
         if text.contains("://") {
-            let why = "only a path or `file://PATH` is supported by this version".into();
-            return Err(IndexError::Config { key: "storage", why });
+            return wrong("neither a path, `file://PATH` nor `s3://BUCKET/PREFIX`");
         }
-        Ok(PathBuf::from(text))
+        Ok(Storage::Folder(PathBuf::from(text)))
+    }
+
+    /// Where the private keys of the index are.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
+    }
+}
+
+/// Without the database's URL, which may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data", &self.data)
+            .field("storage", &self.storage)
+            .field("storage_options", &self.storage_options)
+            .field("channels", &self.channels)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place for files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Storage {
+    Folder(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+/// Settings of the storage by the names of their variables, credentials among them: never shown.
+#[derive(Clone, Default)]
+pub struct StorageOptions(BTreeMap<String, String>);
+
+impl StorageOptions {
+    /// Takes the variables whose names begin with `AWS_`.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect())
+    }
+
+    /// Each name and its value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl fmt::Debug for StorageOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -10,6 +10,8 @@ use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
 use shipway_dist::wire::code;
 
+use crate::store;
+
 /// Everything that the index refuses or fails at.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -282,6 +284,29 @@ pub enum IndexError {
         #[source]
         source: io::Error,
     },
+    /// The storage of the files failed.
+    #[error("cannot {action} `{object}` in the storage")]
+    Storage {
+        /// The verb.
+        action: &'static str,
+        /// The object's name.
+        object: String,
+        /// The original error.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The keys of this server are not those of the index.
+    #[error("{why}")]
+    Keys {
+        /// Which key, and where it is to come from.
+        why: String,
+    },
+    /// An export cannot be read, or cannot be taken in here.
+    #[error("the export cannot be used: {why}")]
+    Export {
+        /// What is wrong.
+        why: String,
+    },
     /// The address cannot be bound.
     #[error("cannot bind `{address}`")]
     Bind {
@@ -375,7 +400,11 @@ impl IndexError {
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database { source } if is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Database { source } if store::is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Database { source } if store::is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Storage { source, .. } if !matches!(source, object_store::Error::NotFound { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Config { .. }
             | Self::Database { .. }
             | Self::Corrupt { .. }
@@ -383,6 +412,9 @@ impl IndexError {
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
+            | Self::Storage { .. }
+            | Self::Keys { .. }
+            | Self::Export { .. }
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
@@ -419,7 +451,8 @@ impl IndexError {
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
-            Self::Database { source } if is_full(source) => code::STORAGE_FULL,
+            Self::Database { source } if store::is_full(source) => code::STORAGE_FULL,
+            Self::Database { .. } | Self::Storage { .. } if self.is_passing() => UNAVAILABLE,
             Self::ShuttingDown
             | Self::Config { .. }
             | Self::Database { .. }
@@ -428,11 +461,19 @@ impl IndexError {
             | Self::Log { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
+            | Self::Storage { .. }
+            | Self::Keys { .. }
+            | Self::Export { .. }
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
             | Self::Json { .. } => code::INTERNAL,
         }
+    }
+
+    /// Whether the same request may succeed in a while.
+    pub fn is_passing(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// All findings, where the refusal has several.
@@ -450,7 +491,5 @@ impl IndexError {
 /// 502: upstream could not answer, or answered wrongly.
 pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
 
-// SQLITE_FULL, as SQLite names it (primary result code 13).
-fn is_full(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "13"))
-}
+/// 503: the database or the storage does not answer.
+pub(crate) const UNAVAILABLE: &str = "unavailable";

@@ -139,7 +139,7 @@ impl Index {
         let key = version_key(&version);
         let release = (normalized, key.as_str());
         let envelope = &request.envelope;
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(normalized).await?;
         if !store::holds_release(&mut write, release).await? {
             return Err(IndexError::not_found(format!("`{normalized}` {version}")));
         }
@@ -239,6 +239,11 @@ impl Index {
         public: &PublicKey,
         at: &str,
     ) -> Result<KeyRecord, IndexError> {
+        // Keys belong to no project: from here on nobody else makes one known.
+        store::settle(connection).await?;
+        if let Some(known) = store::key(connection, &public.id().to_hex()).await? {
+            return Ok(known);
+        }
         let key = KeyRecord {
             id: public.id(),
             name: self.free_name(connection, token).await?,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use crate::accept::form::Form;
-use crate::blobs::{Blobs, Staged};
+use crate::blobs::{self, Blobs, Staged};
 use crate::config::Faults;
 use crate::error::IndexError;
 use crate::http::upload::read_form;
@@ -31,8 +31,13 @@ thread_local! {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let blobs = Blobs::open(folder.path().to_owned(), Duration::ZERO, Faults::default())
-            .expect("an empty storage");
+        let blobs = Blobs::open(
+            &blobs::Place::Folder(folder.path().to_owned()),
+            folder.path(),
+            Duration::ZERO,
+            Faults::default(),
+        )
+        .expect("an empty storage");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         Self { folder, blobs, runtime }
     }

@@ -8,14 +8,14 @@ use shipway_dist::name::ProjectName;
 use shipway_dist::signing::PrivateKey;
 use shipway_dist::wire::ProjectRecord;
 
-use crate::blobs::Blobs;
-use crate::config::{Clock, Config, Faults, Limits};
+use crate::blobs::{Blobs, Objects, Place};
+use crate::config::{Clock, Config, Faults, Limits, Storage};
 use crate::error::IndexError;
 use crate::key_file;
-use crate::log::Log;
+use crate::log::{Log, Tiles};
 use crate::pages::Cache;
 use crate::project::Channel;
-use crate::store::{self, Store};
+use crate::store::{self, Database, Store};
 use crate::tokens::{self, Grant, Identity};
 use crate::upstream::Upstream;
 
@@ -34,6 +34,52 @@ pub(crate) struct Index {
     pub(crate) ephemeral: Option<Sha256>,
     /// What the index signs its decisions with.
     pub(crate) key: PrivateKey,
+    /// Whether downloads are redirects to the storage.
+    pub(crate) redirect_files: bool,
+}
+
+/// The places of an index, opened; nothing was written to them but empty tables.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) tiles: Tiles,
+    /// Held as long as what follows must be done by one process of this machine at a time.
+    pub(crate) lock: std::fs::File,
+}
+
+impl Parts {
+    /// Opens database and storage and creates what is missing.
+    pub(crate) async fn open(config: &Config) -> Result<Self, IndexError> {
+        let (data, database) = (config.data.clone(), config.database()?);
+        let place = match config.storage()? {
+            Storage::Folder(root) => Place::Folder(root),
+            Storage::S3 { bucket, prefix } => {
+                Place::Objects(Objects::new(&bucket, &prefix, &config.storage_options)?)
+            }
+        };
+        // In the data directory, unless several servers have the files in common and so the log.
+        let log = match (&place, &database) {
+            (Place::Folder(root), Database::Postgres(_)) => root.join("log"),
+            _ => data.join("log"),
+        };
+        let (keep, faults) = (config.limits.unfinished, config.faults.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let prepare = move || {
+            std::fs::create_dir_all(&data).map_err(IndexError::io("create", &data))?;
+            let path = data.join("lock");
+            let lock = std::fs::File::create(&path).map_err(IndexError::io("create", &path))?;
+            // One process at a time creates tables and switches the journal mode.
+            lock.lock().map_err(IndexError::io("lock", &path))?;
+            let tiles = match &place {
+                Place::Folder(_) => Tiles::folder(log)?,
+                Place::Objects(objects) => Tiles::Objects(objects.clone(), runtime),
+            };
+            Ok::<_, IndexError>((lock, tiles, Blobs::open(&place, &data, keep, faults)?))
+        };
+        let (lock, tiles, blobs) = tokio::task::spawn_blocking(prepare).await??;
+        let store = Store::open(&database).await?;
+        Ok(Self { store, blobs, tiles, lock })
+    }
 }
 
 /// What opening a data directory needs beside its configuration.
@@ -45,22 +91,13 @@ pub(crate) struct Access {
 impl Index {
     /// Opens the data directory and creates what is missing in it.
     pub(crate) async fn open(config: &Config, access: Access) -> Result<Self, IndexError> {
-        let (data, database) = (config.data.clone(), config.database_path()?);
-        let storage = config.storage_path()?;
-        let (keep, faults) = (config.limits.unfinished, config.faults.clone());
-        let prepare = move || {
-            std::fs::create_dir_all(&data).map_err(IndexError::io("create", &data))?;
-            let path = data.join("lock");
-            let lock = std::fs::File::create(&path).map_err(IndexError::io("create", &path))?;
-            // One process at a time creates tables and switches the journal mode.
-            lock.lock().map_err(IndexError::io("lock", &path))?;
-            let key = key_file::open(&data, "index.pem")?;
-            let log = Log::open(data, faults.clone())?;
-            Ok::<_, IndexError>((lock, key, log, Blobs::open(storage, keep, faults)?))
-        };
-        let (lock, key, log, blobs) = tokio::task::spawn_blocking(prepare).await??;
-        let store = Store::open(&database).await?;
+        let parts = Parts::open(config).await?;
+        let Parts { store, blobs, tiles, lock } = parts;
         create_channels(&store, config).await?;
+        let keys = config.keys();
+        let log_key = key_file::open(&store, &keys, "log.pem").await?;
+        let key = key_file::open(&store, &keys, "index.pem").await?;
+        let log = Log::new(tiles, config.data.join("log"), log_key, config.faults.clone());
         let index = Self {
             store,
             blobs,
@@ -73,6 +110,7 @@ impl Index {
             anonymous_read: access.anonymous_read,
             ephemeral: access.ephemeral,
             key,
+            redirect_files: config.redirect_files,
         };
         index.register_own_key().await?;
         drop(lock);

@@ -32,10 +32,12 @@ mod server;
 mod sessions;
 mod store;
 mod tokens;
+mod transfer;
 mod upstream;
 
-pub use admin::{Admin, policy_text};
-pub use config::{ChannelConfig, Clock, Config, Faults, Limits, TlsFiles, Upstream};
+pub use admin::{Admin, Fsck, Problem, policy_text};
+pub use config::{ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream};
 pub use error::IndexError;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};
+pub use transfer::{Manifest, export, import};

@@ -1,8 +1,10 @@
-//! Stands between a client and a server, and counts: which requests went through, how many bytes came back.
+//! Stands between a client and a server and counts: which requests went through, how many bytes came back. And
+//! does what networks do: is away, is slow, breaks off.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A connection's request lines and the bytes that came back over it.
 #[derive(Debug, Clone, Default)]
@@ -13,11 +15,27 @@ pub struct Exchange {
     pub bytes: usize,
 }
 
+/// What goes wrong on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// New connections are closed at once, and those that are open.
+    Away,
+    /// Every piece of an answer waits so long.
+    Slow(Duration),
+    /// An answer ends after so many bytes of its connection.
+    Truncating(usize),
+}
+
 /// A forwarder on a free loopback port; it ends with the test's process.
 #[derive(Debug)]
 pub struct Forwarder {
     url: String,
     seen: Arc<Mutex<Exchange>>,
+    trouble: Arc<Mutex<Trouble>>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Forwarder {
@@ -30,20 +48,51 @@ impl Forwarder {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let own = format!("http://{}", listener.local_addr().expect("an address"));
         let seen = Arc::new(Mutex::new(Exchange::default()));
-        let shared = Arc::clone(&seen);
+        let trouble = Arc::new(Mutex::new(Trouble::None));
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let (shared, troubled, opened) = (Arc::clone(&seen), Arc::clone(&trouble), Arc::clone(&open));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if *lock(&troubled) == Trouble::Away {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(&host) else { continue };
+                lock(&opened).push(client.try_clone().expect("a socket"));
                 let (from, to) =
                     (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
                 let (up, down) = (Arc::clone(&shared), Arc::clone(&shared));
-                std::thread::spawn(move || pump(from, to, |bytes| note_requests(&up, bytes)));
                 std::thread::spawn(move || {
-                    pump(server, client, |bytes| lock(&down).bytes += bytes.len());
+                    pump(from, to, |bytes| {
+                        note_requests(&up, bytes);
+                        true
+                    });
+                });
+                let troubled = Arc::clone(&troubled);
+                std::thread::spawn(move || {
+                    let mut sent = 0;
+                    pump(server, client, |bytes| {
+                        sent += bytes.len();
+                        let trouble = *lock(&troubled);
+                        if let Trouble::Slow(wait) = trouble {
+                            std::thread::sleep(wait);
+                        }
+                        lock(&down).bytes += bytes.len();
+                        !matches!(trouble, Trouble::Truncating(most) if sent > most)
+                    });
                 });
             }
         });
-        Self { url: own, seen }
+        Self { url: own, seen, trouble, open }
+    }
+
+    /// Makes trouble from now on, or ends it.
+    pub fn trouble(&self, trouble: Trouble) {
+        *lock(&self.trouble) = trouble;
+        if trouble == Trouble::Away {
+            for connection in lock(&self.open).drain(..) {
+                let _ = connection.shutdown(Shutdown::Both);
+            }
+        }
     }
 
     /// Its URL, without a final slash.
@@ -57,17 +106,17 @@ impl Forwarder {
     }
 }
 
-fn lock(seen: &Mutex<Exchange>) -> std::sync::MutexGuard<'_, Exchange> {
-    seen.lock().expect("no panic while counting")
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().expect("no panic while counting")
 }
 
-fn pump(mut from: impl Read, mut to: TcpStream, note: impl Fn(&[u8])) {
+/// Passes on what comes, as long as `note` says so.
+fn pump(mut from: impl Read, mut to: TcpStream, mut note: impl FnMut(&[u8]) -> bool) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+        if count == 0 || !note(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {
             break;
         }
-        note(&buffer[..count]);
     }
     let _ = to.shutdown(Shutdown::Both);
 }

@@ -38,6 +38,7 @@ const INHERITED: &[&str] = &[
 pub struct Place {
     folder: TempDir,
     shipway: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl Place {
@@ -48,7 +49,7 @@ impl Place {
     pub fn new(shipway: impl Into<PathBuf>) -> Self {
         let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("home")).expect("a folder for HOME");
-        Self { folder, shipway: shipway.into() }
+        Self { folder, shipway: shipway.into(), variables: Vec::new() }
     }
 
     /// A path in it.
@@ -89,6 +90,11 @@ impl Place {
         path
     }
 
+    /// Sets a variable for every program of this place.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// A program in the cleared environment, run in this place.
     pub fn program(&self, program: impl Into<PathBuf>) -> Program {
         let mut run = Program::new(program, self.folder.path())
@@ -108,6 +114,9 @@ impl Place {
         for (name, value) in ["AUTHOR", "COMMITTER"].into_iter().flat_map(|who| {
             [(format!("GIT_{who}_NAME"), "Tester"), (format!("GIT_{who}_EMAIL"), "tester@test.invalid")]
         }) {
+            run = run.env(name, value);
+        }
+        for (name, value) in &self.variables {
             run = run.env(name, value);
         }
         run

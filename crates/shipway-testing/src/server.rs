@@ -123,6 +123,11 @@ impl Server {
         self.running.log()
     }
 
+    /// Kills it at once, whatever it is doing.
+    pub fn kill(self) {
+        drop(self);
+    }
+
     /// Asks it to end, and waits for that.
     pub fn end(self) {
         self.running.end();

@@ -93,7 +93,9 @@ pub(crate) fn index_error(error: &shipway_index::IndexError) -> Error {
         {
             Error::usage("bind", error.to_string()).hint("--bind 127.0.0.1:8600")
         }
-        shipway_index::IndexError::Config { .. } => Error::usage("index-config", error.to_string()),
+        shipway_index::IndexError::Config { .. } | shipway_index::IndexError::Keys { .. } => {
+            Error::usage("index-config", error.to_string())
+        }
         _ => Error::incomplete("index", error.to_string()),
     };
     let mut source = std::error::Error::source(error);

@@ -69,6 +69,8 @@ impl Index {
             warnings,
         };
         if decision == Decision::Present {
+            // Its row is there; bytes that were lost come back with whoever sends them again.
+            self.blobs.place(&staged).await?;
             return Ok(accepted(false, facts.warnings.clone()));
         }
         let expected = Expected {
@@ -84,7 +86,7 @@ impl Index {
         let new = match result {
             Ok(new) => new,
             Err(error) => {
-                self.discard(&[sha256]).await;
+                self.discard(facts.name.normalized(), &[sha256]).await;
                 return Err(error);
             }
         };
@@ -110,13 +112,13 @@ impl Index {
         candidate: &Candidate<'_>,
         judged: &Judged,
     ) -> Result<bool, IndexError> {
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(facts.name.normalized()).await?;
         if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
             return Ok(false);
         }
         self.admit_legacy(&mut write, (facts.name.normalized(), &facts.version)).await?;
         // Someone may have removed the blob since: a refused upload of the same bytes does.
-        self.blobs.place(&judged.staged)?;
+        self.blobs.place(&judged.staged).await?;
         let at = self.clock.text();
         let normalized = facts.name.normalized();
         let entry = Entry {
@@ -176,26 +178,25 @@ impl Index {
 
     /// Puts a judged file under its digest, durably.
     pub(crate) async fn place(&self, judged: Judged) -> Result<Judged, IndexError> {
-        let blobs = self.blobs.clone();
-        let place = move || blobs.place(&judged.staged).map(|_| judged);
-        tokio::task::spawn_blocking(place).await?
+        self.blobs.place(&judged.staged).await?;
+        Ok(judged)
     }
 
-    /// Removes blobs that no row stands on.
+    /// Removes blobs of a project that no row stands on.
     ///
     /// A failure leaves garbage, never damage, so it is only logged.
-    pub(crate) async fn discard(&self, digests: &[Sha256]) {
-        if let Err(error) = self.try_discard(digests).await {
+    pub(crate) async fn discard(&self, project: &str, digests: &[Sha256]) {
+        if let Err(error) = self.try_discard(project, digests).await {
             tracing::warn!(%error, "cannot remove unreferenced files");
         }
     }
 
-    async fn try_discard(&self, digests: &[Sha256]) -> Result<(), IndexError> {
-        // Holding the write lock: nobody adds a row for these bytes meanwhile.
-        let mut write = self.store.write().await?;
+    async fn try_discard(&self, project: &str, digests: &[Sha256]) -> Result<(), IndexError> {
+        // Holding the project's lock: nobody adds a row for these bytes meanwhile.
+        let mut write = self.store.write_project(project).await?;
         for sha256 in digests {
             if store::references(&mut write, sha256).await? == 0 {
-                self.blobs.remove(sha256)?;
+                self.blobs.remove(sha256).await?;
             }
         }
         Ok(())

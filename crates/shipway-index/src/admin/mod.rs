@@ -2,6 +2,7 @@
 //!
 //! Every change is committed when the call returns, and a running server sees it at its next request.
 
+mod fsck;
 mod keys;
 mod policy;
 
@@ -14,6 +15,7 @@ use crate::index::{Access, Index};
 use crate::store::{self, Entry};
 use crate::tokens::{self, Secret, TokenInfo, TokenSpec};
 
+pub use fsck::{Fsck, Problem};
 pub use policy::policy_text;
 
 /// Who stands in the journal.
@@ -144,8 +146,12 @@ impl Admin {
         store::mark_removed(&mut write, filename, &at).await?;
         store::touch(&mut write, normalized, serial).await?;
         write.commit().await?;
-        index.discard(&[sha256]).await;
+        index.discard(normalized, &[sha256]).await;
         Ok(())
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Closes the database.

@@ -124,8 +124,10 @@ impl Index {
         };
         grant.require(request.act.needs(), Some(normalized), channel)?;
 
-        let mut write =
-            if request.dry_run { self.store.snapshot().await? } else { self.store.write().await? };
+        let mut write = match request.dry_run {
+            true => self.store.snapshot().await?,
+            false => self.store.write_project(normalized).await?,
+        };
         let channels = store::channels(&mut write).await?;
         let not_found = || IndexError::not_found(format!("`{normalized}` {version}"));
         let before = store::load_project(&mut write, normalized).await?.ok_or_else(not_found)?;

@@ -10,7 +10,9 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, VARY, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
@@ -117,8 +119,14 @@ fn form_of(path: &str, accept: Option<&str>, page: bool) -> Form {
 fn encode(error: &IndexError, form: Form, original: &HeaderMap) -> Response {
     let status = error.status();
     let unexpected = status == StatusCode::INTERNAL_SERVER_ERROR;
-    let message =
-        if unexpected { "the index failed; its log says why".to_owned() } else { error.to_string() };
+    let message = match error {
+        _ if unexpected => "the index failed; its log says why".to_owned(),
+        IndexError::Database { .. } if error.is_passing() => {
+            "the index cannot use its database now; try again".to_owned()
+        }
+        IndexError::Storage { .. } => "the index cannot use its storage now; try again".to_owned(),
+        error => error.to_string(),
+    };
     let document = Document {
         schema: "shipway.error/1",
         ok: false,
@@ -152,6 +160,9 @@ fn encode(error: &IndexError, form: Form, original: &HeaderMap) -> Response {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"shipway\", charset=\"UTF-8\""),
             );
+        }
+        _ if error.is_passing() => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
         IndexError::Method { allow, .. } if !allow.is_empty() => {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

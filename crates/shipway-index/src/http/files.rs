@@ -7,13 +7,12 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
+    VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::DistributionFilename;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
 
 use super::ranges::{self, Part};
 use super::{Answer, App, auth};
@@ -51,6 +50,13 @@ pub(super) async fn file(
         describe(&mut response, &etag, found.modified);
         return Ok(response);
     }
+    if app.index.redirect_files
+        && method == Method::GET
+        && let Content::Blob(sha256) = &found.content
+        && let Some(url) = app.index.blobs.redirect(sha256).await?
+    {
+        return Ok(elsewhere(&url));
+    }
     let part = match method {
         // A range is defined for GET alone.
         Method::GET => ranges::part(&headers, found.size, &etag, found.modified),
@@ -80,6 +86,16 @@ pub(super) async fn file(
     sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     sent.insert(CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)
+}
+
+/// A redirect to the storage. The signed URL holds for a while, so nobody may keep the answer.
+fn elsewhere(url: &url::Url) -> Response {
+    let mut response = StatusCode::FOUND.into_response();
+    insert(&mut response, LOCATION, url.to_string());
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    response
 }
 
 fn describe(response: &mut Response, etag: &str, modified: Option<SystemTime>) {
@@ -165,13 +181,5 @@ async fn body(index: &Index, content: Content, start: u64, length: u64) -> Resul
         }
         Content::Blob(sha256) => sha256,
     };
-    let blobs = index.blobs.clone();
-    let opened = tokio::task::spawn_blocking(move || blobs.read(&sha256)).await??;
-    let mut file = tokio::fs::File::from_std(opened.file);
-    file.set_max_buf_size(256 * 1024);
-    if start > 0 {
-        let path = index.blobs.path_of(&sha256);
-        file.seek(std::io::SeekFrom::Start(start)).await.map_err(IndexError::io("read", path))?;
-    }
-    Ok(Body::from_stream(ReaderStream::with_capacity(file.take(length), 256 * 1024)))
+    Ok(Body::from_stream(index.blobs.open_range(&sha256, start, length).await?))
 }

@@ -8,7 +8,6 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use super::{Answer, App, auth};
-use crate::error::IndexError;
 
 /// Answers by class of status.
 #[derive(Debug, Default)]
@@ -36,8 +35,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Answer {
     match ready.await {
         Ok(_) => Ok("ready\n".into_response()),
         Err(error) => {
-            tracing::error!(%error, "not ready");
-            Err(IndexError::ShuttingDown.into())
+            tracing::warn!(%error, "not ready");
+            Err(error.into())
         }
     }
 }

@@ -2,24 +2,32 @@
 //!
 //! A change of the state and its journal entry are one transaction, so the journal is the queue of leaves: entry
 //! N is leaf N - 1. [`Log::advance`] turns entries into tiles and then publishes a signed checkpoint; it runs
-//! when somebody asks for the checkpoint, in whichever process, one at a time. Tiles are static files and are
-//! never rewritten; only what a checkpoint covers counts.
+//! when somebody asks for the checkpoint, in whichever server, one at a time: under a file lock on SQLite, under
+//! an advisory lock on PostgreSQL, where the checkpoint is committed by the transaction that holds the lock.
+//! Tiles are static files and are never rewritten with other bytes; only what a checkpoint covers counts.
 //!
 //! It refuses to go on when the journal lacks an entry or no longer agrees with what was published.
 
+mod audit;
 mod files;
+mod journaled;
 mod leaf;
+mod tiles;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shipway_dist::log::{ENTRIES_IN_TILE, HASH_SIZE, entry_bundle};
 use shipway_dist::log::{Frontier, Tile, TileHashes, VerifierKey, leaf_hash, tiles_of};
+use shipway_dist::signing::{PrivateKey, PublicKey};
 
 use crate::config::Faults;
 use crate::error::IndexError;
-use crate::store::{self, Store};
+use crate::store::{self, Kind, Store, Write};
 use files::Files;
+pub(crate) use journaled::Journaled;
+pub(crate) use tiles::Tiles;
 
 /// How many entries are turned into tiles at once.
 const BATCH: u64 = 16 * ENTRIES_IN_TILE;
@@ -30,15 +38,16 @@ pub(crate) struct Log {
     verifier: VerifierKey,
     /// The last checkpoint published by this process, and its note.
     published: tokio::sync::Mutex<Option<(u64, String)>>,
+    locks: PathBuf,
     faults: Faults,
 }
 
 impl Log {
-    /// Opens the log below the data directory; its key is made the first time.
-    pub(crate) fn open(data: PathBuf, faults: Faults) -> Result<Self, IndexError> {
-        let files = Files::open(&data)?;
+    /// Opens the log over its tiles; `locks` is where processes over one SQLite database keep each other out.
+    pub(crate) fn new(tiles: Tiles, locks: PathBuf, key: PrivateKey, faults: Faults) -> Self {
+        let files = Files::new(tiles, key);
         let verifier = files.verifier();
-        Ok(Self { files: Arc::new(files), verifier, published: tokio::sync::Mutex::new(None), faults })
+        Self { files: Arc::new(files), verifier, published: tokio::sync::Mutex::new(None), locks, faults }
     }
 
     /// Who signs the checkpoints.
@@ -67,13 +76,15 @@ impl Log {
     }
 
     async fn advance(&self, store: &Store, wanted: u64) -> Result<(u64, String), IndexError> {
+        let mut turn = self.turn(store).await?;
+        let last = self.last_note(&mut turn).await?;
         let files = self.files.clone();
-        // Held until the checkpoint is out: one process at a time.
-        let lock = tokio::task::spawn_blocking(move || files.lock()).await??;
-        let files = self.files.clone();
-        let (mut frontier, last) = tokio::task::spawn_blocking(move || load(&files)).await??;
-        let mut note = last;
-        while frontier.size() < wanted || note.is_none() {
+        let (mut frontier, last) = tokio::task::spawn_blocking(move || load(&files, last)).await??;
+        let begun = frontier.size();
+        if let Some(note) = last.filter(|_| begun >= wanted) {
+            return Ok((begun, note));
+        }
+        while frontier.size() < wanted {
             let old = frontier.size();
             let to = wanted.min(old + BATCH);
             // The last bundle may be partly filled: its entries are needed again.
@@ -81,16 +92,79 @@ impl Log {
             let rows = store::journal(&mut *store.read().await?, from, to).await?;
             let (files, faults) = (self.files.clone(), self.faults.clone());
             let extend = move || extend(&files, frontier, from, rows, &faults);
-            (frontier, note) = tokio::task::spawn_blocking(extend).await??;
+            frontier = tokio::task::spawn_blocking(extend).await??;
+            if frontier.size() < to {
+                return Err(damaged(format!("the journal lacks entry {}", frontier.size() + 1)));
+            }
         }
-        drop(lock);
-        Ok((frontier.size(), note.unwrap_or_default()))
+        let note = self.files.sign(frontier.size(), frontier.root());
+        self.publish(turn, frontier.size(), note.clone()).await?;
+        self.faults.pass("log.checkpoint");
+        let (files, new) = (self.files.clone(), frontier.size());
+        tokio::task::spawn_blocking(move || files.clear_partial(begun, new)).await?;
+        Ok((new, note))
+    }
+
+    /// Waits until nobody else advances the log.
+    async fn turn(&self, store: &Store) -> Result<Turn, IndexError> {
+        match store.kind() {
+            Kind::Sqlite => {
+                let folder = self.locks.clone();
+                Ok(Turn::File(Some(tokio::task::spawn_blocking(move || lock(&folder)).await??)))
+            }
+            Kind::Postgres => Ok(Turn::Transaction(store.write_log().await?)),
+        }
+    }
+
+    async fn last_note(&self, turn: &mut Turn) -> Result<Option<String>, IndexError> {
+        match turn {
+            Turn::File(_) => {
+                let files = self.files.clone();
+                tokio::task::spawn_blocking(move || files.note()).await?
+            }
+            Turn::Transaction(write) => store::checkpoint(write).await,
+        }
+    }
+
+    /// Publishes a checkpoint and ends the turn.
+    async fn publish(&self, turn: Turn, size: u64, note: String) -> Result<(), IndexError> {
+        match turn {
+            Turn::File(lock) => {
+                let files = self.files.clone();
+                tokio::task::spawn_blocking(move || files.publish(&note)).await??;
+                drop(lock);
+            }
+            // A server that lost its connection, and with it the lock, fails here and publishes nothing.
+            Turn::Transaction(mut write) => {
+                if !store::set_checkpoint(&mut write, size, &note).await? {
+                    return Err(damaged("a longer checkpoint was published meanwhile"));
+                }
+                write.commit().await?;
+            }
+        }
+        Ok(())
     }
 }
 
+/// The right to advance the log, until it is dropped.
+enum Turn {
+    File(Option<File>),
+    Transaction(Write),
+}
+
+/// Waits until no other process of this machine advances the log.
+fn lock(folder: &Path) -> Result<File, IndexError> {
+    std::fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
+    let path = folder.join("lock");
+    let lock = File::create(&path).map_err(IndexError::io("create", &path))?;
+    lock.lock().map_err(IndexError::io("lock", &path))?;
+    Ok(lock)
+}
+
 /// The log as the last checkpoint published it.
-fn load(files: &Files) -> Result<(Frontier, Option<String>), IndexError> {
-    let Some((checkpoint, note)) = files.checkpoint()? else { return Ok((Frontier::default(), None)) };
+fn load(files: &Files, note: Option<String>) -> Result<(Frontier, Option<String>), IndexError> {
+    let Some(note) = note else { return Ok((Frontier::default(), None)) };
+    let checkpoint = files.verify(&note)?;
     let frontier = Frontier::load(checkpoint.size, &hashes(files, checkpoint.size)).map_err(damaged)?;
     if frontier.root() != checkpoint.root {
         return Err(damaged("the tiles do not give the root of the checkpoint"));
@@ -104,6 +178,11 @@ fn hashes(files: &Files, size: u64) -> TileHashes<impl Fn(&Tile) -> Result<Vec<u
         Ok(None) => Err("it is not there".to_owned()),
         Err(error) => Err(error.to_string()),
     })
+}
+
+/// What a log is called whose checkpoints a key signs.
+fn name_of(key: &PublicKey) -> String {
+    format!("shipway-log/{}", &key.id().to_hex()[..16])
 }
 
 fn damaged(why: impl std::fmt::Display) -> IndexError {
@@ -120,14 +199,14 @@ fn published_hashes(files: &Files, from: u64, to: u64) -> Result<Vec<u8>, IndexE
     files.read(&tile)?.ok_or_else(|| damaged(format!("`{}` is not there", tile.path())))
 }
 
-/// Writes the tiles that entries make whole or begin, and then the checkpoint.
+/// Writes the tiles that entries make whole or begin.
 fn extend(
     files: &Files,
     mut frontier: Frontier,
     from: u64,
     rows: Vec<store::JournalRow>,
     faults: &Faults,
-) -> Result<(Frontier, Option<String>), IndexError> {
+) -> Result<Frontier, IndexError> {
     let old = frontier.size();
     let mut leaves = Vec::with_capacity(rows.len());
     for (row, position) in rows.iter().zip(from..) {
@@ -180,8 +259,5 @@ fn extend(
         files.write(&tile, &bytes)?;
         faults.pass("log.tile");
     }
-    let note = files.publish(frontier.size(), frontier.root())?;
-    faults.pass("log.checkpoint");
-    files.clear_partial(old, size);
-    Ok((frontier, Some(note)))
+    Ok(frontier)
 }

@@ -53,13 +53,13 @@ pub(crate) struct Cache {
 impl Cache {
     /// Forgets what commits since the last call made old. Every request calls it once, first.
     pub(crate) async fn refresh(&self, store: &Store) -> Result<(), IndexError> {
-        let stamp = store.stamp()?;
+        let stamp = store.stamp().await?;
         if self.read().stamp == Some(stamp) {
             return Ok(());
         }
         let _one = self.refreshing.lock().await;
         // Read again, and before the query: a commit that comes after it changes the stamp once more.
-        let stamp = store.stamp()?;
+        let stamp = store.stamp().await?;
         let known = {
             let inner = self.read();
             if inner.stamp == Some(stamp) {

@@ -38,7 +38,7 @@ impl Index {
     ) -> Result<Begun, IndexError> {
         let (normalized, channel) = (request.project.normalized(), request.channel.as_str());
         who.grant()?.require(Action::Upload, Some(normalized), Some(channel))?;
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(normalized).await?;
         let standing = self.stand(&mut write, who.name(), &request).await?;
         if let Some(problem) = standing.problems.into_iter().next() {
             return Err(problem);
@@ -51,14 +51,14 @@ impl Index {
         }
         let expires_at = self.session_end();
         let mut stale = Vec::new();
-        if let Some(mut open) = standing.open {
+        if let Some(open) = standing.open {
             if open.manifest_digest == digest_of(&request) && open.expires_at > self.clock.text() {
                 store::extend(&mut write, &open.id, &expires_at).await?;
                 store::renew(&mut write, &open.id, &request).await?;
                 write.commit().await?;
-                open.files.retain(|file| !file.received || !self.blobs.holds(&file.sha256));
+                let lacking = self.lacking(&open.files).await?;
                 return Ok(Begun {
-                    session: answer(open.id, SessionState::Open, names(&open.files)),
+                    session: answer(open.id, SessionState::Open, names(&lacking)),
                     new: false,
                 });
             }
@@ -97,7 +97,7 @@ impl Index {
         write.commit().await?;
         self.faults.pass("session.committed");
         if !stale.is_empty() {
-            self.discard(&stale).await;
+            self.discard(normalized, &stale).await;
         }
         let missing: Vec<_> = row.files.iter().filter(|file| !file.received).cloned().collect();
         Ok(Begun { session: answer(row.id, SessionState::Open, names(&missing)), new: true })
@@ -159,7 +159,7 @@ impl Index {
     /// When there is no such session.
     pub(crate) async fn delete_session(&self, who: &Identity, id: &str) -> Result<(), IndexError> {
         let session = self.find_session(who, id).await?;
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project(session.name.normalized()).await?;
         let now = store::session(&mut write, id).await?;
         if now.is_none_or(|now| now.state != "open") {
             return Err(IndexError::not_found("the session"));
@@ -177,8 +177,19 @@ impl Index {
         store::append(&mut write, entry).await?;
         write.commit().await?;
         let digests: Vec<_> = session.files.iter().map(|file| file.sha256).collect();
-        self.discard(&digests).await;
+        self.discard(session.name.normalized(), &digests).await;
         Ok(())
+    }
+
+    /// The files whose bytes are not there.
+    pub(super) async fn lacking(&self, files: &[SessionFile]) -> Result<Vec<SessionFile>, IndexError> {
+        let mut lacking = Vec::new();
+        for file in files {
+            if !file.received || !self.blobs.holds(&file.sha256).await? {
+                lacking.push(file.clone());
+            }
+        }
+        Ok(lacking)
     }
 
     fn session_end(&self) -> String {

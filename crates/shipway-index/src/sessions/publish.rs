@@ -44,7 +44,7 @@ impl Index {
             sha256: listed.sha256,
             warnings,
         };
-        if session.state == "published" || (listed.received && self.blobs.holds(&listed.sha256)) {
+        if session.state == "published" || (listed.received && self.blobs.holds(&listed.sha256).await?) {
             return Ok(accepted(Vec::new()));
         }
         let expected = Expected {
@@ -57,12 +57,12 @@ impl Index {
         let judged = file::judge(staged, expected, Vec::new()).await?;
         let judged = self.place(judged).await?;
         let result = async {
-            let mut write = self.store.write().await?;
+            let mut write = self.store.write_project(session.name.normalized()).await?;
             let now = store::session(&mut write, &session.id).await?;
             if now.is_none_or(|now| now.state != "open") {
                 return Err(IndexError::not_found("the session"));
             }
-            self.blobs.place(&judged.staged)?;
+            self.blobs.place(&judged.staged).await?;
             if let Some((sha256, bytes)) = &judged.metadata {
                 store::insert_metadata(&mut write, sha256, bytes).await?;
             }
@@ -79,7 +79,7 @@ impl Index {
             Ok(())
         };
         if let Err(error) = result.await {
-            self.discard(&[listed.sha256]).await;
+            self.discard(session.name.normalized(), &[listed.sha256]).await;
             return Err(error);
         }
         Ok(accepted(judged.warnings))
@@ -90,8 +90,8 @@ impl Index {
     /// # Errors
     /// When files are missing, or the index changed so that the release cannot be.
     pub(crate) async fn publish(&self, who: &Identity, id: &str) -> Result<Session, IndexError> {
-        self.find_session(who, id).await?;
-        let mut write = self.store.write().await?;
+        let found = self.find_session(who, id).await?;
+        let mut write = self.store.write_project(found.name.normalized()).await?;
         let not_found = || IndexError::not_found("the session");
         let session = store::session(&mut write, id).await?.ok_or_else(not_found)?;
         let published = || answer(session.id.clone(), SessionState::Published, Vec::new());
@@ -100,8 +100,7 @@ impl Index {
             "open" => {}
             _ => return Err(not_found()),
         }
-        let lacks = |file: &&SessionFile| !file.received || !self.blobs.holds(&file.sha256);
-        let missing: Vec<_> = session.files.iter().filter(lacks).cloned().collect();
+        let missing = self.lacking(&session.files).await?;
         if !missing.is_empty() {
             return Err(IndexError::SessionIncomplete { missing: names(&missing) });
         }

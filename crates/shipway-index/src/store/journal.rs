@@ -16,6 +16,12 @@ pub(crate) struct Entry<'a> {
     pub(crate) detail: serde_json::Value,
 }
 
+/// Waits until no other transaction is about to append, and keeps others from it until this one ends.
+pub(crate) async fn settle(connection: &mut AnyConnection) -> Result<(), IndexError> {
+    sqlx::query("UPDATE state SET serial = serial WHERE id = 1").execute(connection).await?;
+    Ok(())
+}
+
 /// Appends an entry and returns its serial and its id.
 pub(crate) async fn append(
     connection: &mut AnyConnection,

@@ -1,10 +1,13 @@
-//! What the index knows, in SQL: one writer, readers on snapshots, a row is the commit.
+//! What the index knows, in SQL: writers that keep each other out, readers on snapshots, a row is the commit.
 //!
 //! Statements are plain SQL through `sqlx::Any` with `$1` parameters and only text, integers and bytes, so
 //! that one set of them serves SQLite and PostgreSQL. Nothing here decides: rules stand in
-//! [`crate::accept`] and [`crate::channels`]. What differs between databases is in this file: how to
-//! connect, how to begin a write, and how to notice another process's commit ([`pulse`]).
+//! [`crate::accept`] and [`crate::channels`]. What differs between databases is in [`connect`] (how to connect,
+//! how to begin a write), [`pulse`] (how to notice another process's commit) and [`migrate`].
 
+mod audit;
+mod checkpoint;
+mod connect;
 mod evidence;
 mod journal;
 mod keys;
@@ -13,22 +16,25 @@ mod projects;
 mod pulse;
 mod sessions;
 mod tokens;
+mod trouble;
 mod upstream;
 
-use std::path::Path;
-use std::time::Duration;
-
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyPool, Transaction};
 
 use crate::error::IndexError;
 
+pub(crate) use audit::{
+    Referent, all_projects, listed, next_metadata, referents, unannounced, without_metadata,
+};
+pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
+pub(crate) use connect::{Database, Kind, Scope};
 pub(crate) use evidence::{
     NewStatement, StatementRow, evidence_of, insert_evidence, same_statement, statements_of,
 };
-pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record};
+pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record, settle};
 pub(crate) use keys::{insert_key, key, keys, policy, register_key, revoke_key, set_policy};
+pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
     insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
@@ -40,14 +46,17 @@ pub(crate) use sessions::{
     renew, session,
 };
 pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
+pub(crate) use trouble::{is_away, is_full};
 pub(crate) use upstream::{pin, pinned, pins_of};
 
 /// The database.
 #[derive(Debug)]
 pub(crate) struct Store {
+    kind: Kind,
     readers: AnyPool,
-    /// One connection: writers of this process queue here, those of other processes at `BEGIN IMMEDIATE`.
-    writer: AnyPool,
+    /// On SQLite one connection: writers of this process queue here, those of other processes at
+    /// `BEGIN IMMEDIATE`.
+    writers: AnyPool,
     pulse: pulse::Pulse,
 }
 
@@ -57,19 +66,23 @@ pub(crate) type Write = Transaction<'static, Any>;
 pub(crate) type Read = PoolConnection<Any>;
 
 impl Store {
-    /// Opens the SQLite database, creates it when it is missing and brings it to this version's tables.
-    pub(crate) async fn open(path: &Path) -> Result<Self, IndexError> {
-        install_default_drivers();
-        let writer = connect(path, 1).await?;
-        migrate::run(&writer).await?;
-        let readers = connect(path, 4).await?;
-        let pulse = pulse::Pulse::open(path)?;
-        Ok(Self { readers, writer, pulse })
+    /// Opens the database and brings it to this version's tables; a SQLite file is created when it is missing.
+    pub(crate) async fn open(database: &Database) -> Result<Self, IndexError> {
+        let pools = connect::Pools::open(database).await?;
+        migrate::run(&pools.writers, pools.kind).await?;
+        let pulse = pools.pulse(database).await?;
+        let connect::Pools { kind, readers, writers } = pools;
+        Ok(Self { kind, readers, writers, pulse })
     }
 
-    /// A stamp that differs after every commit, by whichever process; costs one small read of a mapped file.
-    pub(crate) fn stamp(&self) -> Result<Stamp, IndexError> {
-        self.pulse.read()
+    /// Which dialect it speaks.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// A stamp that differs after every commit that a reader could notice, by whichever server.
+    pub(crate) async fn stamp(&self) -> Result<Stamp, IndexError> {
+        self.pulse.read().await
     }
 
     /// A connection for single statements.
@@ -79,48 +92,36 @@ impl Store {
 
     /// A transaction that sees one snapshot.
     pub(crate) async fn snapshot(&self) -> Result<Write, IndexError> {
-        Ok(self.readers.begin().await?)
+        connect::snapshot(&self.readers, self.kind).await
     }
 
-    /// Begins a write: no other process writes until it ends.
+    /// A snapshot for somebody who reads everything, however long it takes.
+    pub(crate) async fn long_snapshot(&self) -> Result<Write, IndexError> {
+        connect::long_snapshot(&self.readers, self.kind).await
+    }
+
+    /// Begins a write: nobody else writes until it ends.
     pub(crate) async fn write(&self) -> Result<Write, IndexError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        connect::begin(&self.writers, self.kind, Scope::All).await
     }
 
-    /// Closes all connections; the last process to do so folds the write-ahead log into the database.
+    /// Begins a write that decides about one project: nobody else decides about it until it ends.
+    pub(crate) async fn write_project(&self, normalized: &str) -> Result<Write, IndexError> {
+        connect::begin(&self.writers, self.kind, Scope::Project(normalized)).await
+    }
+
+    /// Begins the transaction that holds the lock of the log; on PostgreSQL only.
+    pub(crate) async fn write_log(&self) -> Result<Write, IndexError> {
+        connect::begin_log(&self.writers).await
+    }
+
+    /// Closes all connections; the last process to do so folds SQLite's write-ahead log into the database.
     pub(crate) async fn close(&self) {
+        self.pulse.close().await;
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 }
-
-async fn connect(path: &Path, connections: u32) -> Result<AnyPool, IndexError> {
-    let text = path.to_str().ok_or_else(|| IndexError::Config {
-        key: "data",
-        why: format!("`{}` is not UTF-8", path.display()),
-    })?;
-    let encoded = percent_encoding::utf8_percent_encode(text, &PATH);
-    let pool = AnyPoolOptions::new()
-        .max_connections(connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .acquire_timeout(Duration::from_secs(60))
-        .after_connect(|connection: &mut AnyConnection, _| {
-            Box::pin(async move {
-                // FULL: an acknowledged write survives a power cut, not only a crash.
-                let pragmas = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
-                     PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
-                sqlx::raw_sql(pragmas).execute(connection).await.map(|_| ())
-            })
-        })
-        .connect(&format!("sqlite://{encoded}?mode=rwc"))
-        .await?;
-    Ok(pool)
-}
-
-const PATH: percent_encoding::AsciiSet =
-    percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
 /// Reads a stored text as a type.
 fn parse<T: std::str::FromStr>(place: &'static str, text: String) -> Result<T, IndexError> {

@@ -120,8 +120,10 @@ impl Index {
         if held.is_some_and(|held| held != file.sha256) {
             return Err(changed(&file.filename));
         }
-        if held.is_some() && self.blobs.holds(&file.sha256) {
-            return Ok(self.blobs.read(&file.sha256)?.size);
+        if held.is_some()
+            && let Some(size) = self.blobs.size(&file.sha256).await?
+        {
+            return Ok(size);
         }
         let Some(upstream) = &self.upstream else { return Err(IndexError::not_found("the file")) };
         let response = upstream.client().await?.file(&file.url).await?;
@@ -140,10 +142,9 @@ impl Index {
             return Err(IndexError::Upstream { why });
         }
         let size = staged.size;
-        let blobs = self.blobs.clone();
-        let staged = tokio::task::spawn_blocking(move || blobs.place(&staged).map(|_| staged)).await??;
-        let mut write = self.store.write().await?;
-        self.blobs.place(&staged)?;
+        self.blobs.place(&staged).await?;
+        let mut write = self.store.write_project(name).await?;
+        self.blobs.place(&staged).await?;
         store::pin(&mut write, (name, &file.filename), (&file.sha256, size), &self.clock.text()).await?;
         let held = store::pinned(&mut write, &file.filename).await?;
         if held.is_some_and(|held| held != file.sha256) {
@@ -167,7 +168,7 @@ impl Index {
             let why = format!("the metadata of `{}` is not what its page promised", file.filename);
             return Err(IndexError::Upstream { why });
         }
-        let mut write = self.store.write().await?;
+        let mut write = self.store.write_project("").await?;
         store::insert_metadata(&mut write, promised, &bytes).await?;
         write.commit().await?;
         Ok(Some(bytes))

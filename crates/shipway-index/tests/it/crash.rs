@@ -9,6 +9,7 @@ use serde_json::json;
 use shipway_dist::policy::Role;
 use shipway_index::Faults;
 
+use crate::backend::{Backend, ENDPOINT, backend, endpoint};
 use crate::kit::{Folder, Kit, blobs, manifest_digest, sdist, wheel};
 use crate::vouch::{enrolling, key, says};
 
@@ -18,8 +19,13 @@ const SCENARIO: &str = "SHIPWAY_TEST_SCENARIO";
 
 /// Runs a scenario in a child that aborts at `point`.
 fn crash(folder: &Path, scenario: &str, point: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::child", "--exact", "--ignored", "--nocapture"])
+    let child = format!("{}::crash::child", backend().module());
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if backend() == Backend::Postgres {
+        command.env(ENDPOINT, endpoint(folder));
+    }
+    let output = command
+        .args([child.as_str(), "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder)
         .env(POINT, point)
         .env(SCENARIO, scenario)

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use shipway_dist::Sha256;
 use shipway_dist::manifest::digest_of_files;
 use shipway_index::{Action, Admin, Config, Embedded, Faults, Secret, TokenSpec, embedded};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
+
+pub(crate) use crate::backend::blobs;
+use crate::backend::{configure, rows};
 
 /// A distribution file.
 #[derive(Clone)]
@@ -66,7 +68,9 @@ pub(crate) fn client() -> reqwest::Client {
 }
 
 pub(crate) fn config(folder: &Path) -> Config {
-    Config::new(folder.join("data"))
+    let mut config = Config::new(folder.join("data"));
+    configure(&mut config, folder);
+    config
 }
 
 impl Kit {
@@ -206,47 +210,11 @@ impl Kit {
 pub(crate) const JSON: &str = "application/vnd.pypi.simple.v1+json";
 
 pub(crate) async fn stored(folder: &Path) -> String {
-    let database = folder.join("data/index.sqlite");
-    let url = format!("sqlite://{}", database.display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let tables = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-    let tables = tables.fetch_all(&mut connection).await.unwrap();
-    let mut text = String::new();
-    for table in tables {
-        let table: String = table.get("name");
-        let columns = format!("SELECT group_concat(name, ', ') AS names FROM pragma_table_info('{table}')");
-        let columns: String =
-            sqlx::query(AssertSqlSafe(columns)).fetch_one(&mut connection).await.unwrap().get("names");
-        let quoted: Vec<_> = columns.split(", ").map(|name| format!("quote({name})")).collect();
-        let rows = format!("SELECT {} AS row FROM {table} ORDER BY 1", quoted.join(" || ',' || "));
-        let rows = sqlx::query(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
-        for row in rows {
-            text.push_str(&format!("{table}: {}\n", row.get::<String, _>("row")));
-        }
-    }
-    connection.close().await.unwrap();
+    let mut text = rows(folder).await;
     for path in blobs(folder) {
         text.push_str(&format!("{}\n", path.display()));
     }
     text
-}
-
-/// Every file of the storage, unfinished uploads included.
-pub(crate) fn blobs(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.join("data/blobs")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 pub(crate) async fn answer(response: Response) -> (u16, Value) {

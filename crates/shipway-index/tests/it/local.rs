@@ -123,7 +123,7 @@ async fn e17_approve_takes_ci_or_an_approval_and_says_what_lacks() {
 async fn e17_a_key_that_is_enrolled_or_revoked_vouches_for_nothing() {
     let kit = standing("approve").await;
     kit.policy("[publish]\nlocal = \"approve\"\nenrol-keys = true\n").await;
-    kit.publish_other().await;
+    publish_other(&kit).await;
     let body = crate::vouch::enrolling(&says("tests", &[wheel("other", "1.0", "a")]), &key(7));
     assert_eq!(kit.send("other", "1.0", body).await.0, 201);
     let good = says("tests", &files());
@@ -148,17 +148,15 @@ async fn e17_a_key_that_is_enrolled_or_revoked_vouches_for_nothing() {
     assert_eq!(kit.project("demo").await["releases"][0]["local"], true);
 }
 
-impl Kit {
-    /// A release of another project, by CI.
-    async fn publish_other(&self) {
-        let files = [wheel("other", "1.0", "a")];
-        let mut body = session("other", "1.0", &files);
-        body["vouchers"] = json!([seal(&says("tests", &files), &key(1))]);
-        let (_, begun) = self.post("/api/v1/sessions", body).await;
-        let id = begun["id"].as_str().unwrap();
-        self.put(id, &files[0]).await;
-        assert_eq!(self.post(&format!("/api/v1/sessions/{id}/publish"), json!({})).await.0, 200);
-    }
+/// A release of another project, by CI.
+async fn publish_other(kit: &Kit) {
+    let files = [wheel("other", "1.0", "a")];
+    let mut body = session("other", "1.0", &files);
+    body["vouchers"] = json!([seal(&says("tests", &files), &key(1))]);
+    let (_, begun) = kit.post("/api/v1/sessions", body).await;
+    let id = begun["id"].as_str().unwrap();
+    kit.put(id, &files[0]).await;
+    assert_eq!(kit.post(&format!("/api/v1/sessions/{id}/publish"), json!({})).await.0, 200);
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use shipway_dist::log::{
     leaf_hash, verify_consistency, verify_inclusion,
 };
 use shipway_index::Action;
-use sqlx::{Connection as _, SqliteConnection};
 use std::collections::HashMap;
 
+use crate::backend::{execute, note};
 use crate::kit::{Folder, Kit, wheel};
 
 async fn key(kit: &Kit) -> VerifierKey {
@@ -135,22 +135,17 @@ async fn g11_a_changed_journal_is_noticed_and_never_published() {
     kit.publish("demo", "1.0", &[wheel("demo", "1.0", "a")]).await;
     kit.vouch("demo", "1.0").await;
     let before = checkpoint(&kit).await;
-    let url = format!("sqlite://{}", folder.path().join("data/index.sqlite").display());
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("UPDATE journal SET actor = 'somebody else' WHERE serial = 1")
-        .execute(&mut database)
-        .await
-        .unwrap();
+    execute(folder.path(), "UPDATE journal SET actor = 'somebody else' WHERE serial = 1").await;
     let fresh = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(fresh.status(), StatusCode::OK, "nothing is new, so nothing is read again");
     assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::query("UPDATE journal SET actor = 'index' WHERE serial = 1").execute(&mut database).await.unwrap();
-    sqlx::query("DELETE FROM journal WHERE serial = 2").execute(&mut database).await.unwrap();
+    execute(folder.path(), "UPDATE journal SET actor = 'index' WHERE serial = 1").await;
+    execute(folder.path(), "DELETE FROM journal WHERE serial = 2").await;
     let refused = kit.get("/log/checkpoint").send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    let note = std::fs::read_to_string(folder.path().join("data/log/checkpoint")).unwrap();
+    let note = note(folder.path()).await;
     assert_eq!(Checkpoint::verify(&note, &key(&kit).await).unwrap(), before, "what was published stays");
 }
 

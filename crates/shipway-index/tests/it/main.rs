@@ -1,23 +1,57 @@
 //! The index from outside: over a socket, against a data directory of its own, each test alone.
+//!
+//! Every test runs on SQLite and files and on PostgreSQL and S3; see [`backend`].
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::duplicate_mod, reason = "every test runs on both backends")]
 
-mod channels;
-mod crash;
-mod files;
+mod backend;
 mod fuzz;
-mod judge;
-mod keys;
 mod kit;
-mod local;
-mod log;
-mod migration;
-mod pages;
-mod policy;
-mod processes;
-mod races;
-mod readers;
-mod sessions;
-mod upload;
-mod upstream;
 mod vouch;
+
+#[path = "."]
+mod sqlite {
+    mod channels;
+    mod crash;
+    mod files;
+    mod fsck;
+    mod judge;
+    mod keys;
+    mod local;
+    mod log;
+    mod migration;
+    mod pages;
+    mod policy;
+    mod processes;
+    mod races;
+    mod readers;
+    mod servers;
+    mod sessions;
+    mod transfer;
+    mod upload;
+    mod upstream;
+}
+
+#[path = "."]
+mod postgres {
+    mod channels;
+    mod crash;
+    mod faults;
+    mod files;
+    mod fsck;
+    mod judge;
+    mod keys;
+    mod local;
+    mod log;
+    mod pages;
+    mod policy;
+    mod processes;
+    mod races;
+    mod readers;
+    mod servers;
+    mod sessions;
+    mod transfer;
+    mod upload;
+    mod upstream;
+}

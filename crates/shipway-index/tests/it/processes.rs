@@ -92,9 +92,10 @@ async fn a_channel_made_beside_a_running_server_is_there() {
 async fn what_cannot_be_used_is_refused_with_the_key_named() {
     let folder = tempfile::tempdir().unwrap();
     for (database, storage, key) in [
-        (Some("postgres://localhost/x"), None, "database"),
+        (Some("mysql://localhost/x"), None, "database"),
         (Some("sqlite::memory:"), None, "database"),
-        (None, Some("s3://bucket"), "storage"),
+        (None, Some("ftp://bucket"), "storage"),
+        (None, Some("s3://"), "storage"),
     ] {
         let mut config = config(folder.path());
         config.database = database.map(str::to_owned);

@@ -42,6 +42,11 @@ fn g11_the_log_is_shown_pinned_and_a_rewritten_one_refused() {
     // Another key is another log.
     std::fs::remove_dir_all(data.join("log")).unwrap();
     std::fs::remove_dir_all(data.join("keys")).unwrap();
+    project.run(&["log", "verify"]).assert(2, &["log.pem` is missing"]);
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                  db.execute('DELETE FROM signers'); db.commit()";
+    let forget = project.command("python3", &data).args(["-c", script, "index.sqlite"]).output().unwrap();
+    assert!(forget.status.success(), "{}", String::from_utf8_lossy(&forget.stderr));
     project.run(&["log", "verify"]).assert(1, &["pinned key"]);
     project.write(".shipway/log.pin", &pin.replace('\u{2014}', "-"));
     project.run(&["log", "verify"]).assert(1, &["pins no checkpoint", "restore it from git"]);

@@ -19,4 +19,6 @@ mod notes;
 mod output;
 mod project;
 mod release;
+mod seeded;
+mod servers;
 mod tour;

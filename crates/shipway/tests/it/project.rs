@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(crate) struct Project {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    unset: Vec<&'static str>,
 }
 
 /// How a run of the command ended.
@@ -85,7 +86,7 @@ impl Project {
     /// A project of these files, pushed.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
-        let project = Self { folder, variables: Vec::new() };
+        let project = Self { folder, variables: Vec::new(), unset: Vec::new() };
         std::fs::create_dir_all(project.root()).unwrap();
         std::fs::create_dir_all(project.folder.path().join("home")).unwrap();
         for (path, text) in files {
@@ -112,7 +113,7 @@ impl Project {
     pub(crate) fn saved(from: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
         copy(from, folder.path());
-        Self { folder, variables: Vec::new() }
+        Self { folder, variables: Vec::new(), unset: Vec::new() }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -135,6 +136,11 @@ impl Project {
     /// Sets a variable for the runs that follow.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Unsets one of the variables that every run has.
+    pub(crate) fn unset(&mut self, name: &'static str) {
+        self.unset.push(name);
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
@@ -202,6 +208,9 @@ impl Project {
             .env("PIP_NO_INDEX", "1")
             .env("PIP_FIND_LINKS", wheels())
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        for name in &self.unset {
+            command.env_remove(name);
+        }
         command
     }
 

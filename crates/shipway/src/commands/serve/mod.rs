@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use shipway_index::TlsFiles;
+use shipway_index::{StorageOptions, TlsFiles};
 use shipway_release::{Error, Result};
 
 use crate::embedded::{channels, discover, index_error, runtime};
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Ask every reader for a token
     #[arg(long)]
     no_anonymous_read: bool,
+    /// Answer downloads with a redirect to a signed URL of the S3 storage
+    #[arg(long)]
+    redirect_files: bool,
     /// A certificate chain, PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -52,12 +55,15 @@ pub(crate) struct Store {
     /// The data directory
     #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
-    /// The database, `sqlite:PATH`; default: in the data directory
+    /// The database, `sqlite:PATH` or `postgres://USER@HOST/NAME`; default: in the data directory
     #[arg(long, value_name = "URL", global = true)]
     database: Option<String>,
-    /// The folder of the files; default: in the data directory
+    /// The files, a folder or `s3://BUCKET/PREFIX`; default: in the data directory
     #[arg(long, value_name = "URL", global = true)]
     storage: Option<String>,
+    /// The folder of the index's private keys; default: in the data directory
+    #[arg(long, value_name = "DIR", global = true)]
+    keys: Option<PathBuf>,
 }
 
 impl Store {
@@ -75,6 +81,10 @@ impl Store {
         let mut config = shipway_index::Config::new(data);
         config.database.clone_from(&self.database);
         config.storage.clone_from(&self.storage);
+        config.keys.clone_from(&self.keys);
+        let text =
+            |(name, value): (&str, &std::ffi::OsString)| Some((name.to_owned(), value.to_str()?.to_owned()));
+        config.storage_options = StorageOptions::of(session.environment.iter().filter_map(text));
         Ok(config)
     }
 }
@@ -85,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         data: arguments.store.data.clone().or(settings.data),
         database: arguments.store.database.clone().or(settings.database),
         storage: arguments.store.storage.clone().or(settings.storage),
+        keys: arguments.store.keys.clone().or(settings.keys),
     };
     let mut config = store.config(session)?;
     config.anonymous_read = match (arguments.anonymous_read, arguments.no_anonymous_read) {
@@ -93,6 +104,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         (false, false) => settings.anonymous_read,
     };
     config.channels = channels(&settings.channels);
+    config.redirect_files = arguments.redirect_files || settings.redirect_files;
     let tls =
         arguments.tls_cert.clone().or(settings.tls_cert).zip(arguments.tls_key.clone().or(settings.tls_key));
     config.tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });

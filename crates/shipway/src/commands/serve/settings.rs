@@ -13,6 +13,9 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     pub(crate) database: Option<String>,
     pub(crate) storage: Option<String>,
+    pub(crate) keys: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) redirect_files: bool,
     pub(crate) bind: Option<String>,
     pub(crate) anonymous_read: Option<bool>,
     pub(crate) tls_cert: Option<PathBuf>,

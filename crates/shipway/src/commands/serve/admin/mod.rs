@@ -2,6 +2,7 @@
 
 mod keys;
 mod policy;
+mod whole;
 
 use std::fmt::Write as _;
 
@@ -17,7 +18,7 @@ use crate::embedded::{index_error, runtime};
 use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
-/// Administer the index: tokens, channels, keys, the policy
+/// Administer the index: tokens, channels, keys, the policy, and the index as a whole
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -48,6 +49,8 @@ enum Area {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    #[command(flatten)]
+    Whole(whole::Whole),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +110,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             config.data.display()
         ));
     }
+    if let Area::Whole(whole::Whole::Import { from }) = &arguments.area {
+        return runtime()?.block_on(whole::import(&config, from));
+    }
     runtime()?.block_on(async {
         let admin = Admin::open(&config).await.map_err(|error| index_error(&error))?;
         let result = act(&admin, &arguments.area).await;
@@ -160,6 +166,7 @@ async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
         }
         Area::Key(key) => keys::act(admin, key).await,
         Area::Policy(policy) => policy::act(admin, policy).await,
+        Area::Whole(whole) => whole::act(admin, whole).await,
         Area::Remove { filename, reason } => {
             admin.remove_file(filename, reason).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "filename": filename, "reason": reason }))

@@ -1,17 +1,24 @@
 //! The files of the index by digest: streamed in while hashing, made durable, never overwritten.
 //!
-//! [`Blobs`] is the only place that knows where bytes live; the rest of the crate asks by digest. It
+//! Uploads are staged on a local disk, and then stand in a [`folder`] or in a bucket ([`objects`]). [`Blobs`] is
+//! the only place that knows which; the rest of the crate asks by digest. It
 //! refuses to decide anything: whether a blob belongs to something visible is a row of the store, and a
 //! blob without a row is garbage.
 
-use std::fs::{self, File};
+mod folder;
+mod objects;
+
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blake2::Blake2b;
 use blake2::digest::consts::U32;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use md5::{Digest as _, Md5};
 use shipway_dist::digest::{Hasher, Sha256};
 use shipway_pyapi::judge::Arriving;
@@ -22,10 +29,20 @@ use tokio::task::JoinHandle;
 use crate::config::Faults;
 use crate::error::IndexError;
 
-/// The files, in folders of one file system.
+use folder::Folder;
+pub(crate) use objects::Objects;
+
+/// Where files are kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Folder(PathBuf),
+    Objects(Objects),
+}
+
+/// The files.
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs {
-    root: PathBuf,
+    storage: Arc<dyn Storage>,
     unfinished: PathBuf,
     faults: Faults,
 }
@@ -92,20 +109,61 @@ impl Staging {
     }
 }
 
-/// A blob that was opened for reading.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) file: File,
+/// Bytes of a blob as they come.
+pub(crate) type Chunks = BoxStream<'static, Result<Bytes, IndexError>>;
+
+/// Something that stands in the storage.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// The digest that it stands under; none when it stands where no blob does.
+    pub(crate) sha256: Option<Sha256>,
+    pub(crate) name: String,
     pub(crate) size: u64,
 }
 
+/// A place where bytes stand under their digest.
+trait Storage: Send + Sync + std::fmt::Debug {
+    /// Makes the bytes of a file stand under their digest, durably; says whether they were new. What stands
+    /// there is never touched.
+    fn put<'a>(
+        &'a self,
+        sha256: Sha256,
+        staged: &'a Path,
+        size: u64,
+    ) -> BoxFuture<'a, Result<bool, IndexError>>;
+    /// The number of bytes that stand under a digest; none when nothing does.
+    fn size(&self, sha256: Sha256) -> BoxFuture<'_, Result<Option<u64>, IndexError>>;
+    /// A range of the bytes.
+    fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>>;
+    /// Removes the bytes; that there are none is success.
+    fn remove(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>>;
+    /// Puts bytes that are not what their name says where nobody finds them by it.
+    fn set_aside(&self, sha256: Sha256) -> BoxFuture<'_, Result<(), IndexError>>;
+    /// Everything that stands there.
+    fn list(&self) -> BoxStream<'_, Result<Held, IndexError>>;
+    /// A URL under which a reader gets the bytes without the index, where the storage has such.
+    fn redirect(&self, sha256: Sha256) -> BoxFuture<'_, Result<Option<url::Url>, IndexError>>;
+}
+
 impl Blobs {
-    /// Opens the folder, creates it when it is missing, and removes old remains of uploads that never
-    /// finished.
-    pub(crate) fn open(root: PathBuf, keep: Duration, faults: Faults) -> Result<Self, IndexError> {
-        let unfinished = root.join("unfinished");
+    /// Opens a storage, creates what is missing on this machine, and removes old remains of uploads that never
+    /// finished. Uploads to a storage elsewhere are staged below `scratch`.
+    pub(crate) fn open(
+        place: &Place,
+        scratch: &Path,
+        keep: Duration,
+        faults: Faults,
+    ) -> Result<Self, IndexError> {
+        let unfinished = match place {
+            Place::Folder(root) => root.join("unfinished"),
+            Place::Objects(_) => scratch.join("unfinished"),
+        };
         fs::create_dir_all(&unfinished).map_err(IndexError::io("create", &unfinished))?;
-        let blobs = Self { root, unfinished, faults };
+        let storage: Arc<dyn Storage> = match place {
+            Place::Folder(root) => Arc::new(Folder::new(root.clone(), unfinished.clone())),
+            Place::Objects(objects) => Arc::new(objects.clone()),
+        };
+        let blobs = Self { storage, unfinished, faults };
         blobs.sweep(keep);
         Ok(blobs)
     }
@@ -167,86 +225,63 @@ impl Blobs {
         Ok(Staged { path: file.into_temp_path(), sha256, size, digests, head, arriving })
     }
 
-    /// Where a digest's bytes are.
-    pub(crate) fn path_of(&self, sha256: &Sha256) -> PathBuf {
-        let hex = sha256.to_hex();
-        self.root.join(&hex[..2]).join(&hex[2..4]).join(hex)
-    }
-
     /// Makes staged bytes stand under their digest, durably; says whether they were new.
     ///
     /// Create-only: bytes that stand there are never touched. The temporary name stays until `staged` is
     /// dropped, so the call can be repeated when someone removed the blob in between.
-    pub(crate) fn place(&self, staged: &Staged) -> Result<bool, IndexError> {
-        let path = self.path_of(&staged.sha256);
-        if path.exists() {
-            return Ok(false);
+    pub(crate) async fn place(&self, staged: &Staged) -> Result<bool, IndexError> {
+        let new = self.storage.put(staged.sha256, staged.path(), staged.size).await?;
+        if new {
+            self.faults.pass("blob.placed");
         }
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
-        let new = match fs::hard_link(staged.path(), &path) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            // A file system without hard links: copy beside it, then rename, which no reader sees half done.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.copy(staged, &path)?,
-            Err(error) => return Err(IndexError::io("create", &path)(error)),
-        };
-        for folder in folder.ancestors().take(3) {
-            sync_folder(folder)?;
-        }
-        self.faults.pass("blob.placed");
         Ok(new)
     }
 
-    fn copy(&self, staged: &Staged, path: &Path) -> Result<bool, IndexError> {
-        let temporary = NamedTempFile::new_in(&self.unfinished)
-            .map_err(IndexError::io("create a file in", &self.unfinished))?;
-        fs::copy(staged.path(), temporary.path()).map_err(IndexError::io("write", temporary.path()))?;
-        temporary.as_file().sync_all().map_err(IndexError::io("sync", temporary.path()))?;
-        match temporary.persist_noclobber(path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(IndexError::io("create", path)(error.error)),
-        }
-    }
-
-    /// Opens a blob.
+    /// A range of a blob's bytes.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    pub(crate) fn read(&self, sha256: &Sha256) -> Result<Opened, IndexError> {
-        let path = self.path_of(sha256);
-        let file = File::open(&path).map_err(IndexError::io("open", &path))?;
-        let size = file.metadata().map_err(IndexError::io("read", &path))?.len();
-        Ok(Opened { file, size })
+    pub(crate) async fn open_range(
+        &self,
+        sha256: &Sha256,
+        start: u64,
+        length: u64,
+    ) -> Result<Chunks, IndexError> {
+        if length == 0 {
+            return Ok(Box::pin(futures_util::stream::empty()));
+        }
+        self.storage.open(*sha256, start, length).await
+    }
+
+    /// The number of bytes under a digest; none when they are not there.
+    pub(crate) async fn size(&self, sha256: &Sha256) -> Result<Option<u64>, IndexError> {
+        self.storage.size(*sha256).await
     }
 
     /// Whether the bytes are there.
-    pub(crate) fn holds(&self, sha256: &Sha256) -> bool {
-        self.path_of(sha256).exists()
+    pub(crate) async fn holds(&self, sha256: &Sha256) -> Result<bool, IndexError> {
+        Ok(self.size(sha256).await?.is_some())
     }
 
     /// Removes a blob. Only called inside a write transaction that found no row for it.
-    pub(crate) fn remove(&self, sha256: &Sha256) -> Result<(), IndexError> {
-        let path = self.path_of(sha256);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(IndexError::io("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
+    pub(crate) async fn remove(&self, sha256: &Sha256) -> Result<(), IndexError> {
+        self.storage.remove(*sha256).await
     }
-}
 
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), IndexError> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(IndexError::io("sync", folder))
-}
+    /// Puts bytes that are not what their name says aside, below `altered`.
+    pub(crate) async fn set_aside(&self, sha256: &Sha256) -> Result<(), IndexError> {
+        self.storage.set_aside(*sha256).await
+    }
 
-/// Windows has no such call; NTFS journals the name itself.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), IndexError> {
-    Ok(())
+    /// Everything that stands in the storage.
+    pub(crate) fn list(&self) -> BoxStream<'_, Result<Held, IndexError>> {
+        self.storage.list()
+    }
+
+    /// A URL of the storage itself under which a reader gets the bytes for a while.
+    pub(crate) async fn redirect(&self, sha256: &Sha256) -> Result<Option<url::Url>, IndexError> {
+        self.storage.redirect(*sha256).await
+    }
 }
 
 #[cfg(test)]
@@ -262,7 +297,7 @@ mod tests {
     }
 
     fn open(root: &Path, faults: Faults) -> Blobs {
-        Blobs::open(root.to_owned(), Duration::from_secs(60), faults).unwrap()
+        Blobs::open(&Place::Folder(root.to_owned()), root, Duration::from_secs(60), faults).unwrap()
     }
 
     #[tokio::test]
@@ -271,9 +306,9 @@ mod tests {
         let blobs = open(folder.path(), Faults::default());
         let staged = stage(&blobs, b"some bytes").await.unwrap();
         assert_eq!(staged.sha256, Sha256::of(b"some bytes"));
-        assert!(blobs.place(&staged).unwrap());
-        assert!(!blobs.place(&staged).unwrap());
-        assert_eq!(blobs.read(&staged.sha256).unwrap().size, 10);
+        assert!(blobs.place(&staged).await.unwrap());
+        assert!(!blobs.place(&staged).await.unwrap());
+        assert_eq!(blobs.size(&staged.sha256).await.unwrap(), Some(10));
         drop(staged);
         assert_eq!(fs::read_dir(folder.path().join("unfinished")).unwrap().count(), 0);
     }

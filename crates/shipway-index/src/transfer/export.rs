@@ -1,0 +1,108 @@
+//! Writes a whole index to a folder or a tar file, while servers run.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use shipway_dist::digest::{Hasher, Sha256};
+use sqlx::AssertSqlSafe;
+
+use super::archive::Sink;
+use super::{MANIFEST, Manifest, SCHEMA, TABLES, blob_file, rows, table_file};
+use crate::admin::Admin;
+use crate::error::IndexError;
+use crate::store::{self, Write};
+
+/// Exports an index as it is at this moment.
+///
+/// # Errors
+/// When a file's bytes are not there or not what their digest says, or the place cannot be written.
+pub async fn export(admin: &Admin, to: &Path) -> Result<Manifest, IndexError> {
+    let index = admin.index();
+    let mut sink = Sink::create(to)?;
+    // Brought up to the journal, so that whoever pinned it can go on from there.
+    index.log.checkpoint(&index.store).await?;
+    let checkpoint = index.log.newest_note(&index.store).await?;
+    let mut snapshot = index.store.long_snapshot().await?;
+    let mut tables = BTreeMap::new();
+    for table in TABLES {
+        let count = export_table(&mut snapshot, table, &mut sink).await?;
+        tables.insert(table.to_owned(), count);
+    }
+    let referents = store::referents(&mut snapshot).await?;
+    drop(snapshot);
+    let mut manifest = Manifest {
+        schema: SCHEMA.to_owned(),
+        migration: store::newest(),
+        tables,
+        blobs: 0,
+        bytes: 0,
+        checkpoint,
+    };
+    let mut digests: Vec<_> = referents.keys().copied().collect();
+    digests.sort_by_key(Sha256::to_hex);
+    for sha256 in digests {
+        manifest.bytes += export_blob(admin, &sha256, &referents[&sha256].filename, &mut sink).await?;
+        manifest.blobs += 1;
+    }
+    let text = serde_json::to_vec_pretty(&manifest)?;
+    let mut entry = sink.begin(MANIFEST, text.len() as u64)?;
+    entry.write(&text)?;
+    entry.end()?;
+    sink.finish()?;
+    Ok(manifest)
+}
+
+async fn export_table(snapshot: &mut Write, table: &str, sink: &mut Sink) -> Result<u64, IndexError> {
+    // A tar file says how long a file is before it begins.
+    let failed = || IndexError::io("write", "a temporary file");
+    let mut spool = BufWriter::new(tempfile::tempfile().map_err(failed())?);
+    let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
+    let mut count = 0;
+    let mut found = sqlx::query(sql).fetch(&mut **snapshot);
+    while let Some(row) = found.next().await {
+        serde_json::to_writer(&mut spool, &rows::encode(&row?)?)?;
+        spool.write_all(b"\n").map_err(failed())?;
+        count += 1;
+    }
+    drop(found);
+    let mut file = spool.into_inner().map_err(|error| failed()(error.into_error()))?;
+    let size = file.stream_position().map_err(failed())?;
+    file.rewind().map_err(failed())?;
+    let mut entry = sink.begin(&table_file(table), size)?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).map_err(failed())? {
+            0 => break,
+            read => entry.write(&buffer[..read])?,
+        }
+    }
+    entry.end()?;
+    Ok(count)
+}
+
+async fn export_blob(
+    admin: &Admin,
+    sha256: &Sha256,
+    filename: &str,
+    sink: &mut Sink,
+) -> Result<u64, IndexError> {
+    let wrong = |what: &str| IndexError::Export { why: format!("the bytes of `{filename}` {what}") };
+    let blobs = &admin.index().blobs;
+    let size =
+        blobs.size(sha256).await?.ok_or_else(|| wrong("are not there; `shipway admin fsck` says more"))?;
+    let mut entry = sink.begin(&blob_file(&sha256.to_hex()), size)?;
+    let mut hasher = Hasher::default();
+    let mut chunks = blobs.open_range(sha256, 0, size).await?;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        hasher.update(&chunk);
+        entry.write(&chunk)?;
+    }
+    entry.end()?;
+    if hasher.finish().0 != *sha256 {
+        return Err(wrong("are not what their digest says; `shipway admin fsck` says more"));
+    }
+    Ok(size)
+}

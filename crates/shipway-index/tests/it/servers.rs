@@ -1,0 +1,132 @@
+//! Two servers of one index: on PostgreSQL with a data directory each, on SQLite over one.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+use shipway_index::{Action, Config, Embedded, Running, serve};
+use tokio::net::TcpListener;
+
+use crate::backend::{Backend, backend};
+use crate::kit::{Dist, Folder, Kit, blobs, client, config, wheel, wheel_with};
+
+/// The configuration of another server of the index in that folder.
+pub(crate) fn another(folder: &Path) -> Config {
+    let mut config = config(folder);
+    if backend() == Backend::Postgres {
+        config.keys = Some(config.data.join("keys"));
+        config.data = folder.join("another");
+    }
+    config
+}
+
+async fn start(config: Config) -> Running {
+    serve(config, TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap()
+}
+
+/// Two servers, and one token that holds at both.
+async fn pair() -> (Arc<Kit>, Arc<Kit>) {
+    let one = Kit::standing().await;
+    one.policy("[publish]\nlocal = \"allow\"\n").await;
+    let folder = one.folder.path().to_owned();
+    let running = start(another(&folder)).await;
+    let token = one.token("all", &[], &[], Action::ALL).await;
+    let other = Kit { folder: Folder::Lent(folder), server: Embedded { running, token }, http: client() };
+    (Arc::new(one), Arc::new(other))
+}
+
+async fn at_once(pair: &(Arc<Kit>, Arc<Kit>), dists: Vec<Dist>) -> Vec<(Dist, u16)> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (at, dist) in dists.into_iter().enumerate() {
+        let kit = if at % 2 == 0 { pair.0.clone() } else { pair.1.clone() };
+        tasks.spawn(async move {
+            let status = kit.upload(&dist).await.status().as_u16();
+            (dist, status)
+        });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn i7_64_first_uploads_over_two_servers_lose_nothing() {
+    let pair = pair().await;
+    let projects = (0..64).map(|at| wheel(&format!("project{at}"), "1.0", "a")).collect();
+    assert!(at_once(&pair, projects).await.iter().all(|(_, status)| *status == 200));
+    let one_project =
+        (0..64).map(|at| wheel_with("demo", "1.0", &format!("cp3{at}-none-any"), "a")).collect();
+    assert!(at_once(&pair, one_project).await.iter().all(|(_, status)| *status == 200));
+    for kit in [&pair.0, &pair.1] {
+        assert_eq!(kit.json("/dev/simple/").await["projects"].as_array().unwrap().len(), 65);
+        assert_eq!(kit.listed("dev", "demo").await.unwrap().len(), 64);
+    }
+    assert_eq!(blobs(pair.0.folder.path()).len(), 128);
+    let admin = pair.0.admin().await;
+    let found = admin.fsck(false).await.unwrap();
+    assert_eq!((found.problems, found.blobs, found.projects), (Vec::new(), 128, 65));
+    admin.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn i7_64_uploads_of_one_filename_over_two_servers_give_one_winner() {
+    let pair = pair().await;
+    let equal = (0..64).map(|_| wheel("same", "1.0", "a")).collect();
+    assert!(at_once(&pair, equal).await.iter().all(|(_, status)| *status == 200));
+    let different = (0..64).map(|at| wheel("demo", "1.0", &at.to_string())).collect();
+    let results = at_once(&pair, different).await;
+    let page = pair.0.json("/dev/simple/demo/").await;
+    assert_eq!(page, pair.1.json("/dev/simple/demo/").await);
+    assert_eq!(page["files"].as_array().unwrap().len(), 1);
+    let winner = page["files"][0]["hashes"]["sha256"].as_str().unwrap().to_owned();
+    for (dist, status) in results {
+        assert_eq!(status, if dist.sha256().to_hex() == winner { 200 } else { 422 });
+    }
+    assert_eq!(blobs(pair.0.folder.path()).len(), 2, "the bytes that lost are gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn i12_two_servers_go_on_with_one_log() {
+    use shipway_dist::log::{Checkpoint, VerifierKey};
+    let (one, other) = pair().await;
+    let mut sizes = BTreeSet::new();
+    for at in 0..6 {
+        let kit = if at % 2 == 0 { &one } else { &other };
+        assert_eq!(kit.upload(&wheel("demo", &format!("1.{at}"), "a")).await.status(), 200);
+        for kit in [&one, &other] {
+            let key: VerifierKey =
+                kit.json("/api/v1/log").await["verifier_key"].as_str().unwrap().parse().unwrap();
+            let note = kit.get("/log/checkpoint").send().await.unwrap().text().await.unwrap();
+            sizes.insert(Checkpoint::verify(&note, &key).unwrap().size);
+        }
+        assert_eq!(sizes.len(), at + 1, "both cover the upload, and nothing twice");
+    }
+}
+
+#[tokio::test]
+async fn i12_a_session_goes_on_at_another_server_when_one_is_gone() {
+    let (one, other) = pair().await;
+    let files = [wheel("demo", "1.0", "a"), crate::kit::sdist("demo", "1.0", "a")];
+    let (status, session) = one.post("/api/v1/sessions", crate::kit::session("demo", "1.0", &files)).await;
+    assert_eq!(status, 201, "{session}");
+    let id = session["id"].as_str().unwrap();
+    assert_eq!(one.put(id, &files[0]).await.0, 200);
+    let Kit { folder: _kept, server, .. } = Arc::into_inner(one).unwrap();
+    server.running.shutdown().await;
+    assert_eq!(other.put(id, &files[1]).await.0, 200);
+    let (status, body) = other.post(&format!("/api/v1/sessions/{id}/publish"), json!({})).await;
+    assert_eq!((status, body["state"].as_str()), (200, Some("published")), "{body}");
+    assert_eq!(other.listed("dev", "demo").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn i12_a_server_with_other_keys_refuses_to_start() {
+    let kit = Kit::new().await;
+    let mut stranger = another(kit.folder.path());
+    let empty = tempfile::tempdir().unwrap();
+    stranger.keys = Some(empty.path().join("keys"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let error = serve(stranger, listener).await.err().unwrap().to_string();
+    assert!(error.contains("log.pem` is missing") && error.contains("--keys"), "{error}");
+    assert!(!empty.path().join("keys").exists(), "and makes no key of its own");
+    assert_eq!(kit.upload(&wheel("demo", "1.0", "a")).await.status(), 200);
+}
