@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shipway_release::steps::forge::{Decision, MergedReleaseRequest, Outcome, merged_release, verify_run};
-use shipway_testing::forge::Strategy;
 
 use super::merged_release::{commit, pull};
 use super::verify_run::good;
@@ -26,7 +25,6 @@ fn shortest(mut decide: impl FnMut() -> Decision) -> (Decision, Duration) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures")]
 fn a_decision_takes_ten_requests_at_most() {
     let world = World::new();
     let request = good(&world);
