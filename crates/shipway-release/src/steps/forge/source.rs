@@ -75,12 +75,22 @@ impl<'a> Source<'a> {
             return Ok(known.clone());
         }
         let failed = RefCell::new(None);
-        let read = |path: &str| match self.forge.file(&format!("{}{path}", self.prefix), commit) {
-            Ok(blob) => Ok(blob.map(|blob| blob.bytes)),
-            Err(error) => {
-                let copy = crate::error::Error::incomplete(error.code(), error.to_string());
-                *failed.borrow_mut() = Some(error);
-                Err(copy)
+        let files: RefCell<BTreeMap<String, Option<Vec<u8>>>> = RefCell::default();
+        let read = |path: &str| {
+            if let Some(known) = files.borrow().get(path) {
+                return Ok(known.clone());
+            }
+            match self.forge.file(&format!("{}{path}", self.prefix), commit) {
+                Ok(blob) => {
+                    let bytes = blob.map(|blob| blob.bytes);
+                    files.borrow_mut().insert(path.to_owned(), bytes.clone());
+                    Ok(bytes)
+                }
+                Err(error) => {
+                    let copy = crate::error::Error::incomplete(error.code(), error.to_string());
+                    *failed.borrow_mut() = Some(error);
+                    Err(copy)
+                }
             }
         };
         let found = find_places(&read, &self.context.config.version_files);

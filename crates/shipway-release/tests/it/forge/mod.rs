@@ -3,6 +3,7 @@
 mod check_pr;
 mod client;
 mod effects;
+mod figures;
 mod fixture;
 mod history;
 mod merged_refused;
