@@ -19,6 +19,7 @@ use crate::ops::index::IndexClient;
 use crate::ops::process::crash_point;
 use crate::ops::target::Target;
 use crate::steps::build::{require_manifest, temporary};
+use crate::steps::ready;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -99,6 +100,9 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         Err(error) => errors.push(error),
     }
     if errors.is_empty() || request.dry_run {
+        errors.extend(unready(context, &manifest, &channel).err());
+    }
+    if errors.is_empty() || request.dry_run {
         errors.extend(preflight(context, target, &manifest, &channel, request).err());
     }
     if !errors.is_empty() {
@@ -145,6 +149,17 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         dry_run: request.dry_run,
         files,
     })
+}
+
+/// Where one channel is all there is, its publish is the last word, so everything declared must hold before it
+/// (row D23).
+fn unready(context: &Context<'_>, manifest: &Manifest, channel: &ChannelName) -> Result<()> {
+    if !context.config.is_foreign() || context.config.channels.len() > 1 {
+        return Ok(());
+    }
+    let version = Some(manifest.version.to_string());
+    let report = ready::ready(context, &ready::ReadyRequest { version, channel: Some(channel.clone()) })?;
+    ready::refusal(&report).map_or(Ok(()), Err)
 }
 
 /// Names a missing credential before any work (row F11).

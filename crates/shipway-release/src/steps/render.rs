@@ -119,7 +119,7 @@ pub fn draft(context: &Context<'_>, write: bool) -> Result<Draft> {
         context.config.tag.replace("{version}", "*").replace("{name}", context.config.name.normalized());
     let tag = git.read(["describe", "--tags", "--abbrev=0", "--match", &pattern, "HEAD"]).ok();
     let range = tag.as_ref().map_or_else(|| "HEAD".to_owned(), |tag| format!("{}..HEAD", tag.trim()));
-    let log = git.read(["log", "--no-merges", "--reverse", "--format=%s", &range])?;
+    let log = git.read(["log", "--first-parent", "--reverse", "--format=%P%x1f%s%x1f%b%x1e", &range])?;
     let mut parts: Vec<(&str, Vec<String>)> = vec![("Breaking", Vec::new())];
     if let Ok(check) = steps::api::check(context, None)
         && let (Some(_), Some(bullets)) = (&check.baseline, &check.unnamed)
@@ -127,7 +127,7 @@ pub fn draft(context: &Context<'_>, write: bool) -> Result<Draft> {
         parts[0].1.extend(bullets.lines().map(str::to_owned));
     }
     for subject in
-        log.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("chore(release)"))
+        log.split('\u{1e}').filter_map(title).filter(|subject| !subject.starts_with("chore(release)"))
     {
         let (prefix, rest) = match subject.split_once(':') {
             Some((prefix, rest)) if prefix.len() < 30 && !prefix.contains(' ') => (prefix, rest.trim()),
@@ -167,4 +167,35 @@ pub fn draft(context: &Context<'_>, write: bool) -> Result<Draft> {
         inserted = true;
     }
     Ok(Draft { since: tag.map(|tag| tag.trim().to_owned()), text, inserted })
+}
+
+/// What a commit of the base brought, in the words of whoever wrote it: the title of its pull request where it is
+/// the merge of one (a forge puts it first in the body), else its subject. Proposed to a person, decided from by
+/// nobody.
+fn title(record: &str) -> Option<&str> {
+    let mut fields = record.trim_start_matches('\n').split('\u{1f}');
+    let (parents, subject, body) = (fields.next()?, fields.next()?.trim(), fields.next().unwrap_or_default());
+    let is_merge = parents.split_whitespace().nth(1).is_some();
+    let title = match is_merge {
+        true if subject.starts_with("Merge pull request #") => {
+            body.lines().map(str::trim).find(|line| !line.is_empty())?
+        }
+        true => return None,
+        false => subject,
+    };
+    Some(title).filter(|title| !title.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::title;
+
+    #[test]
+    fn d25_a_merge_is_told_by_the_title_of_its_pull_request() {
+        assert_eq!(title("\nabc\u{1f}fix: steadier\u{1f}why\n"), Some("fix: steadier"));
+        let merge = "abc def\u{1f}Merge pull request #7 from a/b\u{1f}\nAdd a mode\n\nmore\n";
+        assert_eq!(title(merge), Some("Add a mode"));
+        assert_eq!(title("abc def\u{1f}Merge branch 'main'\u{1f}"), None);
+        assert_eq!(title("\n"), None);
+    }
 }
