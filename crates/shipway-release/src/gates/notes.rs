@@ -85,6 +85,16 @@ impl Facts {
     }
 }
 
+/// Whether the gate is asked of every release: the changelog has the section *Unreleased* that a bump turns into that
+/// of the release, or a channel of the project asks for it. Others keep their notes as they like.
+pub fn is_asked(context: &Context<'_>) -> bool {
+    let config = &context.config;
+    let Some(file) = &config.changelog else { return false };
+    let is_named = config.requires.values().flatten().any(|ask| ask.gate == GateId::Notes);
+    let text = std::fs::read_to_string(config.directory.join(file));
+    is_named || text.is_ok_and(|text| notes::unreleased(&text).is_some())
+}
+
 /// Judges the notes of a built release.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ pub fn available(context: &Context<'_>) -> Vec<GateId> {
     let config = &context.config;
     let declared = |gate: &GateId| match gate {
         GateId::Distribution | GateId::StableApi | GateId::Semver => true,
-        GateId::Notes => config.changelog.is_some(),
+        GateId::Notes => notes::is_asked(context),
         other => config.gates.iter().any(|one| one.id == *other) || installed::is_asked(config, *other),
     };
     GateId::ALL.iter().copied().filter(declared).collect()
@@ -110,7 +110,14 @@ struct Ended {
 /// # Errors
 /// When a gate is wanted that is not declared, a declaration is wrong usage, or nothing can be kept.
 pub fn run(context: &Context<'_>, manifest: &Manifest, out: &Path, wanted: &[GateId]) -> Result<GatesReport> {
-    let available = available(context);
+    let mut available = available(context);
+    // Asked for by name, notes of any kind are judged.
+    if wanted.contains(&GateId::Notes)
+        && context.config.changelog.is_some()
+        && !available.contains(&GateId::Notes)
+    {
+        available.push(GateId::Notes);
+    }
     if let Some(missing) = wanted.iter().find(|gate| !available.contains(gate)) {
         let error = Error::usage("no-gate", format!("gate `{missing}` is not declared"));
         return Err(if COMMANDS.contains(missing) {

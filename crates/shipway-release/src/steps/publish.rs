@@ -223,6 +223,8 @@ fn preflight(
                 let error = if problem.id == shipway_dist::wire::code::TOKEN_SCOPE {
                     // Another credential may help.
                     Error::incomplete("token-scope", problem.message)
+                } else if problem.id == shipway_dist::wire::code::LOCAL_RELEASE {
+                    Error::refused("local-release", problem.message)
                 } else {
                     Error::refused("preflight", problem.message)
                 };

@@ -218,22 +218,12 @@ fn foreign_devpi_takes_the_whole_pipeline_with_credentials_from_pypirc_and_tools
 
 #[test]
 fn foreign_pypiserver_takes_the_whole_pipeline_with_credentials_of_twine_and_tools_from_the_registry() {
-    let (place, tools) = (place(), Tools::get());
-    let script = "import sys; from passlib.apache import HtpasswdFile; f = HtpasswdFile(sys.argv[1], new=True); \
-                  f.set_password('ci', sys.argv[2]); f.save()";
-    let passwords = place.path("passwords");
-    place.program(tools.server("python")).args(["-c", script]).arg(&passwords).arg(RIGHT).must();
+    let place = place();
     let mut running = Vec::new();
     let channels = ["dev", "stable"].map(|name| {
-        let port = free_port().to_string();
-        let server = place.program(tools.server("pypi-server"));
-        let server = server.args(["run", "-i", "127.0.0.1", "-p", &port, "--disable-fallback", "-P"]);
-        let server = server.arg(&passwords).args(["-a", "update,download,list"]).arg(place.folder(name));
-        let mut server = Running::start(&server, &place.path(&format!("{name}.log")), false);
-        let upload = format!("http://127.0.0.1:{port}/");
-        server.wait_for(&upload);
+        let (server, channel) = pypiserver(&place, name);
         running.push(server);
-        Channel { name, simple: format!("{upload}simple/"), upload }
+        channel
     });
     let project = sample(&place, &channels);
     let with = |run: Program, password: &str| run.env("TWINE_USERNAME", "ci").env("TWINE_PASSWORD", password);
@@ -246,4 +236,41 @@ fn foreign_pypiserver_takes_the_whole_pipeline_with_credentials_of_twine_and_too
     for server in running {
         server.end();
     }
+}
+
+/// A pypiserver that plays one channel.
+fn pypiserver(place: &Place, name: &'static str) -> (Running, Channel) {
+    let tools = Tools::get();
+    let script = "import sys; from passlib.apache import HtpasswdFile; f = HtpasswdFile(sys.argv[1], new=True); \
+                  f.set_password('ci', sys.argv[2]); f.save()";
+    let passwords = place.path("passwords");
+    place.program(tools.server("python")).args(["-c", script]).arg(&passwords).arg(RIGHT).must();
+    let port = free_port().to_string();
+    let server = place.program(tools.server("pypi-server"));
+    let server = server.args(["run", "-i", "127.0.0.1", "-p", &port, "--disable-fallback", "-P"]);
+    let server = server.arg(&passwords).args(["-a", "update,download,list"]).arg(place.folder(name));
+    let mut server = Running::start(&server, &place.path(&format!("{name}.log")), false);
+    let upload = format!("http://127.0.0.1:{port}/");
+    server.wait_for(&upload);
+    (server, Channel { name, simple: format!("{upload}simple/"), upload })
+}
+
+#[test]
+fn d23_on_one_foreign_channel_publish_refuses_unless_everything_declared_holds_with_tools_from_the_registry()
+{
+    let place = place();
+    let (server, channel) = pypiserver(&place, "only");
+    let simple = channel.simple.clone();
+    let project = sample(&place, &[channel]);
+    let with = |run: Program| run.env("TWINE_USERNAME", "ci").env("TWINE_PASSWORD", RIGHT);
+    let authorization = basic("ci", RIGHT);
+    project.shipway(["build"]).must();
+    let refused = with(project.shipway(["publish", "--json"])).run().ended(1);
+    assert_eq!(refused.json()["code"], "not-ready", "{}", refused.all());
+    refused.says("stable-api").says("shipway gate run");
+    assert!(listed_at(&simple, Some(&authorization)).is_empty(), "nothing was uploaded");
+    with(project.shipway(["gate", "run"])).must();
+    with(project.shipway(["publish"])).must();
+    assert_eq!(listed_at(&simple, Some(&authorization)).len(), 2);
+    server.end();
 }

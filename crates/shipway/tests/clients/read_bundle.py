@@ -39,6 +39,8 @@ def main():
         kind = statement.pb.predicate_type
         if kind in PREDICATES:
             message, wanted = PREDICATES[kind]
+            # A list in SLSA's specification, one string in the schema of this library.
+            payload["predicate"].pop("verifiedLevels", None)
             read = json_format.ParseDict(payload["predicate"], message(), ignore_unknown_fields=True)
             for field in wanted:
                 value = getattr(read, field)
