@@ -342,6 +342,7 @@ fn a6_a_version_that_is_in_a_channel_is_refused() {
     project.run(&["build"]).assert(0, &[]);
     project.run(&["publish"]).assert(0, &[]);
     project.write("pyproject.toml", &PYPROJECT.replace("1.2.3", "1.2.2"));
+    project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- First.\n");
     project.commit("went back");
     let before = project.state();
     project.run(&["bump", "patch"]).assert(1, &["version `1.2.3` exists already", "on the index, in dev"]);
