@@ -124,6 +124,43 @@ pub fn notes(context: &Context<'_>, manifest: &Manifest, folder: &Path) -> Resul
     Ok(GateReport::new(GateId::Notes, findings, json!({ "file": file })))
 }
 
+/// Breaks of the installed release (defaults, JSON, exit codes, commands) that the bump allows are named too
+/// (row D19); says whether that changed the report.
+///
+/// # Errors
+/// When the changelog cannot be read.
+pub fn name_changes(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    changes: &[Finding],
+    report: &mut GateReport,
+) -> Result<bool> {
+    let Some(file) = &context.config.changelog else { return Ok(false) };
+    let text = at_commit(context, &manifest.commit, file)?;
+    let section = notes::section_of(&text, &manifest.version.to_string());
+    let body = section.map(|section| &text[section.body]).unwrap_or_default();
+    let is_unnamed = |change: &&Finding| {
+        let symbol = change.field.as_deref().unwrap_or_default();
+        let key = symbol.rsplit(':').next().unwrap_or(symbol);
+        let last = key.rsplit(['.', ' ']).next().unwrap_or(key);
+        !body.contains(key) && !body.contains(last)
+    };
+    let missing: Vec<Finding> = changes
+        .iter()
+        .filter(is_unnamed)
+        .map(|change| {
+            let message = format!("the notes of {} do not name {}", manifest.version, change.message);
+            Finding::error("break-not-named", message)
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    let findings = report.findings.drain(..).chain(missing).collect();
+    *report = GateReport::new(GateId::Notes, findings, report.detail.take());
+    Ok(true)
+}
+
 fn unnamed(check: &ApiCheck, version: &Version) -> Option<Finding> {
     let bullets = check.unnamed.as_ref()?;
     let message = format!("the notes of {version} do not name every break");

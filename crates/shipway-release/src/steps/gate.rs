@@ -134,6 +134,7 @@ pub fn run(context: &Context<'_>, manifest: &Manifest, out: &Path, wanted: &[Gat
     let task = context.progress.begin(&format!("gates: {}", names(&chosen)));
     let mut ended = run_all(context, manifest, out, &chosen, wanted.is_empty())?;
     drop(task);
+    name_changes(context, manifest, &mut ended)?;
     ended.sort_by_key(|one| one.gate);
     let mut report = GatesReport {
         version: manifest.version.to_string(),
@@ -147,6 +148,21 @@ pub fn run(context: &Context<'_>, manifest: &Manifest, out: &Path, wanted: &[Gat
     }
     evidence::keep_and_follow(context, manifest, &statements)?;
     Ok(report)
+}
+
+/// Tells the gate `notes` what the installed gates found and let pass: breaks that the bump allows.
+fn name_changes(context: &Context<'_>, manifest: &Manifest, ended: &mut [Ended]) -> Result<()> {
+    let reports = ended.iter().filter(|one| installed::GATES.contains(&one.gate));
+    let findings = reports.filter_map(|one| one.result.as_ref().ok()).flat_map(|report| &report.findings);
+    let is_break = |one: &&Finding| one.severity == Severity::Warning && one.message.ends_with("(major)");
+    let changes: Vec<Finding> = findings.filter(is_break).cloned().collect();
+    let Some(one) = ended.iter_mut().find(|one| one.gate == GateId::Notes) else { return Ok(()) };
+    if let Ok(report) = &mut one.result
+        && notes::name_changes(context, manifest, &changes, report)?
+    {
+        tell(context, GateId::Notes, &one.result);
+    }
+    Ok(())
 }
 
 fn run_all(

@@ -235,7 +235,12 @@ fn d12_d13_a_flipped_default_is_refused_although_its_test_and_its_probe_are_edit
         "safety-defaults",
         &["default-changed: `safe:defaults.allow_writes`: declared as `false`, now as `true` (major)"],
     );
-    // Accepted with a reason and an end, or as a major release, it may be.
+    // As a major release it may be, when the notes say so (row D19).
+    project
+        .run(&["release", "major"])
+        .assert(1, &["does not pass: notes\n", "do not name `safe:defaults.allow_writes`"]);
+    edit(&project, &[("CHANGELOG.md", "- More.", "- More, and `allow_writes` is on by default.")]);
+    project.commit("say so");
     project.run(&["release", "major"]).assert(0, &["safety-defaults warned"]);
 }
 
@@ -298,11 +303,10 @@ fn d9_j10_a_json_key_that_is_dropped_and_an_option_that_is_renamed_are_refused()
             ("demo_pkg/cli.py", ", \"limits\": {\"most\": 3}", ""),
             ("demo_pkg/cli.py", "\"--unit\"", "\"--units\""),
         ],
-        "cli-contract",
+        "cli-contract, notes",
         &[
             "json-key-removed: `safe:limits`: `demo capabilities --json` no longer prints the key (major)",
-            "option-removed: `demo get --unit`",
-            "option-added: `demo get --units`",
+            "G02: `demo get --unit`: option `--unit` is gone; `--units` looks like its new name (major)",
         ],
     );
 }
