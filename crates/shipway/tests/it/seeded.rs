@@ -121,7 +121,7 @@ const SEEDS: &[Seed] = &[
     seed(
         "contract entry removed in the same commit",
         "semver",
-        "contract-entry-removed",
+        "K02-",
         &[("pyproject.toml", "    \"thermostat.config.load_settings\",\n", "")],
     ),
     seed(
