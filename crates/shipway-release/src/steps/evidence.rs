@@ -176,8 +176,6 @@ pub struct VerifyRequest {
     pub bundle: PathBuf,
     /// Public keys in PEM.
     pub keys: Vec<PathBuf>,
-    /// A list of keys as `shipway evidence keys` writes it.
-    pub key_list: Option<PathBuf>,
     /// The manifest whose files the statements must be about.
     pub manifest: Option<PathBuf>,
 }

@@ -85,13 +85,9 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             export(&report, out.as_deref())
         }
         Action::Verify { bundle, key, keys: key_list, manifest } => {
-            let request = VerifyRequest {
-                bundle: bundle.clone(),
-                keys: key.clone(),
-                key_list: key_list.clone(),
-                manifest: manifest.clone(),
-            };
-            let known = match (&request.key_list, key.is_empty()) {
+            let request =
+                VerifyRequest { bundle: bundle.clone(), keys: key.clone(), manifest: manifest.clone() };
+            let known = match (key_list, key.is_empty()) {
                 (Some(path), _) => read_keys(path)?,
                 (None, false) => Vec::new(),
                 (None, true) => keys(&session.context(&Overrides::default())?)?.keys,

@@ -2,7 +2,7 @@
 
 use shipway_dist::Version;
 
-use super::merged_release::{Event, expected_repository};
+use super::merged_release::{Event, expected_repository, release_files};
 use super::source::{Declared, RELEASE_BRANCH, Source, claims_release, version_of_branch};
 use super::{Decision, Flag, Making, Outcome};
 use crate::context::Context;
@@ -110,21 +110,7 @@ fn release(
     making.check("version-at-merge", new.is(&version), text);
     let newer = old.version().is_some_and(|old| *old < version);
     making.check("version-newer", newer, format!("`{version}` after {old}"));
-    let files = forge.changed_files(found)?;
-    let paths = files.iter().flat_map(|one| [Some(one.filename.as_str()), one.previous_filename.as_deref()]);
-    let foreign: Vec<String> = source
-        .foreign(paths.flatten())
-        .into_iter()
-        .take(10)
-        .map(|path| format!("`{}`", plain(path)))
-        .collect();
-    let text = if foreign.is_empty() {
-        format!("{} files, all of a release", files.len())
-    } else {
-        format!("it changes {}", foreign.join(", "))
-    };
-    making.check("pr-files", foreign.is_empty() && !files.is_empty(), text);
-    Ok(())
+    release_files(forge, source, making, found)
 }
 
 fn is_merged_release(context: &Context<'_>, forge: &dyn Forge, branch: &str) -> Result<bool> {

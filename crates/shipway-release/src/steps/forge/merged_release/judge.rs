@@ -147,7 +147,7 @@ fn strategy(context: &Context<'_>, making: &mut Making, pull_request: &PullReque
 }
 
 /// A release touches what a bump writes, and nothing else (row B11).
-fn files(
+pub(in crate::steps::forge) fn files(
     forge: &dyn Forge,
     source: &Source<'_>,
     making: &mut Making,

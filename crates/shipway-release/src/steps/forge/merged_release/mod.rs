@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::ops::forge::{Forge, PullRequest, Repository};
 
 pub use dispatch::publish_title;
+pub(super) use judge::files as release_files;
 pub(crate) use judge::{Judged, judge_release};
 
 /// What is asked for.
