@@ -117,12 +117,18 @@ impl Fence {
 
 /// Ends every process that carries the mark or stands in the folder, and says how many there were.
 ///
+/// One look is not enough: a process that forks and ends while the list is read is not seen, nor is its child, and one
+/// in the middle of `exec` shows no environment. So only several looks in a row that find nothing are believed.
+///
 /// For machines without namespaces; where there is no `/proc` nothing is found.
 pub fn end_leftovers(mark: &str, folder: &Path) -> usize {
+    const QUIET_LOOKS: u32 = 4;
     let mut ended = std::collections::BTreeSet::new();
-    for _ in 0..20 {
+    let mut quiet = 0;
+    for _ in 0..40 {
         let found = leftovers(mark, folder);
-        if found.is_empty() {
+        quiet = if found.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET_LOOKS {
             break;
         }
         for pid in found {
