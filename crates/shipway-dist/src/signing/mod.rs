@@ -9,7 +9,7 @@ use std::fmt;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
 };
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,10 +53,11 @@ impl PrivateKey {
         SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|error| KeyError { why: error.to_string() })
     }
 
-    /// The key as PKCS#8 PEM: a secret.
+    /// The key as PKCS#8 PEM: a secret. Without the public half, as RFC 8410 shows it: OpenSSL reads no other form.
     pub fn to_pem(&self) -> String {
+        let key = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
         // An ed25519 key always fits the encoding.
-        self.0.to_pkcs8_pem(LineEnding::LF).map(|pem| pem.to_string()).unwrap_or_default()
+        key.to_pkcs8_pem(LineEnding::LF).map(|pem| pem.to_string()).unwrap_or_default()
     }
 
     /// Its public half.
@@ -155,6 +156,19 @@ mod tests {
         assert!(key.public().verify(b"", &signature));
         assert!(!key.public().verify(b"x", &signature));
         assert!(!key.public().verify(b"", &signature[..63]));
+    }
+
+    #[test]
+    fn a_private_key_is_written_as_rfc_8410_shows_it() {
+        // RFC 8410, section 10.3.
+        let seed = hex("d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842");
+        let pem = PrivateKey::from_seed(&seed.try_into().unwrap()).to_pem();
+        assert_eq!(
+            pem,
+            "-----BEGIN PRIVATE KEY-----\n\
+             MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+             -----END PRIVATE KEY-----\n"
+        );
     }
 
     #[test]

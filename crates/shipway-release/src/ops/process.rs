@@ -239,6 +239,7 @@ impl<'a> Call<'a> {
     /// When it cannot be started at all; an exit code other than 0 is not an error here.
     pub fn run(self) -> Result<Output> {
         let started = Instant::now();
+        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| self.line());
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -291,6 +292,7 @@ impl<'a> Call<'a> {
         }
         let code = status.as_ref().ok().and_then(ExitStatus::code);
         tools::spent(started, Instant::now());
+        tracing::debug!(program = line, code, duration_ms = duration.as_millis(), "ran");
         Ok(Output { code, stdout, stderr, timed_out, flooded: much || more, duration })
     }
 

@@ -15,16 +15,18 @@ use crate::ops::process::Call;
 
 /// What the interpreter says about itself.
 const QUESTION: &str = "
-import json, sys
+import json, os, sys
 try:
     import pip
     pip_version = pip.__version__
+    pip_runner = os.path.join(os.path.dirname(pip.__file__), '__pip-runner__.py')
 except Exception:
-    pip_version = None
+    pip_version = pip_runner = None
 print(json.dumps({
     'executable': sys.executable,
     'version': '.'.join(map(str, sys.version_info[:3])),
     'pip': pip_version,
+    'pip_runner': pip_runner if pip_runner and os.path.isfile(pip_runner) else None,
 }))
 ";
 
@@ -44,6 +46,8 @@ pub struct Python {
     pub version: String,
     /// The version of its pip, when it has one.
     pub pip: Option<String>,
+    /// The script with which pip runs itself in another environment, when it has one.
+    pub pip_runner: Option<PathBuf>,
     /// uv, when it is on the path.
     #[serde(skip)]
     pub uv: Option<PathBuf>,
@@ -154,10 +158,16 @@ impl Python {
 
     /// pip of the base interpreter, working on an environment.
     ///
+    /// `pip --python ENVIRONMENT` starts, reads itself and starts again as `ENVIRONMENT/python __pip-runner__.py`. That
+    /// is called at once where pip has it: half the time (measured with pip 23.2: 0.7 s of processor instead of 1.4 s).
+    ///
     /// # Errors
     /// See [`Python::check_pip`].
     pub fn pip<'a>(&self, venv: &Venv, directory: &'a Path) -> Result<Call<'a>> {
         self.check_pip()?;
+        if let Some(runner) = &self.pip_runner {
+            return Ok(Call::new(&venv.python, directory).arg(runner));
+        }
         Ok(Call::new(&self.executable, directory).args(["-m", "pip", "--python"]).arg(&venv.python))
     }
 
