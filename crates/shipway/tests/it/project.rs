@@ -104,15 +104,23 @@ impl Project {
         project
     }
 
-    /// Copies everything of the project to a folder: repository, remote, index, home.
-    pub(crate) fn save(&self, to: &Path) {
-        copy(self.folder.path(), to);
-    }
-
-    /// A project of its own, as one was saved.
-    pub(crate) fn saved(from: &Path) -> Self {
+    /// A copy of a project (repository, remote, index, home) that is made once a build of the command; what `make` sets
+    /// for its runs is not kept.
+    pub(crate) fn made_once(name: &str, make: impl FnOnce() -> Self) -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let binary = std::fs::metadata(env!("CARGO_BIN_EXE_shipway")).unwrap();
+        let modified = binary.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let base = target.join(name);
+        let kept = base.join(format!("{}-{}", binary.len(), modified.as_nanos()));
+        let lock = std::fs::File::create(target.join(format!("{name}.lock"))).unwrap();
+        lock.lock().unwrap();
+        if !kept.join("complete").exists() {
+            let _ = std::fs::remove_dir_all(&base);
+            copy(make().folder.path(), &kept);
+            std::fs::write(kept.join("complete"), "").unwrap();
+        }
         let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
-        copy(from, folder.path());
+        copy(&kept, folder.path());
         Self { folder, variables: Vec::new(), unset: Vec::new() }
     }
 

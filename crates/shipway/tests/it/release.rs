@@ -75,43 +75,66 @@ fn a23_c1_c9_a_release_goes_through_all_steps_and_again_says_nothing_new() {
     }
 }
 
+/// The demo with these channels.
+fn demo_with(channels: &str) -> Project {
+    let project = Project::demo();
+    let text = PYPROJECT.replace("[\"dev\", \"stable\"]", channels);
+    if text != PYPROJECT {
+        project.write("pyproject.toml", &text);
+        project.commit("channels");
+    }
+    project
+}
+
+/// The demo killed when its gates had passed and its base was moved; made once for all tests.
+fn killed_before_the_publish(channels: &str) -> Project {
+    let name = format!("killed-{}", channels.replace(['[', ']', '"', ' ', ','], ""));
+    Project::made_once(&name, || {
+        let project = demo_with(channels);
+        project.run_until("release.base", &["release", "patch"]);
+        project
+    })
+}
+
 #[track_caller]
-fn killed_and_resumed(channels: &str, points: &[&str]) {
+fn resumed(project: &Project, point: &str) {
+    let status = project.run(&["status", "--json"]).json();
+    for channel in status["channels"].as_array().unwrap() {
+        let files = channel["files"].as_array().unwrap().len();
+        assert!(files == 0 || files == 2, "{point}: never half a release: {status:#}");
+    }
+    let run = project.run(&["release", "patch"]);
+    assert_eq!(run.code, Some(0), "{point}: {run:#?}");
+    assert_released(project, "1.2.4");
+}
+
+#[track_caller]
+fn killed_late_and_resumed(channels: &str, points: &[&str]) {
     for point in points {
-        let project = Project::demo();
-        let text = PYPROJECT.replace("[\"dev\", \"stable\"]", channels);
-        if text != PYPROJECT {
-            project.write("pyproject.toml", &text);
-            project.commit("channels");
-        }
+        let project = killed_before_the_publish(channels);
         project.run_until(point, &["release", "patch"]);
-        let status = project.run(&["status", "--json"]).json();
-        for channel in status["channels"].as_array().unwrap() {
-            let files = channel["files"].as_array().unwrap().len();
-            assert!(files == 0 || files == 2, "{point}: never half a release: {status:#}");
-        }
-        let run = project.run(&["release", "patch"]);
-        assert_eq!(run.code, Some(0), "{point}: {run:#?}");
-        assert_released(&project, "1.2.4");
+        resumed(&project, point);
     }
 }
 
 #[test]
 fn a23_f5_killed_while_cutting_or_building_it_resumes() {
-    killed_and_resumed("[\"dev\"]", &["bump.branch", "bump.push", "release.bumped", "build.placed"]);
+    for point in ["bump.branch", "bump.push", "release.bumped", "build.placed"] {
+        let project = demo_with("[\"dev\"]");
+        project.run_until(point, &["release", "patch"]);
+        resumed(&project, point);
+    }
 }
 
 #[test]
 fn a23_f5_killed_around_the_publish_it_resumes() {
-    killed_and_resumed(
-        "[\"dev\"]",
-        &["release.base", "publish.session", "publish.file", "publish.published"],
-    );
+    resumed(&killed_before_the_publish("[\"dev\"]"), "release.base");
+    killed_late_and_resumed("[\"dev\"]", &["publish.session", "publish.file", "publish.published"]);
 }
 
 #[test]
 fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
-    killed_and_resumed(
+    killed_late_and_resumed(
         "[\"dev\", \"stable\"]",
         &["release.published", "promote.done", "release.promoted", "release.tagged"],
     );
@@ -119,7 +142,7 @@ fn a23_f5_killed_around_the_promotion_or_the_tag_it_resumes() {
 
 #[test]
 fn a23_f4_killed_inside_the_index_while_publishing_it_resumes() {
-    killed_and_resumed(
+    killed_late_and_resumed(
         "[\"dev\"]",
         &["session.committed", "blob.placed", "file.rows", "publish.membership", "publish.committed"],
     );
@@ -127,7 +150,7 @@ fn a23_f4_killed_inside_the_index_while_publishing_it_resumes() {
 
 #[test]
 fn a23_g5_killed_inside_the_index_while_promoting_it_resumes() {
-    killed_and_resumed("[\"dev\", \"stable\"]", &["change.journal", "change.rows", "change.committed"]);
+    killed_late_and_resumed("[\"dev\", \"stable\"]", &["change.journal", "change.rows", "change.committed"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sample project seeded with one defect at a time: each is refused by the gate that is meant for it, with its id
 //! in the JSON, and nothing in any channel changes; the unseeded project passes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use shipway_dist::Sha256;
@@ -190,15 +190,7 @@ const SEEDS: &[Seed] = &[
 
 /// The sample, released as 0.5.0 and bumped to 0.5.1; made once for all tests of one binary.
 fn prepared() -> Project {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let binary = std::fs::metadata(env!("CARGO_BIN_EXE_shipway")).unwrap();
-    let modified = binary.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let base: PathBuf = target.join("seeded-base");
-    let folder = base.join(format!("{}-{}", binary.len(), modified.as_nanos()));
-    let lock = std::fs::File::create(target.join("seeded-base.lock")).unwrap();
-    lock.lock().unwrap();
-    if !folder.join("complete").exists() {
-        let _ = std::fs::remove_dir_all(&base);
+    let mut project = Project::made_once("seeded-base", || {
         let mut project = sample();
         online(&mut project);
         project.run(&["release", "minor"]).assert(0, &["rollback-rehearsal passed"]);
@@ -207,10 +199,8 @@ fn prepared() -> Project {
         project.write("CHANGELOG.md", &noted);
         project.commit("steadier");
         project.run(&["bump", "patch"]).assert(0, &[]);
-        project.save(&folder);
-        std::fs::write(folder.join("complete"), "").unwrap();
-    }
-    let mut project = Project::saved(&folder);
+        project
+    });
     online(&mut project);
     project
 }
