@@ -18,6 +18,7 @@ mod log;
 mod notes;
 mod output;
 mod project;
+mod published;
 mod release;
 mod seeded;
 mod servers;

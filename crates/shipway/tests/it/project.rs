@@ -104,6 +104,13 @@ impl Project {
         project
     }
 
+    /// A project of its own that is like this one.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("shipway-test-").tempdir().unwrap();
+        copy(self.folder.path(), folder.path());
+        Self { folder, variables: self.variables.clone(), unset: self.unset.clone() }
+    }
+
     /// A copy of a project (repository, remote, index, home) that is made once a build of the command; what `make` sets
     /// for its runs is not kept.
     pub(crate) fn made_once(name: &str, make: impl FnOnce() -> Self) -> Self {
