@@ -280,10 +280,10 @@ fn compare(expected: &Expected<'_>, making: &mut Making, bytes: &[u8], written: 
     differ("version", manifest.version.to_string(), expected.version.to_string());
     differ("commit", manifest.commit.clone(), run.head_sha.clone());
     differ("run", manifest.run.clone().unwrap_or_default(), run.id.to_string());
-    if let Some(attempt) = manifest.attempt {
+    if let (Some(attempt), Some(last)) = (manifest.attempt, run.run_attempt) {
         // A job that was not run again keeps its artifact from an earlier attempt.
-        if attempt > run.run_attempt {
-            differ("attempt", attempt.to_string(), run.run_attempt.to_string());
+        if attempt > last {
+            differ("attempt", attempt.to_string(), last.to_string());
         }
     }
     if let Some(pinned) = expected.manifest_sha256 {
@@ -388,6 +388,6 @@ pub(super) fn attests(one: &Attestation, file: &ManifestFile, run: &Run, context
     let workflow = "/predicate/buildDefinition/externalParameters/workflow";
     speaks
         && text("/predicateType") == Some(shipway_dist::evidence::SLSA_PROVENANCE)
-        && text(&format!("{workflow}/path")) == Some(run.path.split('@').next().unwrap_or_default())
+        && text(&format!("{workflow}/path")) == run.path.as_deref().and_then(|path| path.split('@').next())
         && text(&format!("{workflow}/ref")) == Some(&format!("refs/heads/{}", context.config.base_branch))
 }

@@ -80,7 +80,7 @@ fn decide(
 ) -> Result<Outcome> {
     let found = forge.run(id)?;
     making.decision().sha = Some(found.head_sha.clone());
-    making.decision().attempt = Some(found.run_attempt);
+    making.decision().attempt = found.run_attempt;
     let repository = expected_repository(forge, event)?;
     run::judge(context, forge, making, &found, id, repository, version)?;
     if !making.holds() {
@@ -123,7 +123,8 @@ fn is_unchanged(forge: &dyn Forge, making: &mut Making, before: &Run, chosen: &[
             changes.push(format!("{what} `{old}` became `{new}`"));
         }
     };
-    compare("attempt", &before.run_attempt.to_string(), &after.run_attempt.to_string());
+    let attempt = |run: &Run| run.run_attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
+    compare("attempt", &attempt(before), &attempt(&after));
     compare("time of change", &before.updated_at, &after.updated_at);
     compare("commit", &before.head_sha, &after.head_sha);
     compare("conclusion", &run_state(before), &run_state(&after));

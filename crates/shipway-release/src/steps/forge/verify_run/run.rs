@@ -64,17 +64,20 @@ pub(super) fn judge(
     );
     let file = &config.forge.build_workflow;
     let workflow = forge.workflow(file)?;
-    let expected = format!(".github/workflows/{file}");
+    let expected = forge.location().kind.workflow_path(file);
+    // Without a path of its own, the run is of the project's one CI file.
+    let own = run.path.as_ref().unwrap_or(&workflow.path);
     // Some servers add the ref that the file was taken from.
-    let path = run.path.strip_suffix(&format!("@refs/heads/{base}")).unwrap_or(&run.path);
+    let path = own.strip_suffix(&format!("@refs/heads/{base}")).unwrap_or(own);
+    let number = |id: Option<u64>| id.map(|id| format!("{id} ")).unwrap_or_default();
     making.check(
         "run-workflow",
         run.workflow_id == workflow.id && path == expected && workflow.path == expected,
         format!(
-            "it is of workflow {} `{}`, expected {} `{expected}`",
-            run.workflow_id,
-            plain(&run.path),
-            workflow.id
+            "it is of workflow {}`{}`, expected {}`{expected}`",
+            number(run.workflow_id),
+            plain(own),
+            number(workflow.id)
         ),
     );
     if !making.holds() {
