@@ -1,7 +1,7 @@
 //! What shipway changes at a forge: pull requests, tags, releases, comments; each once.
 
 use serde_json::Value;
-use shipway_release::ops::forge::{Forge as _, NewPullRequest};
+use shipway_release::ops::forge::NewPullRequest;
 use shipway_release::steps::bump::open_pull_request;
 use shipway_release::steps::forge::{merged_release, report, tag_and_show};
 use shipway_testing::forge::{Fault, Instead, Strategy};

@@ -92,7 +92,6 @@ fn b20_a_whole_history_gives_exactly_the_releases_that_were_meant() {
 
     // Replayed at the end, every decision stays what it was: what was released is a release that was made.
     let all: Vec<u64> = world.run(|_, forge| {
-        use shipway_release::ops::forge::Forge as _;
         forge.all_pull_requests().unwrap().iter().map(|one| one.number).collect()
     });
     assert!(all.len() >= 25, "{} pull requests", all.len());
