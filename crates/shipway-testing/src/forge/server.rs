@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use shipway_dist::Sha256;
 
 use super::answers;
-use super::gitlab;
 use super::fault::Instead;
+use super::gitlab;
 use super::repository::Repository;
 use super::state::{Face, State};
 

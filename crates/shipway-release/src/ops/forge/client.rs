@@ -129,8 +129,8 @@ impl Client {
             .map_err(|error| Error::incomplete("tls", "cannot set up HTTP").cause(error.to_string()))?;
         let authorization = match &location.token {
             Some(token) => {
-                let mut value =
-                    HeaderValue::from_str(&format!("{}{}", headers.token.1, token.expose())).map_err(|_| {
+                let mut value = HeaderValue::from_str(&format!("{}{}", headers.token.1, token.expose()))
+                    .map_err(|_| {
                         Error::usage("bad-token", "the forge's token holds characters that no token has")
                     })?;
                 value.set_sensitive(true);
@@ -200,7 +200,8 @@ impl Client {
         };
         if !kind.contains("json") {
             let variable = self.location.api_variable();
-            let hint = format!("something between here and the forge answers in its place; look at {variable}");
+            let hint =
+                format!("something between here and the forge answers in its place; look at {variable}");
             return Err(bad("not-json", format!("expected JSON, found `{}`", status::plain(kind))).hint(hint));
         }
         serde_json::from_slice(&answer.body).map_err(|error| {

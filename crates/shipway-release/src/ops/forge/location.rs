@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn remotes_name_their_host_and_repository() {
-        let found = |text: &str| parse_remote(ForgeKind::GitHub, text).map(|(host, name)| format!("{host} {name}"));
+        let found =
+            |text: &str| parse_remote(ForgeKind::GitHub, text).map(|(host, name)| format!("{host} {name}"));
         for text in [
             "https://Forge.example/o/r.git",
             "https://user:secret@forge.example/o/r",

@@ -34,7 +34,9 @@ pub(super) fn limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Opt
     if either("x-ratelimit-remaining", "ratelimit-remaining") == Some(0) {
         // The server's own clock is the one that the reset is measured with; the runner's may be wrong.
         let now = headers.get("date").and_then(|date| parse_date(date.to_str().ok()?));
-        let seconds = either("x-ratelimit-reset", "ratelimit-reset").zip(now).map(|(reset, now)| reset.saturating_sub(now));
+        let seconds = either("x-ratelimit-reset", "ratelimit-reset")
+            .zip(now)
+            .map(|(reset, now)| reset.saturating_sub(now));
         return Some(Limit { seconds, primary: true });
     }
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();

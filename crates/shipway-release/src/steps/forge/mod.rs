@@ -13,9 +13,9 @@ mod verify_run;
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use crate::config::ForgeKind;
 use crate::context::Context;
 use crate::error::{Error, Problem, Result};
-use crate::config::ForgeKind;
 use crate::ops::forge::github::GitHub;
 use crate::ops::forge::gitlab::GitLab;
 use crate::ops::forge::{Forge, Location, Requests};
@@ -205,11 +205,16 @@ impl Making {
 pub fn open(context: &Context<'_>) -> Result<Box<dyn Forge>> {
     match find(context)? {
         Some(forge) => Ok(forge),
-        None => Err(Error::usage("no-forge", "nothing says which forge holds the repository")
-            .hint(match context.config.forge.kind {
+        None => {
+            Err(Error::usage("no-forge", "nothing says which forge holds the repository").hint(match context
+                .config
+                .forge
+                .kind
+            {
                 ForgeKind::GitHub => "set GITHUB_REPOSITORY and GITHUB_API_URL, or `[tool.shipway.forge]`",
                 ForgeKind::GitLab => "set CI_PROJECT_PATH and CI_API_V4_URL, or `[tool.shipway.forge]`",
-            })),
+            }))
+        }
     }
 }
 

@@ -115,12 +115,16 @@ fn merges_of_gitlab_are_told_by_their_commits() {
             released(world, number, &sha);
             commit(&sha)
         }),
-        ("b1 rebase and fast-forward, where the policy allows it", release().flags("fast-forward"), |world| {
-            world.configure(FAST_FORWARD);
-            let number = cut(world);
-            let sha = world.forge.merge(number, Strategy::Rebase);
-            released(world, number, &sha)
-        }),
+        (
+            "b1 rebase and fast-forward, where the policy allows it",
+            release().flags("fast-forward"),
+            |world| {
+                world.configure(FAST_FORWARD);
+                let number = cut(world);
+                let sha = world.forge.merge(number, Strategy::Rebase);
+                released(world, number, &sha)
+            },
+        ),
         ("b1 a merge train, each with its pipeline", release(), |world| {
             let number = world.open("1.4.0");
             world.commit("chore/x", &[("src/x.py", Some("X = 1\n"))], "x");
@@ -210,9 +214,8 @@ fn merges_of_gitlab_are_told_by_their_commits() {
             world.forge.git().tag("v1.5.0", &second.sha, true);
             pull(number)
         }),
-        ("the workflow to start is no plain word", refused(2, "bad-workflow"), |world| MergedReleaseRequest {
-            dispatch: Some("publish it".to_owned()),
-            ..pull(world.open("1.4.0"))
+        ("the workflow to start is no plain word", refused(2, "bad-workflow"), |world| {
+            MergedReleaseRequest { dispatch: Some("publish it".to_owned()), ..pull(world.open("1.4.0")) }
         }),
     ];
     run_at(Face::GitLab, "gitlab_merged", cases, &act, &mut |_, _, _, _| {});
@@ -370,7 +373,9 @@ fn a_redirect_to_another_host_gets_no_token() {
     for (on, is_download) in [("/merge_requests/1", false), ("/artifacts", true)] {
         let world = World::at(Face::GitLab);
         world.open("1.4.0");
-        world.forge.fault(Fault::always(&format!("/api/v4/projects/4711{on}"), Instead::Elsewhere).and_below());
+        world
+            .forge
+            .fault(Fault::always(&format!("/api/v4/projects/4711{on}"), Instead::Elsewhere).and_below());
         world.forge.fault(Fault { on: on.to_owned(), ..Fault::always(on, Instead::Elsewhere) });
         let path = world.path("download");
         let error = world.run(|_, forge| match is_download {
@@ -388,4 +393,47 @@ fn the_keys_of_builds_are_public_keys_and_no_secret() {
     let world = World::at(Face::GitLab);
     assert!(build_key().starts_with("MCowBQYDK2VwAyEA"));
     world.run(|context, _| assert_eq!(context.config.forge.build_keys.as_ref().unwrap().len(), 1));
+}
+
+#[test]
+fn b22_a_job_leaves_variables_and_a_note_instead_of_a_summary() {
+    let world = World::at(Face::GitLab);
+    world.set("CI_PIPELINE_ID", "5");
+    world.set("SHIPWAY_DOTENV", "shipway.env");
+    let request = good(&world);
+    for _ in 0..2 {
+        act(&world, &pull(1)).unwrap();
+        verify(&world, &request).unwrap();
+    }
+    let text = std::fs::read_to_string(world.project().join("shipway.env")).unwrap();
+    assert!(
+        text.starts_with("SHIPWAY_DECISION=release\nSHIPWAY_VERSION=1.4.0\nSHIPWAY_PULL_REQUEST=1\n"),
+        "{text}"
+    );
+    let is_plain = |line: &str| {
+        line.split_once('=').is_some_and(|(name, _)| {
+            name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
+        })
+    };
+    assert!(text.lines().all(is_plain) && text.contains("SHIPWAY_MANIFEST_SHA256="), "{text}");
+    let state = world.forge.state();
+    let heads: Vec<&str> = state.comments.iter().filter_map(|(_, body)| body.lines().nth(1)).collect();
+    assert_eq!(heads, ["## shipway forge merged-release: release", "## shipway forge verify-run: release"]);
+    assert!(state.comments.iter().all(|(_, body)| body.contains("pull request !1") && !body.contains("#1")));
+}
+
+#[test]
+fn b22_a_refusal_is_told_once_on_the_merge_request() {
+    let world = World::at(Face::GitLab);
+    world.set("CI_PIPELINE_ID", "5");
+    world.cut_from("main", "1.4.0");
+    world.commit("release/v1.4.0", &[("src/<b>|@all`x.py", Some("X = 1\n"))], "more");
+    let number = world.forge.open("release/v1.4.0", "main");
+    world.forge.merge(number, Strategy::Merge);
+    for _ in 0..2 {
+        assert!(act(&world, &pull(number)).unwrap().refusal.is_some());
+    }
+    let state = world.forge.state();
+    assert_eq!(state.comments.len(), 1, "told once");
+    assert!(state.comments[0].1.contains("&lt;b>\\|@\u{2060}all"), "{}", state.comments[0].1);
 }

@@ -6,6 +6,7 @@ mod effects;
 mod figures;
 mod fixture;
 mod gitlab;
+mod gitlab_shapes;
 mod history;
 mod merged_refused;
 mod merged_release;

@@ -17,7 +17,11 @@ fn stranger() -> PrivateKey {
 }
 
 /// A release without digests at the forge, whose manifest has beside it what `sign` makes.
-fn uploaded(world: &World, merged: &Merged, sign: impl FnOnce(&shipway_dist::Manifest, Option<u64>) -> Envelope) -> VerifyRunRequest {
+fn uploaded(
+    world: &World,
+    merged: &Merged,
+    sign: impl FnOnce(&shipway_dist::Manifest, Option<u64>) -> Envelope,
+) -> VerifyRunRequest {
     // At GitHub only what the old uploader left has no digest; the keys are read at the commit before the release.
     if world.face == Face::GitHub {
         world.configure(&format!("[tool.shipway.forge]\nbuild-keys = [\"{}\"]\n", build_key()));
@@ -156,8 +160,9 @@ fn cases() -> Vec<Case<VerifyRunRequest>> {
         }),
         ("e8 files and manifest were swapped together", refused(1, "build-bytes"), |world| {
             let merged = world.release("1.4.0", Strategy::Merge);
-            let request =
-                uploaded(world, &merged, |manifest, job| build_statement(manifest, job, &signing_key(), |_| {}));
+            let request = uploaded(world, &merged, |manifest, job| {
+                build_statement(manifest, job, &signing_key(), |_| {})
+            });
             let mut made = files(world);
             made[0] = sdist_of(
                 "demo",

@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shipway_release::config::{Environment, Flags, load};
-use shipway_release::context::Opened;
-use shipway_release::error::Result;
+use shipway_dist::Manifest;
 use shipway_dist::evidence::{
     BUILD, BUILD_TYPE, BuildDefinition, BuildMetadata, Builder, Predicate, Provenance, Resource, RunDetails,
     SLSA_PROVENANCE, Statement, Verdict,
 };
 use shipway_dist::signing::{Envelope, PrivateKey};
-use shipway_dist::Manifest;
-use shipway_release::ops::forge::{Forge as ForgeClient, Location};
+use shipway_release::config::{Environment, Flags, load};
+use shipway_release::context::Opened;
+use shipway_release::error::Result;
 use shipway_release::ops::forge::github::GitHub;
 use shipway_release::ops::forge::gitlab::GitLab;
+use shipway_release::ops::forge::{Forge as ForgeClient, Location};
 use shipway_release::ops::secret::Secret;
 use shipway_release::ops::target::Embedded;
 use shipway_release::progress::Silent;
@@ -62,7 +62,8 @@ pub(crate) fn pyproject(version: &str) -> String {
     format!("{}\n[tool.shipway.forge]\nbuild-keys = [\"{key}\"]\n", bare(version))
 }
 
-fn bare(version: &str) -> String {
+/// The same without the key, as it stands in an sdist.
+pub(crate) fn bare(version: &str) -> String {
     format!("[project]\nname = \"demo\"\nversion = \"{version}\"\n")
 }
 

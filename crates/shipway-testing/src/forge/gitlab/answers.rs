@@ -108,7 +108,10 @@ fn post(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) ->
             }
             let is_open = |one: &&Pull| one.head == head && one.base == base && one.state == "open";
             if let Some(one) = state.pulls.iter().find(is_open) {
-                let text = format!("Another open merge request already exists for this source branch: !{}", one.number);
+                let text = format!(
+                    "Another open merge request already exists for this source branch: !{}",
+                    one.number
+                );
                 return Reply::json(409, &json!({ "message": [text] }));
             }
             let number = crate::forge::open(state, git, &head, &base, &text("title"));
@@ -124,9 +127,9 @@ fn post(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) ->
         }
         ["pipeline"] => {
             let variables = body["variables"].as_array().cloned().unwrap_or_default();
-            let pairs = variables.iter().filter_map(|one| {
-                Some((one["key"].as_str()?.to_owned(), one["value"].as_str()?.to_owned()))
-            });
+            let pairs = variables
+                .iter()
+                .filter_map(|one| Some((one["key"].as_str()?.to_owned(), one["value"].as_str()?.to_owned())));
             start(shared, state, &text("ref"), pairs.collect(), "api")
         }
         ["trigger", "pipeline"] => {

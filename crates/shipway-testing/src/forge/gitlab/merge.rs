@@ -4,7 +4,12 @@ use crate::forge::repository::{Repository, Strategy};
 use crate::forge::state::Pull;
 
 /// Merges by one of the project's methods; gives the commit that the base stands at then.
-pub(in super::super) fn merge(git: &Repository, pull: &mut Pull, strategy: Strategy, message: &str) -> String {
+pub(in super::super) fn merge(
+    git: &Repository,
+    pull: &mut Pull,
+    strategy: Strategy,
+    message: &str,
+) -> String {
     let tip = git.branch(&pull.base);
     let (made, squashed, now) = match strategy {
         Strategy::Merge => {
@@ -52,7 +57,8 @@ pub(in super::super) fn train(git: &Repository, pulls: &mut [&mut Pull]) -> Vec<
     let mut onto = git.branch(&first.base);
     let mut all = Vec::new();
     for pull in pulls {
-        let made = git.merged(&onto, &pull.head_sha, Strategy::Merge, &format!("Merge branch '{}'", pull.head));
+        let made =
+            git.merged(&onto, &pull.head_sha, Strategy::Merge, &format!("Merge branch '{}'", pull.head));
         git.git(&["update-ref", &format!("refs/merge-requests/{}/train", pull.number), &made]);
         done(git, pull, onto, Some(made.clone()), None, &made);
         onto = made.clone();

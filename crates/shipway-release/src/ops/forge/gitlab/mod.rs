@@ -12,13 +12,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::Forge;
 use super::client::{Answer, Ask, Client, Headers, Requests};
 use super::location::Location;
 use super::model::{
     Artifact, Attestation, Blob, Branch, ChangedFile, Comment, Comparison, Download, ForgeRelease,
     NewForgeRelease, NewPullRequest, PullRequest, Repository, Run, RunQuery, Tag, Workflow,
 };
-use super::Forge;
 use crate::error::{Error, Result};
 use model::{
     Diff, GitBranch, GitCommit, GitFile, GitTag, Job, MergeRequest, Note, Pipeline, Project, Shown, Started,
@@ -102,8 +102,7 @@ impl Forge for GitLab {
     }
 
     fn repository(&self) -> Result<Repository> {
-        let project: Project =
-            self.client.get(&format!("project `{}`", self.path()), self.url(&[], &[])?)?;
+        let project: Project = self.client.get(&format!("project `{}`", self.path()), self.url(&[], &[])?)?;
         Ok(project.repository())
     }
 
@@ -194,8 +193,7 @@ impl Forge for GitLab {
     }
 
     fn workflow(&self, _file: &str) -> Result<Workflow> {
-        let project: Project =
-            self.client.get(&format!("project `{}`", self.path()), self.url(&[], &[])?)?;
+        let project: Project = self.client.get(&format!("project `{}`", self.path()), self.url(&[], &[])?)?;
         let path = project.ci_config_path.filter(|path| !path.is_empty());
         let state = match project.builds_access_level.as_deref() {
             Some("disabled") => "disabled",

@@ -30,11 +30,7 @@ pub(super) struct Project {
 
 impl Project {
     pub(super) fn repository(self) -> Repository {
-        Repository {
-            id: self.id,
-            full_name: self.path_with_namespace,
-            default_branch: self.default_branch,
-        }
+        Repository { id: self.id, full_name: self.path_with_namespace, default_branch: self.default_branch }
     }
 }
 
@@ -219,8 +215,7 @@ impl Pipeline {
         let is_over = matches!(self.status.as_str(), "success" | "failed" | "canceled" | "skipped");
         let (status, conclusion) =
             if is_over { ("completed".to_owned(), Some(self.status)) } else { (self.status, None) };
-        let repository =
-            Repository { id: self.project_id, full_name: path.to_owned(), default_branch: None };
+        let repository = Repository { id: self.project_id, full_name: path.to_owned(), default_branch: None };
         Run {
             id: self.id,
             workflow_id: None,
@@ -323,12 +318,7 @@ struct Links {
 
 impl Shown {
     pub(super) fn release(self) -> ForgeRelease {
-        ForgeRelease {
-            id: None,
-            tag_name: self.tag_name,
-            body: self.description,
-            html_url: self.links.page,
-        }
+        ForgeRelease { id: None, tag_name: self.tag_name, body: self.description, html_url: self.links.page }
     }
 }
 

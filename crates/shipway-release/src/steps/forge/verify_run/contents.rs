@@ -320,11 +320,7 @@ fn compare(expected: &Expected<'_>, making: &mut Making, bytes: &[u8], written: 
     } else {
         problems.join("; ")
     };
-    making.check("manifest", ok, detail).then_some(Taken {
-        manifest,
-        manifest_sha256,
-        statement: None,
-    })
+    making.check("manifest", ok, detail).then_some(Taken { manifest, manifest_sha256, statement: None })
 }
 
 /// Name and version in the metadata of each file (row E11); notes the check `distribution-metadata`.

@@ -22,7 +22,8 @@ enum Member<'a> {
 
 fn member<'a>(name: &'a str, version: &str) -> Option<Member<'a>> {
     let own = name.strip_prefix(".shipway/").unwrap_or(name);
-    let evidence = own.strip_prefix("evidence/").and_then(|rest| rest.strip_prefix(version)?.strip_prefix('/'));
+    let evidence =
+        own.strip_prefix("evidence/").and_then(|rest| rest.strip_prefix(version)?.strip_prefix('/'));
     match (own, evidence) {
         ("manifest.json", _) => Some(Member::Manifest),
         ("build.json", _) | (_, Some("build.json")) => Some(Member::Statement),

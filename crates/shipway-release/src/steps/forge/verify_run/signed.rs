@@ -47,7 +47,8 @@ pub(super) fn judge(
     taken: &Taken,
 ) -> Result<Option<Vouched>> {
     let Some(bytes) = &taken.statement else {
-        let text = "the forge has no sha256 of the artifacts, and no signed `build.json` lies beside the manifest";
+        let text =
+            "the forge has no sha256 of the artifacts, and no signed `build.json` lies beside the manifest";
         making.check("build-statement", false, text);
         return Ok(None);
     };
@@ -71,7 +72,9 @@ pub(super) fn judge(
             Ok(Some(Vouched { envelope, statement }))
         }
         Err((id, why)) => {
-            making.check(id, false, format!("{why}; of the keys {place}"));
+            let of_keys =
+                if id == "build-key" { format!("; known are those {place}") } else { String::new() };
+            making.check(id, false, format!("{why}{of_keys}"));
             Ok(None)
         }
     }
@@ -112,9 +115,14 @@ fn verify(
 fn signer_of(signers: &[&Known]) -> std::result::Result<Sha256, Wrong> {
     let of_role: Vec<&&Known> = signers.iter().filter(|one| one.role == Role::Ci).collect();
     if of_role.is_empty() {
-        let roles: Vec<String> =
-            signers.iter().map(|one| format!("`{}` is `{}`", short(&one.public.id().to_string()), one.role)).collect();
-        return Err(("build-key-role", format!("a build is signed by a key with role `ci`: {}", roles.join(", "))));
+        let roles: Vec<String> = signers
+            .iter()
+            .map(|one| format!("`{}` is `{}`", short(&one.public.id().to_string()), one.role))
+            .collect();
+        return Err((
+            "build-key-role",
+            format!("a build is signed by a key with role `ci`: {}", roles.join(", ")),
+        ));
     }
     match of_role.iter().find(|one| one.against.is_none()) {
         Some(good) => Ok(good.public.id()),
@@ -140,9 +148,12 @@ fn content(
 ) -> std::result::Result<(), Wrong> {
     let said = &statement.predicate;
     let provenance = said.provenance.as_ref().filter(|_| statement.predicate_type == SLSA_PROVENANCE);
-    let (true, Some(provenance)) = (said.gate == BUILD && said.result == Verdict::Passed, provenance) else {
+    let (true, Some(provenance)) = (said.gate == BUILD, provenance) else {
         return Err(("build-statement", format!("it speaks of `{}` and not of a build", plain(&said.gate))));
     };
+    if said.result != Verdict::Passed {
+        return Err(("build-statement", "it says that the build did not pass".to_owned()));
+    }
     let mut problems = Vec::new();
     let mut differ = |what: &str, found: &str, wanted: &str| {
         if found != wanted {
@@ -168,9 +179,11 @@ fn content(
     let said: BTreeSet<Sha256> = statement.subject.iter().map(|one| one.digest.sha256).collect();
     let found: BTreeSet<Sha256> = manifest.files.iter().map(|one| one.sha256).collect();
     let lacking = manifest.files.iter().filter(|one| !said.contains(&one.sha256));
-    let mut problems: Vec<String> =
-        lacking.map(|one| format!("it does not speak of `{}` with sha256 `{}`", one.filename, one.sha256)).collect();
-    problems.extend(said.difference(&found).map(|sha256| format!("it speaks of `{sha256}`, which is not here")));
+    let mut problems: Vec<String> = lacking
+        .map(|one| format!("it does not speak of `{}` with sha256 `{}`", one.filename, one.sha256))
+        .collect();
+    problems
+        .extend(said.difference(&found).map(|sha256| format!("it speaks of `{sha256}`, which is not here")));
     let digest = manifest.digest().to_hex();
     let names = |one: &shipway_dist::evidence::Resource| one.digest.get("sha256") == Some(&digest);
     if !provenance.run_details.byproducts.iter().any(names) {
