@@ -173,9 +173,10 @@ impl Merge {
         self.globs("forge.allow", &allow);
         let mut named = |key: &str, value: Option<String>, default: &str, ends: &[&str]| {
             let value = value.unwrap_or_else(|| default.to_owned());
-            let is_path = key == "build-workflow" && kind == ForgeKind::GitLab;
-            let is_plain = if is_path {
+            let is_plain = if kind == ForgeKind::GitLab && key == "build-workflow" {
                 value.split('/').all(is_part)
+            } else if kind == ForgeKind::GitLab && key == "publish-workflow" {
+                is_part(&value)
             } else {
                 !value.is_empty() && !value.contains(['/', '\\']) && !value.contains(char::is_control)
             };
@@ -249,6 +250,7 @@ pub(crate) fn build_key(line: &str) -> Option<PublicKey> {
 
 #[cfg(test)]
 mod tests {
+    use super::ForgeKind;
     use crate::config::{Environment, Flags, load};
 
     fn of(text: &str) -> crate::Result<crate::Config> {
@@ -265,6 +267,28 @@ mod tests {
         assert!(settings.configured && !settings.fast_forward && !settings.attestations);
         let names = [&settings.build_workflow, &settings.publish_workflow, &settings.artifact];
         assert_eq!(names, ["ci.yml", "publish.yml", "dist"]);
+    }
+
+    #[test]
+    fn gitlab_has_one_file_paths_through_groups_and_no_attestations() {
+        let settings = of("kind = \"gitlab\"\nrepository = \"a/b/c/d\"\n").unwrap().forge;
+        assert_eq!(settings.kind, ForgeKind::GitLab);
+        let names = [
+            &settings.build_workflow,
+            &settings.publish_workflow,
+            &settings.artifact,
+            &settings.manifest_artifact,
+        ];
+        assert_eq!(names, [".gitlab-ci.yml", "publish", "build", "build"]);
+        assert_eq!(
+            of("kind = \"gitlab\"\nbuild-workflow = \"ci/main.yml\"\n").unwrap().forge.build_workflow,
+            "ci/main.yml"
+        );
+        let wrong = "kind = \"gitlab\"\nrepository = \"a//c\"\nbuild-workflow = \"../ci.yml\"\nattestations = true\n\
+                     publish-workflow = \"a b\"\nbuild-keys = [\"no key\"]\n";
+        let error = of(wrong).unwrap_err();
+        let messages: Vec<String> = error.problems().iter().map(|problem| problem.message.clone()).collect();
+        assert_eq!(messages.len(), 5, "{messages:#?}");
     }
 
     #[test]
