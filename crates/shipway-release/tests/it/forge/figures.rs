@@ -32,6 +32,7 @@ fn a_decision_takes_ten_requests_at_most() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the figures")]
 fn decide_at(face: Face) {
     let world = World::at(face);
     let request = good(&world);

@@ -91,6 +91,7 @@ fn cut(world: &World) -> u64 {
 const FAST_FORWARD: &str = "[tool.shipway.forge]\nfast-forward = true\n";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn merges_of_gitlab_are_told_by_their_commits() {
     let cases: Vec<Case<MergedReleaseRequest>> = vec![
         ("b1 semi-linear", release(), |world| {

@@ -55,6 +55,7 @@ fn tampered(world: &World, change: impl FnOnce(&mut Envelope)) -> VerifyRunReque
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case<VerifyRunRequest>> {
     let verified = Want { dispatches: 0, ..release() };
     vec![
