@@ -435,6 +435,36 @@ pub const RULES: &[Rule] = &[
         "run it again; if it persists, do not publish and find out what changes them",
     ),
     rule(
+        "build-statement",
+        "the forge has no digest of an artifact, and no signed statement of the build vouches for its bytes",
+        "upload `.shipway/evidence/VERSION/build.json` of `shipway build` together with the manifest",
+    ),
+    rule(
+        "build-key",
+        "the build statement is not signed by a key that the project or the index trusts",
+        "register the key: `shipway admin key add --role ci`, or list it in forge.build-keys before the release",
+    ),
+    rule(
+        "build-key-role",
+        "the build statement is signed by a key that may not speak for builds",
+        "sign builds with a key of role `ci`",
+    ),
+    rule(
+        "build-signature",
+        "the signature of the build statement does not hold for its bytes",
+        "do not publish, and find out what changed the statement",
+    ),
+    rule(
+        "build-run",
+        "the signed build statement is of another commit, run, attempt or job",
+        "upload the statement in the job that builds, and run the whole job again",
+    ),
+    rule(
+        "build-bytes",
+        "the signed build statement is about other files than those downloaded",
+        "do not publish, and find out what changed the files after the build",
+    ),
+    rule(
         "artifact-members",
         "an artifact holds folders, links, other files or one name twice",
         "upload the files of `dist/` and nothing else",

@@ -40,6 +40,39 @@ pub const FORGE_RUN: &str = "GITHUB_RUN_ID";
 /// The attempt of the CI run.
 pub const FORGE_ATTEMPT: &str = "GITHUB_RUN_ATTEMPT";
 
+/// Set in every job of GitLab.
+pub const GITLAB: &str = "GITLAB_CI";
+/// GitLab's API.
+pub const GITLAB_API: &str = "CI_API_V4_URL";
+/// GitLab's pages for people.
+pub const GITLAB_SERVER: &str = "CI_SERVER_URL";
+/// The path of the project on GitLab, through all its groups.
+pub const GITLAB_REPOSITORY: &str = "CI_PROJECT_PATH";
+/// The number of that project, which a rename does not change.
+pub const GITLAB_REPOSITORY_ID: &str = "CI_PROJECT_ID";
+/// An access token for GitLab's API, which goes into `PRIVATE-TOKEN`.
+pub const GITLAB_TOKEN: &str = "GITLAB_TOKEN";
+/// The token of a job of GitLab, which goes into `JOB-TOKEN` and may do little.
+pub const GITLAB_JOB_TOKEN: &str = "CI_JOB_TOKEN";
+/// The pipeline of a job of GitLab: the run.
+pub const GITLAB_RUN: &str = "CI_PIPELINE_ID";
+/// The job of GitLab; a job that is run again has another number.
+pub const GITLAB_JOB: &str = "CI_JOB_ID";
+/// What started the pipeline.
+pub const GITLAB_SOURCE: &str = "CI_PIPELINE_SOURCE";
+/// The merge request that the pipeline is of.
+pub const GITLAB_MERGE_REQUEST: &str = "CI_MERGE_REQUEST_IID";
+/// The commit that the pipeline is of.
+pub const GITLAB_COMMIT: &str = "CI_COMMIT_SHA";
+/// The branch that the pipeline is of; absent for tags and merge requests.
+pub const GITLAB_BRANCH: &str = "CI_COMMIT_BRANCH";
+/// The branch that clones check out.
+pub const GITLAB_DEFAULT_BRANCH: &str = "CI_DEFAULT_BRANCH";
+/// The CI file of the project.
+pub const GITLAB_WORKFLOW: &str = "CI_CONFIG_PATH";
+/// The file that takes the outputs of a step as variables: a dotenv report of GitLab.
+pub const DOTENV: &str = "SHIPWAY_DOTENV";
+
 /// The environment of a run, captured once and passed in.
 #[derive(Clone, Default)]
 pub struct Environment {

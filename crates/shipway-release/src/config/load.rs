@@ -299,7 +299,7 @@ impl Merge {
             has_scripts: file.has_scripts,
             accepted: self.accepted(raw.accept.unwrap_or_default()),
             levels: self.levels(raw.level.unwrap_or_default()),
-            forge: self.forge(raw.forge),
+            forge: self.forge(raw.forge, env),
             data_dir: self.data_dir(env)?,
             origins: Vec::new(),
         })

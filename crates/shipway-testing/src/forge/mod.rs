@@ -1,10 +1,11 @@
-//! A forge of a test: GitHub's API on loopback, over a real bare git repository.
+//! A forge of a test: GitHub's or GitLab's API on loopback, over a real bare git repository.
 //!
 //! Merges, comparisons, parents and files are git's own. A scenario makes commits, pull requests, runs and
 //! artifacts, says what goes wrong, and reads afterwards what was asked and what was changed.
 
 mod answers;
 mod fault;
+mod gitlab;
 mod repository;
 mod schema;
 mod server;
@@ -17,9 +18,10 @@ use std::sync::{Arc, MutexGuard};
 use shipway_dist::Sha256;
 
 pub use fault::{Fault, Instead};
+pub use gitlab::GITLAB_OPERATIONS;
 pub use repository::{Repository, STRATEGIES, Strategy};
-pub use schema::{OPERATIONS, violations};
-pub use state::{ApiDate, ArtifactState, Origin, Pull, RunState, State, WorkflowState};
+pub use schema::{OPERATIONS, gitlab_violations, violations};
+pub use state::{ApiDate, ArtifactState, Face, Origin, Pull, RunState, State, WorkflowState};
 
 use server::Shared;
 
@@ -38,8 +40,16 @@ impl Forge {
     /// # Panics
     /// When that fails.
     pub fn start(folder: &Path, full_name: &str) -> Self {
+        Self::start_as(Face::GitHub, folder, full_name)
+    }
+
+    /// Starts a forge with this API and an empty repository in `folder`.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn start_as(face: Face, folder: &Path, full_name: &str) -> Self {
         let repository = Repository::new(&folder.join("forge.git"));
-        Self { shared: server::serve(repository, State::new(full_name), CANARY) }
+        Self { shared: server::serve(repository, State::new(face, full_name), CANARY) }
     }
 
     /// The root of its API.
@@ -60,6 +70,17 @@ impl Forge {
     /// The variables of a CI run at this forge.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let state = self.state();
+        if state.face == Face::GitLab {
+            return vec![
+                ("GITLAB_CI", "true".to_owned()),
+                ("CI_API_V4_URL", format!("{}/api/v4", self.url())),
+                ("CI_SERVER_URL", self.url().to_owned()),
+                ("CI_PROJECT_PATH", state.full_name.clone()),
+                ("CI_PROJECT_ID", state.id.to_string()),
+                ("CI_DEFAULT_BRANCH", state.default_branch.clone()),
+                ("GITLAB_TOKEN", CANARY.to_owned()),
+            ];
+        }
         vec![
             ("GITHUB_API_URL", self.url().to_owned()),
             ("GITHUB_SERVER_URL", self.url().to_owned()),
@@ -69,9 +90,13 @@ impl Forge {
         ]
     }
 
-    /// Says what goes wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.state().faults.push(fault);
+    /// Says what goes wrong; at GitLab's face, what GitHub's routes say is meant of GitLab's.
+    pub fn fault(&self, mut fault: Fault) {
+        let mut state = self.state();
+        if state.face == Face::GitLab {
+            fault.on = gitlab::translated(&fault.on);
+        }
+        state.faults.push(fault);
     }
 
     /// Opens a pull request between two branches.
@@ -97,7 +122,12 @@ impl Forge {
     pub fn merge_as(&self, number: u64, strategy: Strategy, message: &str) -> String {
         let mut state = self.state();
         let moment = state.moment();
+        let face = state.face;
         let pull = state.pull(number);
+        if face == Face::GitLab {
+            pull.merged_at = Some(moment);
+            return gitlab::merge(self.git(), pull, strategy, message);
+        }
         pull.base_sha = self.git().branch(&pull.base);
         let sha = self.git().merge(&pull.base, &pull.head_sha, strategy, message);
         pull.state = "closed";
@@ -105,6 +135,36 @@ impl Forge {
         pull.merged_at = Some(moment);
         pull.merge_commit = Some(sha.clone());
         sha
+    }
+
+    /// Merges as GitLab does with semi-linear history: rebased, then with a merge commit.
+    pub fn merge_semi_linear(&self, number: u64) -> String {
+        let mut state = self.state();
+        let moment = state.moment();
+        let pull = state.pull(number);
+        pull.merged_at = Some(moment);
+        gitlab::semi_linear(self.git(), pull, &format!("Merge branch '{}'", pull.head.clone()))
+    }
+
+    /// Merges as GitLab does with squash and fast-forward: one commit upon the base.
+    pub fn merge_squash_forward(&self, number: u64) -> String {
+        let mut state = self.state();
+        let moment = state.moment();
+        let pull = state.pull(number);
+        pull.merged_at = Some(moment);
+        gitlab::squash_forward(self.git(), pull, "squashed")
+    }
+
+    /// Merges several as a merge train does; gives the commit of each.
+    pub fn merge_train(&self, numbers: &[u64]) -> Vec<String> {
+        let mut state = self.state();
+        let moment = state.moment();
+        let mut pulls: Vec<&mut Pull> =
+            state.pulls.iter_mut().filter(|one| numbers.contains(&one.number)).collect();
+        for pull in &mut pulls {
+            pull.merged_at = Some(moment.clone());
+        }
+        gitlab::train(self.git(), &mut pulls)
     }
 
     /// Closes a pull request without a merge; its stale test merge stays named.
@@ -170,6 +230,7 @@ fn open(state: &mut State, git: &Repository, head: &str, base: &str, title: &str
         merged_at: None,
         merged_by: ("tester".to_owned(), "User".to_owned()),
         merge_commit,
+        squash_commit: None,
         head: head.to_owned(),
         head_sha,
         origin: Origin::Own,

@@ -34,7 +34,19 @@ pub const OPERATIONS: &[(&str, &str, u16, &str)] = &[
 /// # Panics
 /// When there is no such shape.
 pub fn violations(shape: &str, value: &Value) -> Vec<String> {
-    let all: Value = serde_json::from_str(include_str!("shapes.json")).expect("shapes in JSON");
+    violations_in(include_str!("shapes.json"), shape, value)
+}
+
+/// Everything in a value of GitLab's API that does not fit the shape with this name.
+///
+/// # Panics
+/// When there is no such shape.
+pub fn gitlab_violations(shape: &str, value: &Value) -> Vec<String> {
+    violations_in(include_str!("gitlab/shapes.json"), shape, value)
+}
+
+fn violations_in(shapes: &str, shape: &str, value: &Value) -> Vec<String> {
+    let all: Value = serde_json::from_str(shapes).expect("shapes in JSON");
     let mut found = Vec::new();
     walk(&all, &all[shape], value, shape, &mut found);
     assert!(all[shape].is_object(), "no shape `{shape}`");

@@ -11,8 +11,9 @@ use shipway_dist::Sha256;
 
 use super::answers;
 use super::fault::Instead;
+use super::gitlab;
 use super::repository::Repository;
-use super::state::State;
+use super::state::{Face, State};
 
 /// What both sockets share.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Request {
         self.query.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 }
@@ -174,6 +175,7 @@ fn answer_api(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
     let said = format!("{} {}", request.method, decode(&request.path));
     state.log.push(format!("{} {}", request.method, request.target));
     let expected = format!("Bearer {}", shared.token);
+    let is_github = state.face == Face::GitHub;
     let fault = state.faults.iter_mut().find_map(|fault| fault.hits(&said).then(|| fault.instead.take()));
     let mut cut = false;
     let reply = match fault.flatten() {
@@ -188,7 +190,7 @@ fn answer_api(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
                 }
                 Instead::Truncated => {
                     cut = true;
-                    answers::answer(shared, &mut state, &request)
+                    answer(shared, &mut state, &request)
                 }
                 Instead::Html => Reply {
                     status: 200,
@@ -219,7 +221,7 @@ fn answer_api(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
                     if let Instead::After(change) = instead {
                         change(&mut state, &shared.repository);
                     }
-                    let reply = answers::answer(shared, &mut state, &request);
+                    let reply = answer(shared, &mut state, &request);
                     drop(state);
                     return write_reply(&stream, &reply, false);
                 }
@@ -227,11 +229,20 @@ fn answer_api(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
             restore(&mut state, &said, instead);
             reply
         }
-        None if request.header("authorization") != Some(&expected) => Reply::message(401, "Bad credentials"),
-        None => answers::answer(shared, &mut state, &request),
+        None if is_github && request.header("authorization") != Some(&expected) => {
+            Reply::message(401, "Bad credentials")
+        }
+        None => answer(shared, &mut state, &request),
     };
     drop(state);
     write_reply(&stream, &tagged(&request, reply), cut)
+}
+
+fn answer(shared: &Shared, state: &mut State, request: &Request) -> Reply {
+    match state.face {
+        Face::GitHub => answers::answer(shared, state, request),
+        Face::GitLab => gitlab::answer(shared, state, request),
+    }
 }
 
 fn restore(state: &mut State, said: &str, instead: Instead) {
@@ -270,7 +281,7 @@ fn endless(mut stream: &TcpStream) -> std::io::Result<()> {
 fn answer_store(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
     let request = read_request(&stream)?;
     let mut state = shared.state();
-    if request.header("authorization").is_some() {
+    if ["authorization", "private-token", "job-token"].iter().any(|name| request.header(name).is_some()) {
         state.leaked = true;
     }
     let said = format!("STORE {}", request.path);

@@ -15,9 +15,28 @@ pub enum ApiDate {
     Of2026,
 }
 
+/// Which forge's API is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// GitHub's.
+    GitHub,
+    /// GitLab's.
+    GitLab,
+}
+
 /// Everything.
 #[derive(Debug)]
 pub struct State {
+    /// Whose API it is.
+    pub face: Face,
+    /// On GitLab the project's setting of its CI file.
+    pub ci_file: Option<String>,
+    /// On GitLab who may see jobs: `enabled` or `disabled`.
+    pub builds_access: &'static str,
+    /// On GitLab the jobs that failed and were allowed to.
+    pub failed_jobs: Vec<String>,
+    /// On GitLab whether the changes of merge requests are not counted yet.
+    pub uncounted: bool,
     /// The number of the repository.
     pub id: u64,
     /// `OWNER/NAME` now.
@@ -59,13 +78,18 @@ pub struct State {
 }
 
 impl State {
-    pub(super) fn new(full_name: &str) -> Self {
+    pub(super) fn new(face: Face, full_name: &str) -> Self {
         let workflow = |id, file: &str| WorkflowState {
             id,
             path: format!(".github/workflows/{file}"),
             state: "active".to_owned(),
         };
         Self {
+            face,
+            ci_file: None,
+            builds_access: "enabled",
+            failed_jobs: Vec::new(),
+            uncounted: false,
             id: 4711,
             full_name: full_name.to_owned(),
             earlier_name: None,
@@ -156,6 +180,8 @@ pub struct Pull {
     pub merged_by: (String, String),
     /// The commit of the merge, or of a test merge.
     pub merge_commit: Option<String>,
+    /// The commit of all its changes that GitLab made and merged.
+    pub squash_commit: Option<String>,
     /// The branch that it brings.
     pub head: String,
     /// The commit that it brings.

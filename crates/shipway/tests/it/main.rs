@@ -13,6 +13,7 @@ mod contract;
 mod evidence;
 mod forge;
 mod gates;
+mod gitlab;
 mod init;
 mod log;
 mod notes;

@@ -17,6 +17,7 @@ use url::Url;
 use super::location::Location;
 use super::model::Download;
 use super::status;
+use crate::config::ForgeKind;
 use crate::error::{Error, Result};
 use crate::ops::secret::public_url;
 
@@ -31,8 +32,6 @@ const DOWNLOAD_TIME: Duration = Duration::from_secs(3600);
 const TRIES: u32 = 3;
 /// How many redirects are followed.
 const HOPS: u32 = 4;
-/// The dated version of the API that is asked for.
-const API_DATE: &str = "2022-11-28";
 
 /// What was asked of a forge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -45,11 +44,38 @@ pub struct Requests {
     pub duration_ms: u64,
 }
 
+/// The headers of one kind of forge.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    /// What every request carries.
+    pub(super) plain: Vec<(&'static str, &'static str)>,
+    /// The header that carries the token, and what stands before it there.
+    pub(super) token: (&'static str, &'static str),
+}
+
+/// The dated version of GitHub's API that is asked for.
+const API_DATE: &str = "2022-11-28";
+
+impl Headers {
+    /// Those of GitHub.
+    pub(super) fn github() -> Self {
+        let plain = vec![("accept", "application/vnd.github+json"), ("x-github-api-version", API_DATE)];
+        Self { plain, token: ("authorization", "Bearer ") }
+    }
+
+    /// Those of GitLab, whose job tokens have a header of their own.
+    pub(super) fn gitlab(is_job_token: bool) -> Self {
+        let name = if is_job_token { "job-token" } else { "private-token" };
+        Self { plain: vec![("accept", "application/json")], token: (name, "") }
+    }
+}
+
 /// A connection to one forge.
 pub struct Client {
     connection: Connection,
     /// Where it is.
     pub(super) location: Location,
+    headers: Headers,
     authorization: Option<HeaderValue>,
     kept: RefCell<HashMap<Url, Kept>>,
     requests: RefCell<Requests>,
@@ -91,7 +117,7 @@ impl Client {
     ///
     /// # Errors
     /// When the platform's TLS cannot be set up, or the token cannot stand in a header.
-    pub fn new(location: Location, sleep: fn(Duration)) -> Result<Self> {
+    pub fn new(location: Location, headers: Headers, sleep: fn(Duration)) -> Result<Self> {
         // Fails only when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let connection = Connection::builder()
@@ -103,8 +129,8 @@ impl Client {
             .map_err(|error| Error::incomplete("tls", "cannot set up HTTP").cause(error.to_string()))?;
         let authorization = match &location.token {
             Some(token) => {
-                let mut value =
-                    HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+                let mut value = HeaderValue::from_str(&format!("{}{}", headers.token.1, token.expose()))
+                    .map_err(|_| {
                         Error::usage("bad-token", "the forge's token holds characters that no token has")
                     })?;
                 value.set_sensitive(true);
@@ -115,6 +141,7 @@ impl Client {
         Ok(Self {
             connection,
             location,
+            headers,
             authorization,
             kept: RefCell::default(),
             requests: RefCell::default(),
@@ -172,7 +199,9 @@ impl Client {
             Error::incomplete(code, format!("{place} did not answer with {what}")).cause(text)
         };
         if !kind.contains("json") {
-            let hint = "something between here and the forge answers in its place; look at GITHUB_API_URL";
+            let variable = self.location.api_variable();
+            let hint =
+                format!("something between here and the forge answers in its place; look at {variable}");
             return Err(bad("not-json", format!("expected JSON, found `{}`", status::plain(kind))).hint(hint));
         }
         serde_json::from_slice(&answer.body).map_err(|error| {
@@ -186,7 +215,18 @@ impl Client {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(status::error(what, &self.place(), answer.status, &answer.headers, &answer.body))
+        Err(self.refusal(what, &answer))
+    }
+
+    fn refusal(&self, what: &str, answer: &Answer) -> Error {
+        let error = status::error(what, &self.place(), answer.status, &answer.headers, &answer.body);
+        match (self.location.kind, error.code()) {
+            (ForgeKind::GitLab, "unauthenticated" | "forbidden") => error.hint(
+                "set GITLAB_TOKEN to an access token of the project with the scope `api`; the token of a job may read no \
+                 pipelines",
+            ),
+            _ => error,
+        }
     }
 
     fn place(&self) -> String {
@@ -285,13 +325,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self
-            .connection
-            .request(method, url.clone())
-            .header("accept", "application/vnd.github+json")
-            .header("x-github-api-version", API_DATE);
+        let request = self.connection.request(method, url.clone());
+        let plain = &self.headers.plain;
+        let request = plain.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         match &self.authorization {
-            Some(value) => request.header("authorization", value),
+            Some(value) => request.header(self.headers.token.0, value),
             None => request,
         }
     }
@@ -395,7 +433,7 @@ impl Client {
             }
             if !response.status().is_success() {
                 let answer = self.read_whole(what, response)?;
-                return Err(status::error(what, &self.place(), answer.status, &answer.headers, &answer.body));
+                return Err(self.refusal(what, &answer));
             }
             let (sha256, size) = copy(what, &mut response, to, limit)?;
             return Ok(Download { sha256, size });

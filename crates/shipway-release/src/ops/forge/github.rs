@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Ask, Client, Requests};
+use super::client::{Ask, Client, Headers, Requests};
 use super::location::Location;
 use super::model::{
     Artifact, Attestation, Blob, Branch, ChangedFile, Comment, Comparison, Download, ForgeRelease,
@@ -29,7 +29,7 @@ impl GitHub {
     /// # Errors
     /// See [`Client::new`].
     pub fn new(location: Location, sleep: fn(Duration)) -> Result<Self> {
-        Ok(Self { client: Client::new(location, sleep)? })
+        Ok(Self { client: Client::new(location, Headers::github(), sleep)? })
     }
 
     fn url(&self, parts: &[&str], query: &[(&str, &str)]) -> Result<url::Url> {

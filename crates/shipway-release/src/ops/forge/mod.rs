@@ -1,9 +1,11 @@
-//! The forge: pull requests, runs, artifacts, releases. One trait; [`github::GitHub`] is its client.
+//! The forge: pull requests, runs, artifacts, releases. One trait; [`github::GitHub`] and [`gitlab::GitLab`] are its
+//! clients.
 //!
 //! Nothing here decides anything. What a forge cannot answer is an error with its own code, never an empty list.
 
 pub mod client;
 pub mod github;
+pub mod gitlab;
 pub mod location;
 mod model;
 mod status;
@@ -92,7 +94,7 @@ pub trait Forge {
     /// When the forge does not, also because there is one.
     fn create_tag(&self, name: &str, commit: &str, message: &str) -> Result<()>;
 
-    /// A workflow by its file name.
+    /// A workflow by its file name; where the forge has one CI file a project, that one.
     ///
     /// # Errors
     /// When the forge does not say, or there is none.
@@ -110,7 +112,7 @@ pub trait Forge {
     /// When the forge does not say, or there is none.
     fn run(&self, id: u64) -> Result<Run>;
 
-    /// All artifacts of a run.
+    /// All artifacts of a run; on GitLab the archives of the jobs that succeeded, those of retried jobs left out.
     ///
     /// # Errors
     /// When the forge does not say all of them.

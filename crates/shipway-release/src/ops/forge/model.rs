@@ -1,7 +1,12 @@
 //! What a forge says, reduced to the fields that decisions use. The names are those of GitHub's API; unknown fields
-//! are ignored, so that both dated versions of it are read.
+//! are ignored, so that both dated versions of it are read. What another forge does not say is none.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+
+/// A field that GitHub always tells and another forge may not know: absent is an error, not none.
+fn told<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
 
 /// A repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -33,7 +38,7 @@ pub struct Side {
 pub struct PullRequest {
     /// Its number.
     pub number: u64,
-    /// `open` or `closed`.
+    /// `open` or `closed`; on GitLab also `merged`, and `locked` while it is merged.
     pub state: String,
     /// Whether it was merged; none in a list.
     #[serde(default)]
@@ -44,6 +49,9 @@ pub struct PullRequest {
     /// The commit that the merge made; of an open one a test merge.
     #[serde(default)]
     pub merge_commit_sha: Option<String>,
+    /// The one commit of all its changes that the forge made and then merged (GitLab's squash).
+    #[serde(default)]
+    pub squash_commit_sha: Option<String>,
     /// What it brings.
     pub head: Side,
     /// Where to.
@@ -147,8 +155,9 @@ pub struct Blob {
 /// A workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Workflow {
-    /// Its number.
-    pub id: u64,
+    /// Its number; none where the forge has one CI file a project.
+    #[serde(deserialize_with = "told")]
+    pub id: Option<u64>,
     /// Its file.
     pub path: String,
     /// `active`, or why it does not run.
@@ -160,10 +169,12 @@ pub struct Workflow {
 pub struct Run {
     /// Its number.
     pub id: u64,
-    /// The workflow's number.
-    pub workflow_id: u64,
-    /// The workflow's file, some servers append `@REF`.
-    pub path: String,
+    /// The workflow's number; none where the forge has one CI file a project.
+    #[serde(deserialize_with = "told")]
+    pub workflow_id: Option<u64>,
+    /// The workflow's file, some servers append `@REF`; none where only the project's setting tells it.
+    #[serde(deserialize_with = "told")]
+    pub path: Option<String>,
     /// What started it.
     pub event: String,
     /// How far it is.
@@ -174,9 +185,9 @@ pub struct Run {
     pub head_branch: Option<String>,
     /// The commit that it ran on.
     pub head_sha: String,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1; none where the forge counts none, and jobs get new numbers instead.
     #[serde(default = "first")]
-    pub run_attempt: u32,
+    pub run_attempt: Option<u32>,
     /// When anything of it last changed.
     pub updated_at: String,
     /// Its title, which the workflow file may set.
@@ -191,8 +202,9 @@ pub struct Run {
     pub referenced_workflows: Option<Vec<ReferencedWorkflow>>,
 }
 
-fn first() -> u32 {
-    1
+#[expect(clippy::unnecessary_wraps, reason = "the default of a field")]
+fn first() -> Option<u32> {
+    Some(1)
 }
 
 /// A workflow file that a run called.
@@ -207,7 +219,7 @@ pub struct ReferencedWorkflow {
 /// An artifact of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Artifact {
-    /// Its number; one that was deleted and made again has a new one.
+    /// Its number; one that was deleted and made again has a new one. On GitLab that of the job.
     pub id: u64,
     /// Its name.
     pub name: String,
@@ -216,7 +228,7 @@ pub struct Artifact {
     pub size_in_bytes: u64,
     /// Whether it is gone.
     pub expired: bool,
-    /// `sha256:…` of the bytes that a download gives; none from old uploaders.
+    /// `sha256:…` of the bytes that a download gives; none from old uploaders and on GitLab.
     #[serde(default)]
     pub digest: Option<String>,
     /// The run that made it.
@@ -284,8 +296,9 @@ pub struct Comment {
 /// A release as the forge shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ForgeRelease {
-    /// Its number.
-    pub id: u64,
+    /// Its number, where it has one.
+    #[serde(default)]
+    pub id: Option<u64>,
     /// Its tag.
     pub tag_name: String,
     /// Its text.

@@ -10,8 +10,12 @@ use crate::ops::secret::redact;
 /// The body of a refusal.
 #[derive(Debug, Default, Deserialize)]
 struct Said {
+    /// A text; on GitLab also a list of texts, or an object of them.
     #[serde(default)]
-    message: String,
+    message: serde_json::Value,
+    /// What GitLab says of a token that lacks a scope.
+    #[serde(default)]
+    error_description: String,
     #[serde(default)]
     errors: Vec<serde_json::Value>,
 }
@@ -25,10 +29,14 @@ pub(super) fn limit(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Opt
     if let Some(seconds) = number("retry-after") {
         return Some(Limit { seconds: Some(seconds), primary: false });
     }
-    if number("x-ratelimit-remaining") == Some(0) {
+    let either = |one: &str, other: &str| number(one).or_else(|| number(other));
+    // The second names are GitLab's, which puts them on every answer of a limited route.
+    if either("x-ratelimit-remaining", "ratelimit-remaining") == Some(0) {
         // The server's own clock is the one that the reset is measured with; the runner's may be wrong.
         let now = headers.get("date").and_then(|date| parse_date(date.to_str().ok()?));
-        let seconds = number("x-ratelimit-reset").zip(now).map(|(reset, now)| reset.saturating_sub(now));
+        let seconds = either("x-ratelimit-reset", "ratelimit-reset")
+            .zip(now)
+            .map(|(reset, now)| reset.saturating_sub(now));
         return Some(Limit { seconds, primary: true });
     }
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
@@ -83,8 +91,19 @@ pub(super) fn error(what: &str, place: &str, status: StatusCode, headers: &Heade
         serde_json::Value::String(text) => Some(text.clone()),
         other => other.get("message").and_then(|text| text.as_str()).map(str::to_owned),
     });
-    let error = if said.message.is_empty() { error } else { error.cause(plain(&said.message)) };
+    let message = text_of(&said.message).unwrap_or(said.error_description);
+    let error = if message.is_empty() { error } else { error.cause(plain(&message)) };
     details.fold(error, |error, detail| error.cause(plain(&detail)))
+}
+
+/// The first text in a value; none when there is none.
+fn text_of(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Array(items) => items.iter().find_map(text_of),
+        serde_json::Value::Object(entries) => entries.values().find_map(text_of),
+        _ => None,
+    }
 }
 
 /// A server's text as part of a message: one line, bounded, no credentials, no control characters.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use shipway_dist::{Manifest, manifest};
 
+use crate::config::environment::{FORGE_ATTEMPT, FORGE_RUN, GITLAB_RUN};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
@@ -139,8 +140,8 @@ fn make(
         version,
         commit: commit.to_owned(),
         tree: git.read(["rev-parse", &format!("{commit}^{{tree}}")])?,
-        run: environment.get("GITHUB_RUN_ID").map(str::to_owned),
-        attempt: environment.get("GITHUB_RUN_ATTEMPT").and_then(|text| text.parse().ok()),
+        run: environment.get(FORGE_RUN).or_else(|| environment.get(GITLAB_RUN)).map(str::to_owned),
+        attempt: environment.get(FORGE_ATTEMPT).and_then(|text| text.parse().ok()),
         source_date_epoch: workshop.epoch,
         normalized: context.config.build.normalize,
         tools: tools(context, answer)?,

@@ -9,6 +9,7 @@ use shipway_dist::evidence::{
 };
 use shipway_dist::{Manifest, Sha256};
 
+use crate::config::environment as names;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::Clocked;
@@ -23,8 +24,16 @@ const LOCAL_BUILDER: &str = "https://shipway.dev/builder/local/v1";
 pub(super) fn provenance(context: &Context<'_>, manifest: &Manifest, clocked: Clocked) -> Result<Provenance> {
     let environment = &context.environment;
     let of_run = |(key, name): (&str, &str)| Some((key.to_owned(), environment.get(name)?.to_owned()));
-    let parameters =
-        [("repository", "GITHUB_REPOSITORY"), ("ref", "GITHUB_REF"), ("workflow", "GITHUB_WORKFLOW_REF")];
+    let is_gitlab = environment.get(names::GITLAB).is_some();
+    let parameters = if is_gitlab {
+        [
+            ("repository", names::GITLAB_REPOSITORY),
+            ("ref", "CI_COMMIT_REF_NAME"),
+            ("workflow", names::GITLAB_WORKFLOW),
+        ]
+    } else {
+        [("repository", "GITHUB_REPOSITORY"), ("ref", "GITHUB_REF"), ("workflow", "GITHUB_WORKFLOW_REF")]
+    };
     let mut dependencies = vec![Resource::commit(&manifest.commit)];
     if let Some(lock) = &context.config.build.lock {
         let path = context.config.directory.join(lock);
@@ -35,11 +44,17 @@ pub(super) fn provenance(context: &Context<'_>, manifest: &Manifest, clocked: Cl
     let builder = match (environment.get("GITHUB_SERVER_URL"), environment.get("RUNNER_ENVIRONMENT")) {
         (Some(server), Some(runner)) => format!("{server}/actions/runner/{runner}"),
         (Some(server), None) => server.to_owned(),
-        (None, _) => LOCAL_BUILDER.to_owned(),
+        (None, _) => environment.get(names::GITLAB_SERVER).unwrap_or(LOCAL_BUILDER).to_owned(),
     };
     let invocation = manifest.run.as_ref().map(|run| {
-        let attempt = manifest.attempt.map(|attempt| format!("/attempts/{attempt}")).unwrap_or_default();
-        format!("{run}{attempt}")
+        // GitLab counts no attempts: a job that is run again has another number.
+        let job = environment.get(names::GITLAB_JOB).filter(|_| is_gitlab);
+        let which = match (manifest.attempt, job) {
+            (Some(attempt), _) => format!("/attempts/{attempt}"),
+            (None, Some(job)) => format!("/jobs/{job}"),
+            (None, None) => String::new(),
+        };
+        format!("{run}{which}")
     });
     Ok(Provenance {
         build_definition: BuildDefinition {

@@ -135,7 +135,9 @@ fn is_revert(
     let listed = forge.pull_requests_from(&format!("{RELEASE_BRANCH}{old}"))?;
     let fits = |one: &&PullRequest| one.merged_at.is_some() && one.base.branch == context.config.base_branch;
     for one in listed.iter().filter(fits) {
-        if source.versions_of(one)?.0.version() == Some(new) {
+        // Items of a list may lack where the branch began.
+        let whole = forge.pull_request(one.number)?;
+        if source.versions_of(&whole)?.0.version() == Some(new) {
             return Ok(true);
         }
     }

@@ -13,9 +13,11 @@ mod verify_run;
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use crate::config::ForgeKind;
 use crate::context::Context;
 use crate::error::{Error, Problem, Result};
 use crate::ops::forge::github::GitHub;
+use crate::ops::forge::gitlab::GitLab;
 use crate::ops::forge::{Forge, Location, Requests};
 use crate::ops::git::Git;
 
@@ -203,8 +205,16 @@ impl Making {
 pub fn open(context: &Context<'_>) -> Result<Box<dyn Forge>> {
     match find(context)? {
         Some(forge) => Ok(forge),
-        None => Err(Error::usage("no-forge", "nothing says which forge holds the repository")
-            .hint("set GITHUB_REPOSITORY and GITHUB_API_URL, or `[tool.shipway.forge]`")),
+        None => {
+            Err(Error::usage("no-forge", "nothing says which forge holds the repository").hint(match context
+                .config
+                .forge
+                .kind
+            {
+                ForgeKind::GitHub => "set GITHUB_REPOSITORY and GITHUB_API_URL, or `[tool.shipway.forge]`",
+                ForgeKind::GitLab => "set CI_PROJECT_PATH and CI_API_V4_URL, or `[tool.shipway.forge]`",
+            }))
+        }
     }
 }
 
@@ -218,7 +228,10 @@ pub fn find(context: &Context<'_>) -> Result<Option<Box<dyn Forge>>> {
     let Some(location) = Location::find(&context.config, &context.environment, git.as_ref())? else {
         return Ok(None);
     };
-    Ok(Some(Box::new(GitHub::new(location, std::thread::sleep)?)))
+    Ok(Some(match location.kind {
+        ForgeKind::GitHub => Box::new(GitHub::new(location, std::thread::sleep)?),
+        ForgeKind::GitLab => Box::new(GitLab::new(location, std::thread::sleep)?),
+    }))
 }
 
 /// The first characters of a commit id, for people.

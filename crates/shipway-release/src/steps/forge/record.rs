@@ -8,7 +8,7 @@ use shipway_dist::GateId;
 use shipway_dist::evidence::Verdict;
 
 use super::{Decision, Flag, Outcome};
-use crate::config::environment;
+use crate::config::{ForgeKind, environment};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
@@ -30,18 +30,32 @@ pub fn report(context: &Context<'_>, forge: &dyn Forge, decision: &Decision, com
         Some(path) => append(&path, &outputs(decision)),
         None => Ok(()),
     };
+    let dotenv = match context.environment.path(environment::DOTENV) {
+        Some(path) => replace(&context.config.directory.join(path), &dotenv(decision)),
+        None => Ok(()),
+    };
     let summary = match context.environment.path(environment::FORGE_SUMMARY) {
         Some(path) => append(&path, &summary(decision, command)),
         None => Ok(()),
     };
     if let Err(error) = comment(context, forge, decision, command) {
-        context.progress.warn(&format!("the refusal is not reported on the pull request: {error}"));
+        context.progress.warn(&format!("the decision is not reported on the pull request: {error}"));
     }
-    outputs.and(summary).and(keep)
+    outputs.and(dotenv).and(summary).and(keep)
 }
 
 /// The step outputs; every value is one line without anything that a shell or an expression could take for its own.
 fn outputs(decision: &Decision) -> String {
+    values(decision).into_iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+/// The same as variables of later jobs, for GitLab's dotenv report: `SHIPWAY_DECISION`, `SHIPWAY_VERSION` ...
+fn dotenv(decision: &Decision) -> String {
+    let variable = |name: &str| format!("SHIPWAY_{}", name.to_uppercase().replace('-', "_"));
+    values(decision).into_iter().map(|(name, value)| format!("{}={value}\n", variable(name))).collect()
+}
+
+fn values(decision: &Decision) -> Vec<(&'static str, String)> {
     let outcome = outcome_of(decision);
     let mut lines = vec![("decision", outcome.to_owned())];
     let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -53,7 +67,7 @@ fn outputs(decision: &Decision) -> String {
     lines.push(("flags", decision.flags.iter().map(|flag| name_of(*flag)).collect::<Vec<_>>().join(",")));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+!,".contains(c);
     let clean = |text: String| -> String { text.chars().filter(|c| is_plain(*c)).collect() };
-    lines.into_iter().map(|(name, value)| format!("{name}={}\n", clean(value))).collect()
+    lines.into_iter().map(|(name, value)| (name, clean(value))).collect()
 }
 
 pub(crate) fn outcome_of(decision: &Decision) -> &'static str {
@@ -119,21 +133,56 @@ fn append(path: &Path, text: &str) -> Result<()> {
     write().map_err(|error| Error::io("write", path, &error))
 }
 
-/// A refusal after the merge is told where people look: on the pull request, once (row B22).
+fn replace(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
+}
+
+/// Tells a decision where people look: on the pull request, once (row B22).
+///
+/// At GitHub that is a refusal after the merge, for the rest stands in the summary of the job. GitLab's jobs have no
+/// summary, so that every decision about a merged release stands on its merge request.
 fn comment(context: &Context<'_>, forge: &dyn Forge, decision: &Decision, command: &str) -> Result<()> {
-    let is_ci = context.environment.get(environment::FORGE_RUN).is_some();
-    let was_merged = decision.checks.iter().any(|check| check.id == "pr-merged" && check.ok);
-    let (Some(number), Outcome::Refused, "merged-release", true, true) =
-        (decision.pull_request, decision.decision, command, is_ci, was_merged)
-    else {
-        return Ok(());
+    let kind = forge.location().kind;
+    let holds = |id: &str| decision.checks.iter().any(|check| check.id == id && check.ok);
+    let is_told = match (kind, command, decision.decision) {
+        (_, "merged-release", Outcome::Refused) | (ForgeKind::GitLab, "merged-release", Outcome::Release) => {
+            holds("pr-merged")
+        }
+        (ForgeKind::GitLab, "verify-run", Outcome::Refused | Outcome::Release) => holds("merged-release-pr"),
+        _ => false,
     };
-    let body = format!("{MARK}\n{}", summary(decision, command));
-    let before = forge.comments(number)?;
-    if before.iter().any(|one| one.body.trim_end() == body.trim_end()) {
+    let run = [environment::FORGE_RUN, environment::GITLAB_RUN];
+    let is_ci = run.iter().any(|name| context.environment.get(name).is_some());
+    let (Some(number), true, true) = (decision.pull_request, is_told, is_ci) else { return Ok(()) };
+    let mut body = format!("{MARK}\n{}", summary(decision, command));
+    if kind == ForgeKind::GitLab {
+        body = with_merge_requests(&body);
+    }
+    // What was decided again is told again only when it is another decision, or refused for another reason.
+    let told = |one: &str| match decision.decision {
+        Outcome::Release => head_of(one) == head_of(&body),
+        Outcome::None | Outcome::Refused => one.trim_end() == body.trim_end(),
+    };
+    if forge.comments(number)?.iter().any(|one| told(&one.body)) {
         return Ok(());
     }
     forge.comment(number, &body)
+}
+
+/// The decision and what it is about, without the checks.
+fn head_of(body: &str) -> &str {
+    body.split("| check |").next().unwrap_or(body)
+}
+
+/// `#7` is an issue to GitLab; its merge requests are `!7`.
+fn with_merge_requests(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_number = c == '#' && rest.peek().is_some_and(char::is_ascii_digit);
+        out.push(if is_number { '!' } else { c });
+    }
+    out
 }
 
 /// Keeps the decision (row B18).

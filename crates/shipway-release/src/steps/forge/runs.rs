@@ -72,7 +72,12 @@ pub(crate) fn push_run(
         ),
         [] => (
             false,
-            format!("run `{}` of `{workflow}` is {}{}", newest.id, conclusion(newest), because(newest)),
+            format!(
+                "run `{}` of `{workflow}` is {}{}",
+                newest.id,
+                conclusion(newest),
+                because(forge, newest, wanted)
+            ),
         ),
         many => {
             let ids: Vec<String> = many.iter().map(|run| format!("`{}`", run.id)).collect();
@@ -135,8 +140,6 @@ fn group_run(
 
 /// Why the forge started no run (row B19). Only a guess where it does not say.
 fn explain(context: &Context<'_>, forge: &dyn Forge, wanted: &Wanted<'_>) -> Result<String> {
-    const MARKS: [&str; 6] =
-        ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "skip-checks: true"];
     let file = &context.config.forge.build_workflow;
     let state = match forge.workflow(file) {
         Ok(workflow) => workflow.state,
@@ -148,10 +151,7 @@ fn explain(context: &Context<'_>, forge: &dyn Forge, wanted: &Wanted<'_>) -> Res
     if state != "active" {
         return Ok(format!("the workflow `{file}` is `{state}`"));
     }
-    let message =
-        wanted.commit.and_then(|commit| commit.commit.as_ref()).map(|text| text.message.to_lowercase());
-    let mark = message.as_deref().and_then(|text| MARKS.into_iter().find(|mark| text.contains(mark)));
-    if let Some(mark) = mark {
+    if let Some(mark) = skip_mark(forge, wanted) {
         return Ok(format!(
             "the text of the commit holds `{mark}`; push an empty commit, or cut the next version"
         ));
@@ -167,6 +167,12 @@ fn explain(context: &Context<'_>, forge: &dyn Forge, wanted: &Wanted<'_>) -> Res
     ))
 }
 
+/// The mark in the commit's text for which the forge starts nothing.
+fn skip_mark(forge: &dyn Forge, wanted: &Wanted<'_>) -> Option<&'static str> {
+    let message = wanted.commit?.commit.as_ref()?.message.to_lowercase();
+    forge.location().kind.skip_marks().iter().copied().find(|mark| message.contains(mark))
+}
+
 pub(crate) fn conclusion(run: &Run) -> String {
     match (run.status.as_deref(), run.conclusion.as_deref()) {
         (_, Some(conclusion)) => format!("`{conclusion}`"),
@@ -175,9 +181,12 @@ pub(crate) fn conclusion(run: &Run) -> String {
     }
 }
 
-fn because(run: &Run) -> &'static str {
-    match run.conclusion.as_deref() {
-        Some("cancelled") => " (a newer push may have cancelled it; let pushes to the base run to their end)",
-        _ => "",
+fn because(forge: &dyn Forge, run: &Run, wanted: &Wanted<'_>) -> String {
+    match (run.conclusion.as_deref(), skip_mark(forge, wanted)) {
+        (Some("cancelled" | "canceled"), _) => {
+            " (a newer push may have cancelled it; let pushes to the base run to their end)".to_owned()
+        }
+        (Some("skipped"), Some(mark)) => format!(" (the text of the commit holds `{mark}`)"),
+        _ => String::new(),
     }
 }

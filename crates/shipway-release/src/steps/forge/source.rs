@@ -22,6 +22,15 @@ pub(crate) struct Source<'a> {
     versions: RefCell<BTreeMap<String, Declared>>,
 }
 
+/// Where the project stands in its repository: empty at its top, else with a final slash.
+pub(crate) fn prefix_of(context: &Context<'_>) -> Result<String> {
+    match Git::open(&context.config.directory, &context.environment) {
+        Ok(git) => git.prefix_of(&context.config.directory),
+        // Without a clone the project is taken to stand at the top of the repository.
+        Err(_) => Ok(String::new()),
+    }
+}
+
 /// The version that a commit declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Declared {
@@ -58,11 +67,7 @@ impl std::fmt::Display for Declared {
 
 impl<'a> Source<'a> {
     pub(crate) fn new(context: &'a Context<'a>, forge: &'a dyn Forge) -> Result<Self> {
-        // Without a clone the project is taken to stand at the top of the repository.
-        let prefix = match Git::open(&context.config.directory, &context.environment) {
-            Ok(git) => git.prefix_of(&context.config.directory)?,
-            Err(_) => String::new(),
-        };
+        let prefix = prefix_of(context)?;
         Ok(Self { context, forge, prefix, versions: RefCell::default() })
     }
 

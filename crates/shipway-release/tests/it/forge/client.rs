@@ -1,6 +1,6 @@
 //! The client itself: what it asks, what it keeps, whom it gives the token.
 
-use shipway_release::ops::forge::{Forge as _, NewPullRequest, RunQuery};
+use shipway_release::ops::forge::{NewPullRequest, RunQuery};
 use shipway_testing::forge::{Fault, Instead, Strategy};
 
 use super::world::World;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shipway_release::steps::forge::{Decision, MergedReleaseRequest, Outcome, merged_release, verify_run};
+use shipway_testing::forge::Face;
 
 use super::merged_release::{commit, pull};
 use super::verify_run::good;
@@ -26,7 +27,14 @@ fn shortest(mut decide: impl FnMut() -> Decision) -> (Decision, Duration) {
 
 #[test]
 fn a_decision_takes_ten_requests_at_most() {
-    let world = World::new();
+    for face in [Face::GitHub, Face::GitLab] {
+        decide_at(face);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures")]
+fn decide_at(face: Face) {
+    let world = World::at(face);
     let request = good(&world);
     let sha = world.forge.git().branch("main");
     let repository = json!({ "id": 4711, "full_name": "team/demo", "default_branch": "main" });
@@ -43,8 +51,16 @@ fn a_decision_takes_ten_requests_at_most() {
         shortest(|| world.run(|context, forge| verify_run(context, forge, &request)).unwrap());
     // Each of two downloads is a redirect and the bytes.
     let verified = third.requests.sent - 4;
-    println!("merged-release --pr: {} requests, {first_time:?} outside the forge", first.requests.sent);
-    println!("merged-release --sha: {} requests, {second_time:?} outside the forge", second.requests.sent);
-    println!("verify-run: {verified} requests besides the downloads, {third_time:?} outside the forge");
+    println!(
+        "{face:?}, merged-release --pr: {} requests, {first_time:?} outside the forge",
+        first.requests.sent
+    );
+    println!(
+        "{face:?}, merged-release --sha: {} requests, {second_time:?} outside the forge",
+        second.requests.sent
+    );
+    println!(
+        "{face:?}, verify-run: {verified} requests besides the downloads, {third_time:?} outside the forge"
+    );
     assert!(first.requests.sent <= 10 && second.requests.sent <= 10 && verified <= 10);
 }

@@ -41,7 +41,7 @@ pub(crate) fn sdist(name: &str, version: &str) -> Named {
     let members = [
         ("PKG-INFO", text.clone()),
         ("demo.egg-info/PKG-INFO", text),
-        ("pyproject.toml", super::world::pyproject(version)),
+        ("pyproject.toml", super::world::bare(version)),
         ("demo.py", "A = 1\n".to_owned()),
     ];
     sdist_of(name, version, &members)

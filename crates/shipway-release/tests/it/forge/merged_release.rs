@@ -194,7 +194,10 @@ fn b1_every_merge_of_a_release_is_released() {
             pull(number)
         }),
     ];
-    run_all("merged_released", cases, act, |case, world, _, _| {
+    run_all("merged_released", cases, act, |case, world, _, want| {
+        if want.dispatches == 0 {
+            return;
+        }
         let dispatched = world.forge.state().dispatches[0].clone();
         assert_eq!(dispatched.0, "publish.yml", "{case}");
         let version = dispatched.1["inputs"]["version"].as_str().unwrap().to_owned();

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use shipway_release::Error;
 use shipway_release::steps::forge::{Decision, Outcome};
+use shipway_testing::forge::Face;
 
 use super::world::World;
 
@@ -164,18 +165,34 @@ pub(crate) fn readable(text: &str) -> String {
 /// A scenario: its name, how it must end, and what sets it up and gives the request.
 pub(crate) type Case<R> = (&'static str, Want, fn(&World) -> R);
 
-/// Runs scenarios and compares all their messages with one snapshot; prints the figures.
-#[expect(clippy::print_stdout, reason = "the figures")]
+/// Runs scenarios at both forges and compares all their messages with one snapshot each; prints the figures.
 pub(crate) fn run_all<R>(
     name: &str,
     cases: Vec<Case<R>>,
     act: impl Fn(&World, &R) -> Result<Decision, Error> + Sync,
     mut check: impl FnMut(&str, &World, &R, Want),
 ) {
+    let at_gitlab = cases
+        .iter()
+        .filter_map(|(case, want, set)| Some((*case, super::gitlab::wanted(case, *want)?, *set)))
+        .collect();
+    run_at(Face::GitHub, name, cases, &act, &mut check);
+    run_at(Face::GitLab, &format!("{name}_gitlab"), at_gitlab, &act, &mut check);
+}
+
+/// Runs scenarios at one forge.
+#[expect(clippy::print_stdout, reason = "the figures")]
+pub(crate) fn run_at<R>(
+    face: Face,
+    name: &str,
+    cases: Vec<Case<R>>,
+    act: &impl Fn(&World, &R) -> Result<Decision, Error>,
+    check: &mut impl FnMut(&str, &World, &R, Want),
+) {
     let mut text = String::new();
     let (mut most, mut slowest, mut count) = ((0, ""), (0, ""), 0);
     for (case, want, set) in cases {
-        let world = World::new();
+        let world = World::at(face);
         let request = set(&world);
         let started = std::time::Instant::now();
         let result = act(&world, &request);

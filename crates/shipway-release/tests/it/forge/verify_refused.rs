@@ -186,7 +186,7 @@ fn run_of(world: &World, sha: String) -> VerifyRunRequest {
     let run = world.forge.push_run("main", &sha);
     let merged = Merged { number: 0, sha, run };
     for (name, bytes) in archives(&merged, &files(world)) {
-        world.forge.upload(run, name, bytes);
+        world.upload(run, name, bytes);
     }
     request(run)
 }
@@ -209,7 +209,7 @@ fn artifacts_that_are_not_what_they_must_be_are_refused() {
         }),
         ("e8 two of a name", refused(1, "artifacts"), |world| {
             let request = good(world);
-            world.forge.upload(request.run.parse().unwrap(), "dist", b"PK".to_vec());
+            world.upload(request.run.parse().unwrap(), "dist", b"PK".to_vec());
             request
         }),
         ("e8 the chosen one is of another run", refused(1, "artifacts"), |world| VerifyRunRequest {
@@ -218,10 +218,10 @@ fn artifacts_that_are_not_what_they_must_be_are_refused() {
         }),
         ("e8 a wheel beside the archive", refused(1, "artifacts"), |world| {
             let request = good(world);
-            world.forge.upload(request.run.parse().unwrap(), "demo-1.4.0-py3-none-any.whl", b"PK".to_vec());
+            world.upload(request.run.parse().unwrap(), "demo-1.4.0-py3-none-any.whl", b"PK".to_vec());
             request
         }),
-        ("e8 no digest", refused(1, "artifacts"), |world| {
+        ("e8 no digest", refused(1, "build-statement"), |world| {
             let request = good(world);
             world.forge.state().artifact("dist").digest = None;
             request

@@ -12,7 +12,7 @@ use shipway_testing::zip_of;
 
 use super::fixture::{Named, manifest, sdist, wheel, zipped};
 use super::table::{Want, release, run_all};
-use super::world::{Merged, World};
+use super::world::{Merged, World, workflow_path};
 
 pub(crate) fn request(run: u64) -> VerifyRunRequest {
     VerifyRunRequest {
@@ -44,7 +44,7 @@ pub(crate) fn uploaded(
 ) -> VerifyRunRequest {
     let merged = world.release("1.4.0", Strategy::Merge);
     for (name, bytes) in artifacts(world, &merged) {
-        world.forge.upload(merged.run, name, bytes);
+        world.upload(merged.run, name, bytes);
     }
     request(merged.run)
 }
@@ -126,8 +126,8 @@ fn runs_that_built_the_release_are_handed_over() {
         ("other artifacts beside them", verified(), |world| {
             let request = good(world);
             let run = request.run.parse().unwrap();
-            world.forge.upload(run, "coverage", b"PK".to_vec());
-            world.forge.upload(run, "test-report", b"text".to_vec());
+            world.upload(run, "coverage", b"PK".to_vec());
+            world.upload(run, "test-report", b"text".to_vec());
             request
         }),
         ("one artifact a page", verified(), |world| {
@@ -144,7 +144,7 @@ fn runs_that_built_the_release_are_handed_over() {
             let first = world.forge.state().artifact("dist").id;
             world.forge.state().artifact("dist").digest = Some("sha256:00".to_owned());
             let bytes = world.forge.state().artifact("dist").bytes.clone();
-            let second = world.forge.upload(run, "dist", bytes);
+            let second = world.upload(run, "dist", bytes);
             assert_ne!(first, second);
             VerifyRunRequest { artifacts: vec![second], ..request }
         }),
@@ -163,7 +163,7 @@ fn runs_that_built_the_release_are_handed_over() {
         }),
         ("e7 a reviewed workflow", verified(), |world| {
             let request = good(world);
-            let blob = world.forge.git().git(&["rev-parse", "main:.github/workflows/ci.yml"]);
+            let blob = world.forge.git().git(&["rev-parse", &format!("main:{}", workflow_path(world.face))]);
             world.configure(&format!("[tool.shipway.forge]\nreviewed-workflows = [\"{blob}\"]\n"));
             world.commit("main", &[(".github/workflows/ci.yml", Some("name: newer\n"))], "ci");
             request
@@ -179,7 +179,7 @@ fn runs_that_built_the_release_are_handed_over() {
             let run = world.forge.push_run("main", &sha);
             let merged = Merged { number: 0, sha, run };
             for (name, bytes) in archives(&merged, &files(world)) {
-                world.forge.upload(run, name, bytes);
+                world.upload(run, name, bytes);
             }
             request(run)
         }),
@@ -190,7 +190,7 @@ fn runs_that_built_the_release_are_handed_over() {
             let run = world.forge.push_run("main", &sha);
             let merged = Merged { number, sha, run };
             for (name, bytes) in archives(&merged, &files(world)) {
-                world.forge.upload(run, name, bytes);
+                world.upload(run, name, bytes);
             }
             request(run)
         }),

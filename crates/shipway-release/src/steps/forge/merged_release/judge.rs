@@ -137,6 +137,9 @@ fn strategy(context: &Context<'_>, making: &mut Making, pull_request: &PullReque
     let (ok, detail) = match parents.as_slice() {
         [_] => (true, "a squash or a rebase".to_owned()),
         [_, second] if second.sha == *head => (true, "a merge commit of the branch".to_owned()),
+        [_, second] if Some(&second.sha) == pull_request.squash_commit_sha.as_ref() => {
+            (true, "a merge commit of the branch, squashed".to_owned())
+        }
         [_, second] => (
             false,
             format!("a merge commit of `{}`, the pull request has `{}`", short(&second.sha), short(head)),
@@ -225,8 +228,9 @@ fn tags(
     // index refuses what this leaves out.
     let later: Vec<&(Version, Tag)> = tagged.iter().filter(|(found, _)| found > version).collect();
     for (found, tag) in later.into_iter().take(MOST) {
+        let place = if tag.is_commit { tag.object.clone() } else { reference(tag) };
         let is_on_base = forge
-            .compare(&reference(tag), tip)?
+            .compare(&place, tip)?
             .is_some_and(|one| matches!(one.status.as_str(), "identical" | "ahead"));
         if is_on_base {
             let text = format!("the later `{found}` was released from `{}` before", config.base_branch);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::runs::{Wanted, push_run};
 use super::source::{Source, claims_release};
 use super::{Decision, Flag, Making, Outcome, is_commit_id, short};
-use crate::config::environment;
+use crate::config::{Environment, ForgeKind, environment};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::forge::{Forge, PullRequest, Repository};
@@ -62,8 +62,11 @@ pub(crate) struct Numbered {
 }
 
 impl Event {
-    /// Reads the file that `GITHUB_EVENT_PATH` names; nothing when it names none.
+    /// Reads the file that `GITHUB_EVENT_PATH` names, on GitLab the variables of the job; nothing when there is none.
     pub(crate) fn read(context: &Context<'_>) -> Result<Self> {
+        if context.config.forge.kind == ForgeKind::GitLab {
+            return Ok(Self::of_job(&context.environment));
+        }
         let Some(path) = context.environment.path(environment::FORGE_EVENT) else {
             return Ok(Self::default());
         };
@@ -74,6 +77,24 @@ impl Event {
         };
         let value: Value = serde_json::from_slice(&bytes).map_err(wrong)?;
         serde_json::from_value(value).map_err(wrong)
+    }
+
+    /// What the variables of a job of GitLab name; a commit only when it was pushed to a branch.
+    fn of_job(variables: &Environment) -> Self {
+        let number = |name: &str| variables.get(name).and_then(|text| text.parse::<u64>().ok());
+        let text = |name: &str| variables.get(name).map(str::to_owned);
+        let is_push = variables.get(environment::GITLAB_SOURCE) == Some("push")
+            && variables.get(environment::GITLAB_BRANCH).is_some();
+        let repository = number(environment::GITLAB_REPOSITORY_ID).map(|id| Repository {
+            id,
+            full_name: text(environment::GITLAB_REPOSITORY).unwrap_or_default(),
+            default_branch: text(environment::GITLAB_DEFAULT_BRANCH),
+        });
+        Self {
+            pull_request: number(environment::GITLAB_MERGE_REQUEST).map(|number| Numbered { number }),
+            repository,
+            after: text(environment::GITLAB_COMMIT).filter(|_| is_push),
+        }
     }
 }
 
@@ -108,10 +129,10 @@ pub fn merged_release(
         Subject::Event => "the release".to_owned(),
     };
     if let Some(workflow) = &request.dispatch
-        && !(workflow.ends_with(".yml") || workflow.ends_with(".yaml"))
+        && !forge.location().kind.is_workflow(workflow)
     {
         return Err(Error::usage("bad-workflow", format!("`{workflow}` is no file name of a workflow"))
-            .hint("--dispatch publish.yml"));
+            .hint(format!("--dispatch {}", context.config.forge.publish_workflow)));
     }
     let mut making = Making::new(context, what);
     let outcome = decide(context, forge, &event, &subject, request, &mut making);
@@ -165,7 +186,7 @@ fn decide(
     };
     let Some(run) = push_run(context, forge, &source, making, &wanted)? else { return Ok(Outcome::Refused) };
     making.decision().run = Some(run.id);
-    making.decision().attempt = Some(run.run_attempt);
+    making.decision().attempt = run.run_attempt;
     if let (Some(workflow), true) = (&request.dispatch, making.holds()) {
         dispatch::start(context, forge, making, workflow, &pull_request, &version, &run)?;
     }

@@ -10,6 +10,7 @@ use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::{Manifest, ManifestFile, Severity, Sha256, Version, manifest};
 
 use super::artifacts::{Downloaded, is_distribution};
+use super::layout;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::forge::github::plain;
@@ -21,7 +22,7 @@ const LARGEST_MANIFEST: u64 = 4 << 20;
 /// Most members of an artifact.
 const MOST_MEMBERS: usize = 2000;
 /// Most bytes that an artifact may unfold to.
-const MOST_BYTES: u64 = 8 << 30;
+pub(super) const MOST_BYTES: u64 = 8 << 30;
 
 /// What the contents are compared with.
 pub(super) struct Expected<'a> {
@@ -35,10 +36,12 @@ pub(super) struct Expected<'a> {
 pub(super) struct Taken {
     pub(super) manifest: Manifest,
     pub(super) manifest_sha256: Sha256,
+    /// The signed build statement that lay beside the manifest.
+    pub(super) statement: Option<Vec<u8>>,
 }
 
 /// A member that was written while hashing.
-struct Written {
+pub(super) struct Written {
     filename: String,
     size: u64,
     sha256: Sha256,
@@ -53,13 +56,17 @@ pub(super) fn take(
 ) -> Result<Option<Taken>> {
     let settings = &expected.context.config.forge;
     let mut written = Vec::new();
-    let mut manifest_bytes = None;
+    let mut found = Records::default();
+    let is_combined = settings.artifact == settings.manifest_artifact;
     let mut problems = Vec::new();
     for one in downloaded {
         let is_manifest =
             one.artifact.name == settings.manifest_artifact || one.artifact.name == "manifest.json";
-        let result = if is_manifest {
-            read_manifest(one).map(|bytes| manifest_bytes = Some(bytes))
+        let version = expected.version.to_string();
+        let result = if is_manifest && is_combined && one.artifact.name == settings.artifact {
+            layout::unfold_both(one, &version, folder, &mut written, &mut found)
+        } else if is_manifest {
+            layout::read_records(one, &version, &mut found)
         } else {
             unfold(one, folder, &mut written)
         };
@@ -71,16 +78,24 @@ pub(super) fn take(
     }
     let ok = problems.is_empty();
     let detail = if ok { format!("{} distribution files", written.len()) } else { problems.join("; ") };
-    let (true, Some(bytes)) = (making.check("artifact-members", ok, detail), manifest_bytes) else {
+    let (true, Some(bytes)) = (making.check("artifact-members", ok, detail), found.manifest) else {
         return Ok(None);
     };
-    let Some(taken) = compare(expected, making, &bytes, &written) else { return Ok(None) };
+    let Some(mut taken) = compare(expected, making, &bytes, &written) else { return Ok(None) };
+    taken.statement = found.statement;
     metadata(expected, making, folder, &written)?;
     Ok(making.holds().then_some(taken))
 }
 
+/// What shipway wrote about the build.
+#[derive(Default)]
+pub(super) struct Records {
+    pub(super) manifest: Option<Vec<u8>>,
+    pub(super) statement: Option<Vec<u8>>,
+}
+
 /// Why an artifact cannot be taken apart.
-enum Unfit {
+pub(super) enum Unfit {
     /// What it holds refuses it.
     Because(String),
     /// The disk failed.
@@ -94,7 +109,7 @@ impl From<String> for Unfit {
 }
 
 /// Whether an artifact is the file itself and not a zip of it: by the type that the server gave, then by content.
-fn is_raw(one: &Downloaded) -> std::result::Result<bool, Unfit> {
+pub(super) fn is_raw(one: &Downloaded) -> std::result::Result<bool, Unfit> {
     let mut magic = [0; 4];
     let mut file =
         File::open(&one.path).map_err(|error| Unfit::Failed(Error::io("read", &one.path, &error)))?;
@@ -111,7 +126,7 @@ fn is_raw(one: &Downloaded) -> std::result::Result<bool, Unfit> {
     Ok(!wrapped)
 }
 
-fn open(path: &Path) -> std::result::Result<zip::ZipArchive<File>, Unfit> {
+pub(super) fn open(path: &Path) -> std::result::Result<zip::ZipArchive<File>, Unfit> {
     let file = File::open(path).map_err(|error| Unfit::Failed(Error::io("read", path, &error)))?;
     zip::ZipArchive::new(file).map_err(|error| Unfit::Because(format!("it is no zip file ({error})")))
 }
@@ -123,13 +138,21 @@ fn names(archive: &zip::ZipArchive<File>) -> Vec<String> {
 
 /// The members of a zip, each a plain file at the top, each name once; nothing is inflated.
 fn members(one: &Downloaded) -> std::result::Result<zip::ZipArchive<File>, Unfit> {
+    members_of(one, false)
+}
+
+/// As [`members`]; with `folders`, files may lie in folders, and folders are members too.
+pub(super) fn members_of(
+    one: &Downloaded,
+    folders: bool,
+) -> std::result::Result<zip::ZipArchive<File>, Unfit> {
     // The strict reader sees what a lenient one would unfold twice, or elsewhere.
     let limits = shipway_dist::archive::Limits { members: MOST_MEMBERS as u64, ..Default::default() };
     let listed = shipway_dist::archive::list_members(&one.path, "artifact.whl", &limits)
         .map_err(|error| Unfit::Because(error.to_string()))?;
     let mut names = BTreeSet::new();
     for member in &listed {
-        if member.name.contains('/') {
+        if member.name.contains('/') && !folders {
             return Err(Unfit::Because(format!("`{}` lies in a folder", plain(&member.name))));
         }
         if !names.insert(member.name.to_lowercase()) {
@@ -137,17 +160,18 @@ fn members(one: &Downloaded) -> std::result::Result<zip::ZipArchive<File>, Unfit
         }
     }
     let mut archive = open(&one.path)?;
-    if archive.len() != listed.len() {
-        return Err(Unfit::Because(format!(
-            "{} members are files, {} are listed",
-            listed.len(),
-            archive.len()
-        )));
+    let is_folder = |name: &String| folders && name.ends_with('/');
+    let files = self::names(&archive).iter().filter(|name| !is_folder(name)).count();
+    if files != listed.len() {
+        return Err(Unfit::Because(format!("{} members are files, {files} are listed", listed.len())));
     }
     for at in 0..archive.len() {
         let member = archive.by_index_raw(at).map_err(|error| error.to_string())?;
         let name = plain(&member.name().map_err(|error| error.to_string())?);
         let kind = member.unix_mode().map_or(0, |mode| mode & 0o170_000);
+        if folders && member.is_dir() && matches!(kind, 0 | 0o040_000) {
+            continue;
+        }
         if member.is_dir() || !matches!(kind, 0 | 0o100_000) {
             return Err(Unfit::Because(format!("`{name}` is a link or no plain file")));
         }
@@ -181,7 +205,7 @@ fn unfold(one: &Downloaded, folder: &Path, written: &mut Vec<Written>) -> std::r
 }
 
 /// The name, when it is that of a distribution file and no path.
-fn plain_filename(name: &str) -> std::result::Result<String, Unfit> {
+pub(super) fn plain_filename(name: &str) -> std::result::Result<String, Unfit> {
     if !is_distribution(name) {
         return Err(Unfit::Because(format!("`{}` is no distribution file", plain(name))));
     }
@@ -192,7 +216,7 @@ fn plain_filename(name: &str) -> std::result::Result<String, Unfit> {
     Ok(name.to_owned())
 }
 
-fn write(
+pub(super) fn write(
     from: &mut dyn Read,
     filename: &str,
     folder: &Path,
@@ -229,27 +253,12 @@ fn write(
     Ok(())
 }
 
-fn read_manifest(one: &Downloaded) -> std::result::Result<Vec<u8>, Unfit> {
+/// Reads a record, which is small.
+pub(super) fn read_small(from: &mut dyn Read) -> std::result::Result<Vec<u8>, Unfit> {
     let mut bytes = Vec::new();
-    let mut read = |from: &mut dyn Read| -> std::result::Result<(), Unfit> {
-        from.take(LARGEST_MANIFEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if bytes.len() as u64 > LARGEST_MANIFEST {
-            return Err(Unfit::Because(format!("it is larger than {LARGEST_MANIFEST} bytes")));
-        }
-        Ok(())
-    };
-    if is_raw(one)? {
-        let mut file =
-            File::open(&one.path).map_err(|error| Unfit::Failed(Error::io("read", &one.path, &error)))?;
-        read(&mut file)?;
-    } else {
-        let mut archive = members(one)?;
-        let names = names(&archive);
-        if names != ["manifest.json"] {
-            let text = format!("it holds `{}`, expected `manifest.json`", plain(&names.join("`, `")));
-            return Err(Unfit::Because(text));
-        }
-        read(&mut archive.by_index(0).map_err(|error| error.to_string())?)?;
+    from.take(LARGEST_MANIFEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST_MANIFEST {
+        return Err(Unfit::Because(format!("it is larger than {LARGEST_MANIFEST} bytes")));
     }
     Ok(bytes)
 }
@@ -280,10 +289,10 @@ fn compare(expected: &Expected<'_>, making: &mut Making, bytes: &[u8], written: 
     differ("version", manifest.version.to_string(), expected.version.to_string());
     differ("commit", manifest.commit.clone(), run.head_sha.clone());
     differ("run", manifest.run.clone().unwrap_or_default(), run.id.to_string());
-    if let Some(attempt) = manifest.attempt {
+    if let (Some(attempt), Some(last)) = (manifest.attempt, run.run_attempt) {
         // A job that was not run again keeps its artifact from an earlier attempt.
-        if attempt > run.run_attempt {
-            differ("attempt", attempt.to_string(), run.run_attempt.to_string());
+        if attempt > last {
+            differ("attempt", attempt.to_string(), last.to_string());
         }
     }
     if let Some(pinned) = expected.manifest_sha256 {
@@ -311,7 +320,7 @@ fn compare(expected: &Expected<'_>, making: &mut Making, bytes: &[u8], written: 
     } else {
         problems.join("; ")
     };
-    making.check("manifest", ok, detail).then_some(Taken { manifest, manifest_sha256 })
+    making.check("manifest", ok, detail).then_some(Taken { manifest, manifest_sha256, statement: None })
 }
 
 /// Name and version in the metadata of each file (row E11); notes the check `distribution-metadata`.
@@ -388,6 +397,6 @@ pub(super) fn attests(one: &Attestation, file: &ManifestFile, run: &Run, context
     let workflow = "/predicate/buildDefinition/externalParameters/workflow";
     speaks
         && text("/predicateType") == Some(shipway_dist::evidence::SLSA_PROVENANCE)
-        && text(&format!("{workflow}/path")) == Some(run.path.split('@').next().unwrap_or_default())
+        && text(&format!("{workflow}/path")) == run.path.as_deref().and_then(|path| path.split('@').next())
         && text(&format!("{workflow}/ref")) == Some(&format!("refs/heads/{}", context.config.base_branch))
 }

@@ -4,7 +4,9 @@
 
 mod artifacts;
 mod contents;
+mod layout;
 mod run;
+mod signed;
 mod statement;
 
 use std::path::{Path, PathBuf};
@@ -80,9 +82,9 @@ fn decide(
 ) -> Result<Outcome> {
     let found = forge.run(id)?;
     making.decision().sha = Some(found.head_sha.clone());
-    making.decision().attempt = Some(found.run_attempt);
+    making.decision().attempt = found.run_attempt;
     let repository = expected_repository(forge, event)?;
-    run::judge(context, forge, making, &found, id, repository, version)?;
+    let before = run::judge(context, forge, making, &found, id, repository, version)?;
     if !making.holds() {
         return Ok(Outcome::Refused);
     }
@@ -102,6 +104,11 @@ fn decide(
     let Some(taken) = contents::take(&expected, making, &downloaded, &made)? else {
         return Ok(Outcome::Refused);
     };
+    let vouched = if chosen.iter().all(|one| artifacts::digest_of(one).is_some()) {
+        None
+    } else {
+        signed::judge(context, forge, making, &found, &before, &chosen, &taken)?
+    };
     attestations(context, forge, making, &found, repository, &taken.manifest)?;
     if !making.holds() || !is_unchanged(forge, making, &found, &chosen)? {
         return Ok(Outcome::Refused);
@@ -111,6 +118,9 @@ fn decide(
     making.decision().manifest_sha256 = Some(taken.manifest_sha256);
     let statement = statement::of(context, forge, making, &found, &chosen, &taken.manifest, clocked);
     evidence::keep(context, &version.to_string(), &statement)?;
+    if let Some(vouched) = vouched {
+        evidence::keep_envelope(context, &version.to_string(), &vouched.statement, &vouched.envelope)?;
+    }
     Ok(Outcome::Release)
 }
 
@@ -123,7 +133,8 @@ fn is_unchanged(forge: &dyn Forge, making: &mut Making, before: &Run, chosen: &[
             changes.push(format!("{what} `{old}` became `{new}`"));
         }
     };
-    compare("attempt", &before.run_attempt.to_string(), &after.run_attempt.to_string());
+    let attempt = |run: &Run| run.run_attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
+    compare("attempt", &attempt(before), &attempt(&after));
     compare("time of change", &before.updated_at, &after.updated_at);
     compare("commit", &before.head_sha, &after.head_sha);
     compare("conclusion", &run_state(before), &run_state(&after));

@@ -11,7 +11,8 @@ use crate::steps::forge::runs::conclusion;
 use crate::steps::forge::source::{RELEASE_BRANCH, Source};
 use crate::steps::forge::{Flag, Making, short};
 
-/// Makes every comparison of the run itself; what costs further requests only when the run stands so far.
+/// Makes every comparison of the run itself; what costs further requests only when the run stands so far. Gives the
+/// commit before the release: where its pull request found the base, else the run's own.
 pub(super) fn judge(
     context: &Context<'_>,
     forge: &dyn Forge,
@@ -20,9 +21,10 @@ pub(super) fn judge(
     id: u64,
     repository: u64,
     version: &Version,
-) -> Result<()> {
+) -> Result<String> {
     let config = &context.config;
     let base = &config.base_branch;
+    let before = run.head_sha.clone();
     making.check(
         "run-repository",
         run.repository.id == repository && run.id == id,
@@ -64,44 +66,50 @@ pub(super) fn judge(
     );
     let file = &config.forge.build_workflow;
     let workflow = forge.workflow(file)?;
-    let expected = format!(".github/workflows/{file}");
+    let expected = forge.location().kind.workflow_path(file);
+    // Without a path of its own, the run is of the project's one CI file.
+    let own = run.path.as_ref().unwrap_or(&workflow.path);
     // Some servers add the ref that the file was taken from.
-    let path = run.path.strip_suffix(&format!("@refs/heads/{base}")).unwrap_or(&run.path);
+    let path = own.strip_suffix(&format!("@refs/heads/{base}")).unwrap_or(own);
+    let number = |id: Option<u64>| id.map(|id| format!("{id} ")).unwrap_or_default();
     making.check(
         "run-workflow",
         run.workflow_id == workflow.id && path == expected && workflow.path == expected,
         format!(
-            "it is of workflow {} `{}`, expected {} `{expected}`",
-            run.workflow_id,
-            plain(&run.path),
-            workflow.id
+            "it is of workflow {}`{}`, expected {}`{expected}`",
+            number(run.workflow_id),
+            plain(own),
+            number(workflow.id)
         ),
     );
     if !making.holds() {
-        return Ok(());
+        return Ok(before);
     }
     let Some(tip) = forge.branch(base)?.map(|branch| branch.commit.sha) else {
         making.check("run-on-base", false, format!("there is no branch `{base}`; was it renamed"));
-        return Ok(());
+        return Ok(before);
     };
     let sha = &run.head_sha;
-    let comparison = forge.compare(sha, &tip)?;
+    let comparison = if *sha == tip { None } else { forge.compare(sha, &tip)? };
     let (ok, text) = match &comparison {
+        _ if *sha == tip => (true, "is in the history of"),
         Some(one) if one.contains(sha) => (true, "is in the history of"),
         Some(_) => (false, "is not in the history of"),
         None => (false, "has nothing in common with"),
     };
     making.check("run-on-base", ok, format!("`{}` {text} `{base}` at `{}`", short(sha), short(&tip)));
     if !ok {
-        return Ok(());
+        return Ok(before);
     }
     workflow_file(context, forge, making, &expected, sha, &tip)?;
     match config.forge.release_from {
-        ReleaseFrom::MergedRelease => merged(context, forge, making, run, repository, version),
+        ReleaseFrom::MergedRelease => {
+            Ok(merged(context, forge, making, run, repository, version)?.unwrap_or(before))
+        }
         ReleaseFrom::BaseRun => {
             making.flag(Flag::BaseRun);
             making.check("merged-release-pr", true, "any successful run of the base may be published here");
-            Ok(())
+            Ok(before)
         }
     }
 }
@@ -140,7 +148,7 @@ fn workflow_file(
     Ok(())
 }
 
-/// The commit of the run is the merge of the release pull request of this version (row B12).
+/// The commit of the run is the merge of the release pull request of this version (row B12); gives where it found the base.
 fn merged(
     context: &Context<'_>,
     forge: &dyn Forge,
@@ -148,7 +156,7 @@ fn merged(
     run: &Run,
     repository: u64,
     version: &Version,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let base = &context.config.base_branch;
     let branch = format!("{RELEASE_BRANCH}{version}");
     let listed = forge.pull_requests_from(&branch)?;
@@ -176,7 +184,7 @@ fn merged(
             merged.len()
         );
         making.check("merged-release-pr", false, text);
-        return Ok(());
+        return Ok(None);
     };
     let found = forge.pull_request(found.number)?;
     making.decision().pull_request = Some(found.number);
@@ -190,5 +198,5 @@ fn merged(
         format!("#{} is not a merged pull request of the repository's own `{branch}`", found.number)
     };
     making.check("merged-release-pr", ok, detail);
-    Ok(())
+    Ok(Some(found.base.sha).filter(|sha| !sha.is_empty()))
 }

@@ -8,6 +8,7 @@ use shipway_dist::evidence::{
 };
 use shipway_dist::{GateId, Manifest};
 
+use crate::config::ForgeKind;
 use crate::context::Context;
 use crate::evidence::{Clocked, Found};
 use crate::ops::forge::{Artifact, Forge, Run};
@@ -30,7 +31,7 @@ pub(super) fn of(
         ("repository", repository.clone()),
         ("repositoryId", run.repository.id.to_string()),
         ("ref", format!("refs/heads/{}", context.config.base_branch)),
-        ("workflow", run.path.clone()),
+        ("workflow", run.path.clone().unwrap_or_else(|| context.config.forge.build_workflow.clone())),
         ("event", run.event.clone()),
     ];
     let mut dependencies = vec![Resource::commit(&run.head_sha)];
@@ -39,6 +40,15 @@ pub(super) fn of(
         let name = Some("called workflow".to_owned());
         dependencies.push(Resource { name, uri: Some(called.path.clone()), digest });
     }
+    let (builder, invocation) = match location.kind {
+        ForgeKind::GitHub => (
+            format!("{repository}/actions/workflows/{}", run.workflow_id.unwrap_or_default()),
+            format!("{repository}/actions/runs/{}/attempts/{}", run.id, run.run_attempt.unwrap_or(1)),
+        ),
+        ForgeKind::GitLab => {
+            (format!("{repository}/-/pipelines"), format!("{repository}/-/pipelines/{}", run.id))
+        }
+    };
     let provenance = Provenance {
         build_definition: BuildDefinition {
             build_type: BUILD_TYPE.to_owned(),
@@ -46,12 +56,9 @@ pub(super) fn of(
             resolved_dependencies: dependencies,
         },
         run_details: RunDetails {
-            builder: Builder { id: format!("{repository}/actions/workflows/{}", run.workflow_id) },
+            builder: Builder { id: builder },
             metadata: BuildMetadata {
-                invocation_id: Some(format!(
-                    "{repository}/actions/runs/{}/attempts/{}",
-                    run.id, run.run_attempt
-                )),
+                invocation_id: Some(invocation),
                 started_on: clocked.started_on().to_string(),
             },
             byproducts: vec![Resource::file("manifest", &manifest.digest())],
