@@ -136,7 +136,7 @@ impl Http {
         };
         // What was minted may end while a long release is under way.
         if *shipway || minter.minted().is_some() {
-            minter.authenticate()?;
+            minter.prepare()?;
         }
         let response = self.send_with_this(url, &build)?;
         if response.status() == StatusCode::UNAUTHORIZED && minter.replace()? {

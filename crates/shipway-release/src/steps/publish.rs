@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
 use crate::gates::distribution;
 use crate::ops::foreign::ForeignIndex;
+use crate::ops::http::Http;
 use crate::ops::index::IndexClient;
 use crate::ops::process::crash_point;
 use crate::ops::secret::public_url;
@@ -395,10 +396,15 @@ pub(crate) fn file_url(target: &Target, url: &str) -> Result<url::Url> {
 
 /// The project's record, which must exist.
 pub(crate) fn require_record(context: &Context<'_>, target: &Target) -> Result<ProjectRecord> {
-    target.project(&context.config.name)?.ok_or_else(|| {
-        Error::refused("no-project", format!("{} has no project `{}`", target.label(), context.config.name))
-            .cause("or the credential may not see it")
-            .hint("shipway publish")
+    let found = target.project(&context.config.name)?;
+    found.ok_or_else(|| {
+        let error = Error::refused(
+            "no-project",
+            format!("{} has no project `{}`", target.label(), context.config.name),
+        )
+        .cause("or the credential may not see it");
+        let lacking = target.http(context.config.first_channel()).map(Http::lacking).unwrap_or_default();
+        lacking.into_iter().fold(error, Error::cause).hint("shipway publish")
     })
 }
 

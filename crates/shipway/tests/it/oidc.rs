@@ -130,6 +130,13 @@ fn f10_publish_to_a_shipway_index_takes_one_token_for_the_identity_of_the_job() 
     assert!(masks.iter().all(|mask| secrets.iter().any(|secret| secret == mask)));
     assert!(!run.stdout.contains("add-mask"));
     ground.run(&["publish"]).assert(0, &["already"]);
+    // Reading is open to anybody at this index, so also to a job that may not publish.
+    ground.reset();
+    let right = std::mem::replace(&mut ground.oidc.state().claims["ref"], "refs/pull/1/merge".into());
+    ground.run(&["status", "-vv"]).assert(0, &[]);
+    assert_eq!(ground.asked("/_/oidc/mint-token"), 1, "tried once");
+    ground.run(&["publish"]).assert(3, &["invalid-publisher"]);
+    ground.oidc.state().claims["ref"] = right;
     // A stronger source wins, and the index is not asked.
     ground.reset();
     ground.project.set("TWINE_PASSWORD", "canary-twine");

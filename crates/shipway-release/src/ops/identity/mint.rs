@@ -55,6 +55,8 @@ struct Inner {
 struct State {
     offer: Option<Offer>,
     minted: Option<Minted>,
+    /// Why minting for a request that may do without a token failed.
+    refused: Option<String>,
 }
 
 /// Whether the index mints tokens.
@@ -139,10 +141,34 @@ impl Minter {
 
     /// Why there is no token, as far as the index was asked.
     pub fn lacking(&self) -> Vec<String> {
-        match &self.inner.state().offer {
+        let state = self.inner.state();
+        match &state.offer {
             Some(Offer::No(why)) => why.clone(),
-            _ => Vec::new(),
+            _ => state.refused.iter().cloned().collect(),
         }
+    }
+
+    /// Tries once to have a token for a request that may do without one; a token that was had is kept good.
+    ///
+    /// # Errors
+    /// When there was a token and there is no other.
+    pub fn prepare(&self) -> Result<()> {
+        let state = self.inner.state();
+        let (has_one, is_over) = (state.minted.is_some(), state.refused.is_some());
+        drop(state);
+        if has_one {
+            return self.authenticate().map(|_| ());
+        }
+        if !is_over && let Err(error) = self.authenticate() {
+            // Reading may be open to anybody; a job that the index does not trust reads as anybody does.
+            let causes: Vec<String> = error
+                .problems()
+                .into_iter()
+                .flat_map(|problem| std::iter::once(problem.message.clone()).chain(problem.causes.clone()))
+                .collect();
+            self.inner.state().refused = Some(causes.join(": "));
+        }
+        Ok(())
     }
 
     /// Makes sure that there is a token that holds for a while; none when the index does not offer one.

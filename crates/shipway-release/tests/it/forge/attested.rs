@@ -58,7 +58,7 @@ fn keep(world: &World, digest: &str, bundles: Vec<Value>) {
 /// Attests every file by itself.
 pub(crate) fn attest(world: &World, sigstore: &Sigstore, request: &VerifyRunRequest) {
     for digest in digests(world) {
-        let bundle = sigstore.bundle(&right(world, request, &[digest.clone()]));
+        let bundle = sigstore.bundle(&right(world, request, std::slice::from_ref(&digest)));
         keep(world, &digest, vec![bundle]);
     }
 }
@@ -168,13 +168,14 @@ fn e16_an_attestation_that_says_or_is_anything_else_refuses() {
         let sigstore = asks(&world);
         let request = good(&world);
         for digest in digests(&world) {
-            let mut signed = right(&world, &request, &[digest.clone()]);
+            let mut signed = right(&world, &request, std::slice::from_ref(&digest));
             change(&world, &mut signed);
             keep(&world, &digest, vec![sigstore.bundle(&signed)]);
         }
         assert_refused(&world, &request, name, text);
     }
-    let spoilt: Vec<(&str, fn(&mut Value), &str)> = vec![
+    type Spoil = fn(&mut Value);
+    let spoilt: Vec<(&str, Spoil, &str)> = vec![
         (
             "no log",
             |one| one["verificationMaterial"]["tlogEntries"] = json!([]),
@@ -235,7 +236,7 @@ fn e16_an_attestation_that_says_or_is_anything_else_refuses() {
         let sigstore = asks(&world);
         let request = good(&world);
         for digest in digests(&world) {
-            let mut bundle = sigstore.bundle(&right(&world, &request, &[digest.clone()]));
+            let mut bundle = sigstore.bundle(&right(&world, &request, std::slice::from_ref(&digest)));
             spoil(&mut bundle);
             keep(&world, &digest, vec![bundle]);
         }
