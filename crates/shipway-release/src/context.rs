@@ -57,6 +57,7 @@ impl Context<'_> {
             self.ask,
             self.section.as_deref(),
             self.progress,
+            self.clock,
         )?;
         Ok(self.opened.target.get_or_init(|| target))
     }

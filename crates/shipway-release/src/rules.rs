@@ -481,7 +481,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "attestation",
-        "a file has no attestation by the build workflow on the base",
+        "a file has no attestation that verifies and is by the build workflow on the base, over this repository and commit",
         "let the workflow attest the files, or set `forge.attestations = false`",
     ),
     rule(

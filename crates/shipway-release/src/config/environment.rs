@@ -16,6 +16,12 @@ pub const DATA_DIR: &str = "SHIPWAY_DATA_DIR";
 pub const PYTHON: &str = "SHIPWAY_PYTHON";
 /// The log filter.
 pub const LOG: &str = "SHIPWAY_LOG";
+/// The identity of the CI job as a signed token, where the CI fills a variable with it.
+pub const ID_TOKEN: &str = "SHIPWAY_ID_TOKEN";
+/// The name of another variable that holds it.
+pub const ID_TOKEN_VARIABLE: &str = "SHIPWAY_ID_TOKEN_VARIABLE";
+/// Seconds that an uploaded file may take until the index lists it.
+pub const VISIBLE_WITHIN: &str = "SHIPWAY_VISIBLE_WITHIN";
 /// For tests: abort the process when it reaches the named point.
 pub const CRASH_AT: &str = "SHIPWAY_CRASH_AT";
 
@@ -39,6 +45,13 @@ pub const FORGE_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 pub const FORGE_RUN: &str = "GITHUB_RUN_ID";
 /// The attempt of the CI run.
 pub const FORGE_ATTEMPT: &str = "GITHUB_RUN_ATTEMPT";
+/// Whether the run is one of GitHub's CI, or of GitLab's.
+pub const ON_GITHUB: &str = "GITHUB_ACTIONS";
+/// See [`ON_GITHUB`].
+pub const ON_GITLAB: &str = "GITLAB_CI";
+/// Where a job of GitHub's CI asks for its identity, and with what.
+pub const GITHUB_ID_TOKEN_REQUEST: [&str; 2] =
+    ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 
 /// Set in every job of GitLab.
 pub const GITLAB: &str = "GITLAB_CI";

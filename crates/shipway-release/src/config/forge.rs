@@ -50,6 +50,11 @@ pub struct RawForge {
     pub reviewed_workflows: Option<Vec<String>>,
     /// Whether each file needs an attestation of the build workflow at the forge; default false.
     pub attestations: Option<bool>,
+    /// The `trusted_root.json` of the sigstore instance that signs them, relative to the project; default: the public
+    /// instance and GitHub's own, as this program knows them.
+    pub trusted_root: Option<String>,
+    /// Who vouches for the identity of a CI job; default: what GitHub, or its enterprise server, uses.
+    pub oidc_issuer: Option<String>,
 }
 
 /// Which program runs the forge.
@@ -136,6 +141,10 @@ pub struct ForgeSettings {
     pub reviewed_workflows: Vec<String>,
     /// Whether each file needs an attestation.
     pub attestations: bool,
+    /// The trusted root of their signatures, relative to the project; none for the ones that this program knows.
+    pub trusted_root: Option<String>,
+    /// Who vouches for the identity of a CI job; none for the forge's usual issuer.
+    pub oidc_issuer: Option<String>,
 }
 
 impl Merge {
@@ -225,6 +234,8 @@ impl Merge {
             build_keys,
             reviewed_workflows: raw.reviewed_workflows.unwrap_or_default(),
             attestations,
+            trusted_root: raw.trusted_root,
+            oidc_issuer: raw.oidc_issuer,
         }
     }
 }

@@ -68,7 +68,11 @@ pub fn from_index(
     for channel in channels {
         let simple = target.simple(channel)?;
         let http = target.http(channel)?.clone();
-        let endpoint = Endpoint { urls: ForeignChannel { upload: simple.clone(), simple }, http };
+        let endpoint = Endpoint {
+            urls: ForeignChannel { upload: simple.clone(), simple },
+            http,
+            visible_within: crate::ops::foreign::VISIBLE_WITHIN,
+        };
         let files = endpoint.files(name)?.unwrap_or_default();
         let best =
             files.iter().filter_map(|file| Some((rank(file, version)?, file))).min_by_key(|(rank, _)| *rank);

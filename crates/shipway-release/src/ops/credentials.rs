@@ -1,6 +1,7 @@
 //! Finds the credential of an index where users keep theirs, and says which source it was.
 //!
-//! Order: `SHIPWAY_TOKEN`, `UV_PUBLISH_*`, `TWINE_*`, `.pypirc`, keyring, a prompt. The value never leaves
+//! Order: `SHIPWAY_TOKEN`, `UV_PUBLISH_*`, `TWINE_*`, `.pypirc`, keyring; then the CI's identity
+//! ([`super::identity`]), and last a prompt ([`ask`]). The value never leaves
 //! a [`Secret`]; errors of parsers are not passed on, since they may quote the line with the password.
 
 use std::path::Path;
@@ -39,7 +40,6 @@ pub fn find(
     url: &Url,
     section: Option<&str>,
     environment: &Environment,
-    ask: Option<&dyn Ask>,
     warn: &dyn Fn(&str),
 ) -> Result<Option<Credential>> {
     if let Some(credential) = from_environment(environment)? {
@@ -48,11 +48,13 @@ pub fn find(
     if let Some(credential) = from_pypirc(url, section, environment, warn)? {
         return Ok(Some(credential));
     }
-    if let Some(credential) = from_keyring(url, environment) {
-        return Ok(Some(credential));
-    }
-    let secret = ask.and_then(|ask| ask.password(&format!("token for {}", public_url(url))));
-    Ok(secret.map(|secret| Credential { user: "__token__".to_owned(), secret, source: "prompt".to_owned() }))
+    Ok(from_keyring(url, environment))
+}
+
+/// Asks a person for the token of `url`, where there is one to ask.
+pub fn ask(url: &Url, ask: Option<&dyn Ask>) -> Option<Credential> {
+    let secret = ask?.password(&format!("token for {}", public_url(url)))?;
+    Some(Credential { user: "__token__".to_owned(), secret, source: "prompt".to_owned() })
 }
 
 fn from_environment(env: &Environment) -> Result<Option<Credential>> {
@@ -169,7 +171,7 @@ mod tests {
     fn look(pairs: &[(&str, &str)], section: Option<&str>) -> Result<Option<(String, String, String)>> {
         let environment = Environment::from_pairs(pairs.iter().copied());
         let url = "https://index.example/dev/".parse().unwrap();
-        let found = find(&url, section, &environment, None, &|_| {})?;
+        let found = find(&url, section, &environment, &|_| {})?;
         Ok(found.map(|one| (one.user, one.secret.expose().to_owned(), one.source)))
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use reqwest::blocking::multipart;
@@ -28,7 +29,14 @@ pub struct Endpoint {
     pub urls: ForeignChannel,
     /// The client with this channel's credential.
     pub http: Http,
+    /// How long an uploaded file may take until the page lists it.
+    pub visible_within: Duration,
 }
+
+/// How long an uploaded file may take until the page lists it, where nothing else is said.
+pub const VISIBLE_WITHIN: Duration = Duration::from_secs(300);
+/// How long the page is asked after an upload that was refused: a run before may have uploaded the file just now.
+const SETTLES_WITHIN: Duration = Duration::from_secs(20);
 
 /// The channels of a foreign index, in order of promotion.
 #[derive(Debug, Clone)]
@@ -213,16 +221,65 @@ impl Endpoint {
             }
         };
         std::fs::File::open(path).map_err(|error| Error::io("read", path, &error))?;
-        let error = match self.http.send(url, build) {
+        let (error, may_be_there) = match self.http.send(url, build) {
             Ok(response) if response.status().is_success() => return Ok(true),
-            Ok(response) => match self.http.expect_success(url, response) {
-                Ok(_) => return Ok(true),
-                Err(error) => error,
-            },
-            Err(error) => error,
+            Ok(response) => {
+                // What a taken name is answered with; other refusals mean the file or the credential too, so that
+                // nothing is concluded from them but that the page is worth a second look.
+                let may_be_there = matches!(response.status().as_u16(), 400 | 409);
+                match self.http.expect_success(url, response) {
+                    Ok(_) => return Ok(true),
+                    Err(error) => (error, may_be_there),
+                }
+            }
+            Err(error) => (error, false),
         };
-        // The answer may be lost although the upload was not: the page knows.
-        if self.holds(name, file)? { Ok(true) } else { Err(error) }
+        // The answer may be lost although the upload was not, and a page may lag behind an upload of the run before:
+        // the digest that it lists decides, never the text of a refusal.
+        let wait = if may_be_there { SETTLES_WITHIN.min(self.visible_within) } else { Duration::ZERO };
+        let mut pause = Pause::new(wait);
+        loop {
+            if self.holds(name, file)? {
+                return Ok(true);
+            }
+            if !pause.wait() {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Waits until the page lists all files; `say` hears how many are missing and for how many seconds.
+    ///
+    /// # Errors
+    /// When the index does not answer, or does not list them in time.
+    pub fn wait_until_listed(
+        &self,
+        name: &ProjectName,
+        files: &[shipway_dist::ManifestFile],
+        say: &dyn Fn(usize, u64),
+    ) -> Result<()> {
+        let mut pause = Pause::new(self.visible_within);
+        loop {
+            let listed = self.files(name)?.unwrap_or_default();
+            let is_missing =
+                |file: &&shipway_dist::ManifestFile| !listed.iter().any(|one| one.filename == file.filename);
+            let missing: Vec<&str> =
+                files.iter().filter(is_missing).map(|file| file.filename.as_str()).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            say(missing.len(), pause.started.elapsed().as_secs());
+            if !pause.wait() {
+                let place = public_url(&self.urls.simple);
+                let text = format!("{place} does not list `{}`", missing.join("`, `"));
+                return Err(Error::incomplete("not-visible", text)
+                    .cause(format!(
+                        "it was uploaded, and asked for during {} s",
+                        self.visible_within.as_secs()
+                    ))
+                    .hint("run the same command again; nothing is uploaded twice"));
+            }
+        }
     }
 
     /// Uploads one file, its form filled from its own metadata; see [`Endpoint::upload`].
@@ -329,6 +386,30 @@ fn form_fields(
         add("description", description);
     }
     Ok((fields, parsed))
+}
+
+/// Pauses that grow from half a second to five, until a time is over.
+struct Pause {
+    started: Instant,
+    limit: Duration,
+    next: Duration,
+}
+
+impl Pause {
+    fn new(limit: Duration) -> Self {
+        Self { started: Instant::now(), limit, next: Duration::from_millis(500) }
+    }
+
+    /// Waits a while; false when there is no time left.
+    fn wait(&mut self) -> bool {
+        let time = self.next.min(self.limit.saturating_sub(self.started.elapsed()));
+        if time.is_zero() {
+            return false;
+        }
+        std::thread::sleep(time);
+        self.next = (self.next * 2).min(Duration::from_secs(5));
+        true
+    }
 }
 
 fn listed(base: &Url, file: PageFile) -> Option<ListedFile> {

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::ops::credentials::Credential;
+use crate::ops::identity::Minter;
 use crate::ops::secret::{public_url, redact};
 
 /// Largest JSON answer that is read.
@@ -24,15 +25,41 @@ const LARGEST_ANSWER: u64 = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct Http {
     client: Client,
-    credential: Option<Credential>,
+    authority: Authority,
+    /// Who gets the credential; empty for whoever is asked.
+    origins: Vec<url::Origin>,
+}
+
+/// What a client shows of itself.
+#[derive(Debug, Clone)]
+pub enum Authority {
+    /// Nothing, and why.
+    None(Vec<String>),
+    /// A credential that was found.
+    Known(Credential),
+    /// A token that the index mints for the CI's identity.
+    Identity {
+        /// Who mints it.
+        minter: Minter,
+        /// Whether the index is a shipway index, which asks for a token to read too.
+        shipway: bool,
+    },
 }
 
 impl Http {
-    /// A client; nothing is connected yet.
+    /// A client that shows its credential to whoever is asked; nothing is connected yet.
     ///
     /// # Errors
     /// When the platform's TLS cannot be set up.
     pub fn new(credential: Option<Credential>) -> Result<Self> {
+        Self::with(credential.map_or(Authority::None(Vec::new()), Authority::Known), &[])
+    }
+
+    /// A client that shows what it has to the hosts of `urls` alone; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the platform's TLS cannot be set up.
+    pub fn with(authority: Authority, urls: &[&Url]) -> Result<Self> {
         // Fails only when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -41,20 +68,61 @@ impl Http {
             .timeout(None)
             .build()
             .map_err(|error| Error::incomplete("tls", "cannot set up HTTP").cause(chain(&error)))?;
-        Ok(Self { client, credential })
+        Ok(Self { client, authority, origins: urls.iter().map(|url| url.origin()).collect() })
     }
 
     /// The credential in use.
-    pub fn credential(&self) -> Option<&Credential> {
-        self.credential.as_ref()
+    pub fn credential(&self) -> Option<Credential> {
+        match &self.authority {
+            Authority::None(_) => None,
+            Authority::Known(credential) => Some(credential.clone()),
+            Authority::Identity { minter, .. } => minter.minted().map(|minted| minted.credential),
+        }
+    }
+
+    /// The credential in use, when `url` is of a host that it is for.
+    pub fn credential_for(&self, url: &Url) -> Option<Credential> {
+        let is_for_it = self.origins.is_empty() || self.origins.contains(&url.origin());
+        self.credential().filter(|_| is_for_it)
+    }
+
+    /// Makes sure that there is a credential, where there is a way to one.
+    ///
+    /// # Errors
+    /// When the index refuses the CI's identity.
+    pub fn authenticate(&self) -> Result<Option<Credential>> {
+        if let Authority::Identity { minter, .. } = &self.authority {
+            return Ok(minter.authenticate()?.map(|minted| minted.credential));
+        }
+        Ok(self.credential())
+    }
+
+    /// Who mints the credential, where the CI's identity is to give it.
+    pub fn minter(&self) -> Option<&Minter> {
+        match &self.authority {
+            Authority::Identity { minter, .. } => Some(minter),
+            _ => None,
+        }
+    }
+
+    /// Why there is no credential, as far as it is known.
+    pub fn lacking(&self) -> Vec<String> {
+        match &self.authority {
+            Authority::None(why) => why.clone(),
+            Authority::Known(_) => Vec::new(),
+            Authority::Identity { minter, .. } => minter.lacking(),
+        }
     }
 
     /// A request with the credential.
     pub fn request(&self, method: reqwest::Method, url: &Url) -> RequestBuilder {
         let request = self.client.request(method, url.clone());
-        match &self.credential {
-            Some(credential) => request.basic_auth(&credential.user, Some(credential.secret.expose())),
-            None => request,
+        match (self.credential_for(url), &self.authority) {
+            (Some(credential), Authority::Identity { shipway: true, .. }) => {
+                request.bearer_auth(credential.secret.expose())
+            }
+            (Some(credential), _) => request.basic_auth(&credential.user, Some(credential.secret.expose())),
+            (None, _) => request,
         }
     }
 
@@ -63,6 +131,21 @@ impl Http {
     /// # Errors
     /// When no answer comes at all. The status is the caller's to judge.
     pub fn send(&self, url: &Url, build: impl Fn(&Self) -> RequestBuilder) -> Result<Response> {
+        let Authority::Identity { minter, shipway } = &self.authority else {
+            return self.send_with_this(url, build);
+        };
+        // What was minted may end while a long release is under way.
+        if *shipway || minter.minted().is_some() {
+            minter.prepare()?;
+        }
+        let response = self.send_with_this(url, &build)?;
+        if response.status() == StatusCode::UNAUTHORIZED && minter.replace()? {
+            return self.send_with_this(url, &build);
+        }
+        Ok(response)
+    }
+
+    fn send_with_this(&self, url: &Url, build: impl Fn(&Self) -> RequestBuilder) -> Result<Response> {
         let attempt = || match build(self).send() {
             Ok(response) if is_transient(response.status()) => Err(Attempt::Status(Box::new(response))),
             Ok(response) => Ok(response),
@@ -162,6 +245,10 @@ impl Http {
         }
     }
 
+    fn say_lacking(&self, error: Error) -> Error {
+        self.lacking().into_iter().fold(error, Error::cause)
+    }
+
     /// The error that a status stands for.
     pub fn status_error(&self, url: &Url, status: StatusCode, body: &[u8]) -> Error {
         let shown = public_url(url);
@@ -178,12 +265,12 @@ impl Http {
             401 => {
                 let error =
                     Error::incomplete("unauthenticated", format!("{shown} does not accept the credential"));
-                match &self.credential {
+                match self.credential() {
                     Some(credential) => {
                         error.cause(format!("the credential came from {}", credential.source))
                     }
-                    None => error
-                        .cause("no credential was found")
+                    None => self
+                        .say_lacking(error.cause("no credential was found"))
                         .hint("set SHIPWAY_TOKEN, or put the index in .pypirc"),
                 }
             }
@@ -192,7 +279,7 @@ impl Http {
                 Error::refused(code, what(String::new()))
             }
             403 if code == "refused-by-index" => {
-                Error::incomplete("forbidden", format!("{shown} forbids it"))
+                self.say_lacking(Error::incomplete("forbidden", format!("{shown} forbids it")))
             }
             403 => Error::incomplete(code, what(String::new())),
             404 => Error::refused(

@@ -1,12 +1,14 @@
 //! How things are done: git, processes, Python, indexes. Nothing here decides what is done.
 
 pub mod api_source;
+pub mod attestation;
 pub mod credentials;
 pub mod docutils;
 pub mod foreign;
 pub mod forge;
 pub mod git;
 pub mod http;
+pub mod identity;
 pub mod imports;
 pub mod index;
 pub mod install;

@@ -8,7 +8,8 @@ use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::ops::credentials::{self, Ask, Credential};
 use crate::ops::foreign::{Endpoint, ForeignIndex};
-use crate::ops::http::Http;
+use crate::ops::http::{Authority, Http};
+use crate::ops::identity::{self, Minter};
 use crate::ops::index::IndexClient;
 use crate::ops::python::Python;
 use crate::ops::secret::{Secret, public_url};
@@ -50,29 +51,58 @@ impl Target {
         ask: Option<&dyn Ask>,
         section: Option<&str>,
         progress: &dyn Progress,
+        clock: fn() -> jiff::Timestamp,
     ) -> Result<Self> {
-        let find = |url: &Url| -> Result<Option<Credential>> {
-            let found = credentials::find(url, section, environment, ask, &|text| progress.warn(text))?;
-            if let Some(found) = &found {
-                progress.done("credential", &format!("for {} from {}", public_url(url), found.source));
+        let mut minters: Vec<(Vec<Url>, Minter)> = Vec::new();
+        let mut find = |urls: &[&Url], shipway: bool| -> Result<Http> {
+            let warn = |text: &str| progress.warn(text);
+            let place = public_url(urls[0]);
+            let said = |found: &Credential| {
+                progress.done("credential", &format!("for {place} from {}", found.source));
+            };
+            if let Some(found) = credentials::find(urls[0], section, environment, &warn)? {
+                said(&found);
+                return Http::with(Authority::Known(found), urls);
             }
-            Ok(found)
+            let source = match identity::find(environment)? {
+                identity::Found::Here(source) => source,
+                identity::Found::Absent(why) => {
+                    let Some(found) = credentials::ask(urls[0], ask) else {
+                        return Http::with(Authority::None(why.into_iter().collect()), urls);
+                    };
+                    said(&found);
+                    return Http::with(Authority::Known(found), urls);
+                }
+            };
+            let own: Vec<Url> = urls.iter().map(|url| (*url).clone()).collect();
+            // One token does for the channels of one index.
+            let known = minters.iter().find(|(of, _)| hosts(of) == hosts(&own)).map(|(_, one)| one.clone());
+            let minter = match known {
+                Some(minter) => minter,
+                None => Minter::new(urls, source, environment, clock)?,
+            };
+            progress
+                .done("credential", &format!("for {place} by {}, where the index takes it", minter.label()));
+            minters.push((own, minter.clone()));
+            // A minted token is for uploads: only the host that takes them gets it.
+            Http::with(Authority::Identity { minter, shipway }, &urls[..1])
         };
         if config.is_foreign() {
             for channel in config.foreign.values() {
                 refuse_public(config, environment, &channel.upload)?;
             }
+            let visible_within = visible_within(environment)?;
             let mut channels = Vec::new();
             for name in &config.channels {
                 let Some(urls) = config.foreign.get(name) else { continue };
-                let http = Http::new(find(&urls.upload)?)?;
-                channels.push((name.clone(), Endpoint { urls: urls.clone(), http }));
+                let http = find(&[&urls.upload, &urls.simple], false)?;
+                channels.push((name.clone(), Endpoint { urls: urls.clone(), http, visible_within }));
             }
             return Ok(Self::Foreign(ForeignIndex { channels }));
         }
         if let Some(root) = &config.index {
             refuse_public(config, environment, root)?;
-            let client = IndexClient::new(root.clone(), Http::new(find(root)?)?);
+            let client = IndexClient::new(root.clone(), find(&[root], true)?);
             return Ok(Self::Shipway { client, embedded: false });
         }
         let (root, token) = embedded.start(config)?;
@@ -161,6 +191,19 @@ impl Target {
             }
         }
     }
+}
+
+/// How long an upload may take until the index lists it.
+fn visible_within(environment: &Environment) -> Result<std::time::Duration> {
+    let name = crate::config::environment::VISIBLE_WITHIN;
+    let Some(text) = environment.get(name) else { return Ok(crate::ops::foreign::VISIBLE_WITHIN) };
+    text.parse().map(std::time::Duration::from_secs).map_err(|_| {
+        Error::usage("config-value", format!("`{name}` is `{text}`, which is no number of seconds"))
+    })
+}
+
+fn hosts(urls: &[Url]) -> Vec<url::Origin> {
+    urls.iter().map(Url::origin).collect()
 }
 
 /// Refuses a public index unless the configuration says so (row F7).

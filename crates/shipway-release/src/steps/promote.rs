@@ -157,6 +157,7 @@ fn promote_foreign(
         }
     };
     refuse_unready(context, manifest, request)?;
+    super::publish::require_credential(context, context.target()?, &request.to)?;
     let from = index.endpoint(source)?;
     let listed = from.files(&config.name)?.unwrap_or_default();
     let known = to.files(&config.name)?.unwrap_or_default();
@@ -192,6 +193,7 @@ fn promote_foreign(
         }
     }
     if !request.dry_run {
+        to.wait_until_listed(&config.name, &manifest.files, &|_, _| {})?;
         for file in &manifest.files {
             let files = to.files(&config.name)?.unwrap_or_default();
             let Some(found) = files.iter().find(|one| one.filename == file.filename) else {

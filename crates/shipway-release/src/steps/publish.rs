@@ -15,8 +15,10 @@ use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
 use crate::gates::distribution;
 use crate::ops::foreign::ForeignIndex;
+use crate::ops::http::Http;
 use crate::ops::index::IndexClient;
 use crate::ops::process::crash_point;
+use crate::ops::secret::public_url;
 use crate::ops::target::Target;
 use crate::steps::build::{require_manifest, temporary};
 use crate::steps::ready;
@@ -53,6 +55,9 @@ pub struct PublishReport {
     pub dry_run: bool,
     /// Every file and what came of it.
     pub files: Vec<PublishedFile>,
+    /// Of a dry run: what it could not prove.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
 }
 
 /// A file and what came of it.
@@ -78,7 +83,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
     let channel = request.to.clone().unwrap_or_else(|| context.config.first_channel().clone());
     let target = context.target()?;
     let mut errors = Vec::new();
-    errors.extend(require_credential(target, &channel).err());
+    errors.extend(require_credential(context, target, &channel).err());
     let clocked = Clocked::start(context);
     match distribution::distribution(context, &manifest, &dist) {
         Ok(report) => {
@@ -140,6 +145,7 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         )?;
         evidence::send_kept(context, &manifest)?;
     }
+    let unproven = if request.dry_run { unproven(context, target, &channel)? } else { Vec::new() };
     Ok(PublishReport {
         project: manifest.project.to_string(),
         version: manifest.version.to_string(),
@@ -148,7 +154,19 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
         already,
         dry_run: request.dry_run,
         files,
+        unproven,
     })
+}
+
+/// What nobody can know before the first file is sent (row F14).
+fn unproven(context: &Context<'_>, target: &Target, channel: &ChannelName) -> Result<Vec<String>> {
+    let Target::Foreign(index) = target else { return Ok(Vec::new()) };
+    let place = public_url(&index.endpoint(channel)?.urls.upload);
+    let who = match target.http(channel)?.credential() {
+        Some(credential) => format!("the credential from {}", credential.source),
+        None => "anybody".to_owned(),
+    };
+    Ok(vec![format!("whether {place} lets {who} upload `{}`, and takes these files", context.config.name)])
 }
 
 /// Where one channel is all there is, its publish is the last word, so everything declared must hold before it
@@ -162,18 +180,33 @@ fn unready(context: &Context<'_>, manifest: &Manifest, channel: &ChannelName) ->
     ready::refusal(&report).map_or(Ok(()), Err)
 }
 
-/// Names a missing credential before any work (row F11).
-pub(crate) fn require_credential(target: &Target, channel: &ChannelName) -> Result<()> {
-    match target {
-        Target::Shipway { client, .. } if client.http().credential().is_none() => {
-            Err(Error::incomplete("no-credential", format!("no credential for {}", target.label()))
-                .cause("looked in SHIPWAY_TOKEN, UV_PUBLISH_TOKEN, UV_PUBLISH_PASSWORD, TWINE_PASSWORD, .pypirc and the keyring")
-                .hint("set SHIPWAY_TOKEN to a token with the actions `upload,evidence,read`"))
+/// Names a missing credential before any work, and has one minted where the CI's identity gives it (rows F10, F11).
+pub(crate) fn require_credential(
+    context: &Context<'_>,
+    target: &Target,
+    channel: &ChannelName,
+) -> Result<()> {
+    let http = target.http(channel)?;
+    let before = http.credential().is_some();
+    let is_there = http.authenticate()?.is_some();
+    if let Some(minter) = http.minter() {
+        match minter.minted() {
+            Some(minted) if !before => context.progress.done(
+                "credential",
+                &format!("minted for {}, good until {}", minted.credential.source, minted.expires),
+            ),
+            Some(_) => {}
+            None => minter.lacking().iter().for_each(|why| context.progress.warn(why)),
         }
-        // A foreign index may take uploads from anybody; the preflight shows whether it does.
-        Target::Shipway { .. } => Ok(()),
-        Target::Foreign(index) => index.endpoint(channel).map(|_| ()),
     }
+    if is_there || matches!(target, Target::Foreign(_)) {
+        // A foreign index may take uploads from anybody; the preflight shows whether it does.
+        return Ok(());
+    }
+    let error = Error::incomplete("no-credential", format!("no credential for {}", target.label()))
+        .cause("looked in SHIPWAY_TOKEN, UV_PUBLISH_TOKEN, UV_PUBLISH_PASSWORD, TWINE_PASSWORD, .pypirc and the keyring");
+    let error = http.lacking().into_iter().fold(error, Error::cause);
+    Err(error.hint("set SHIPWAY_TOKEN to a token with the actions `upload,evidence,read`"))
 }
 
 /// What the index is asked to take; statements that vouch for these bytes go along (row E17).
@@ -317,11 +350,18 @@ fn read_back(
     manifest: &Manifest,
     channel: &ChannelName,
 ) -> Result<()> {
+    let task = context.progress.begin("reading the bytes back");
+    if let Target::Foreign(index) = target {
+        // Such an index may list an upload later than it takes it.
+        let say = |missing: usize, seconds: u64| {
+            task.update(&format!("waiting until the index lists {missing} files ({seconds} s)"));
+        };
+        index.endpoint(channel)?.wait_until_listed(&context.config.name, &manifest.files, &say)?;
+    }
     let record = require_record(context, target)?;
     let release = require_release(&record, &manifest.version.to_string(), target)?;
     let folder = temporary()?;
     let http = target.http(channel)?;
-    let task = context.progress.begin("reading the bytes back");
     for file in &manifest.files {
         let Some(stored) = release.files.iter().find(|stored| stored.filename == file.filename) else {
             return Err(Error::incomplete(
@@ -356,10 +396,15 @@ pub(crate) fn file_url(target: &Target, url: &str) -> Result<url::Url> {
 
 /// The project's record, which must exist.
 pub(crate) fn require_record(context: &Context<'_>, target: &Target) -> Result<ProjectRecord> {
-    target.project(&context.config.name)?.ok_or_else(|| {
-        Error::refused("no-project", format!("{} has no project `{}`", target.label(), context.config.name))
-            .cause("or the credential may not see it")
-            .hint("shipway publish")
+    let found = target.project(&context.config.name)?;
+    found.ok_or_else(|| {
+        let error = Error::refused(
+            "no-project",
+            format!("{} has no project `{}`", target.label(), context.config.name),
+        )
+        .cause("or the credential may not see it");
+        let lacking = target.http(context.config.first_channel()).map(Http::lacking).unwrap_or_default();
+        lacking.into_iter().fold(error, Error::cause).hint("shipway publish")
     })
 }
 

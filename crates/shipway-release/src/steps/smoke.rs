@@ -137,13 +137,14 @@ fn try_release(
         .begin(&format!("installing {} {} from {}", config.name, manifest.version, report.channel));
     let trial = Trial::new(python, &context.environment)?;
     let simple = target.simple(&report.channel)?;
+    let credential = target.http(&report.channel)?.credential_for(&simple);
     let wanted = Wanted {
         name: &config.name,
         version: Some(&manifest.version),
         file: None,
         extras: &config.extras,
         simple: &simple,
-        credential: target.http(&report.channel)?.credential(),
+        credential: credential.as_ref(),
         sdist: request.sdist,
     };
     let resolved = trial.resolve(python, &context.environment, &wanted)?;

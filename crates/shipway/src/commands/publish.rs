@@ -67,5 +67,8 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     for file in &report.files {
         outcome = outcome.say(format!("  {}  {} ({})", file.sha256, file.filename, file.result));
     }
+    for what in &report.unproven {
+        outcome = outcome.say(format!("not proven: {what}"));
+    }
     Ok(outcome.say(format!("next: shipway smoke {}", report.version)))
 }

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shipway_testing::{Place, Program, Project, Ran, Running, Tools, request};
+use shipway_testing::oidc::Oidc;
+use shipway_testing::{Place, PrivateCa, Program, Project, Ran, Running, Tools, request};
 
 use crate::place;
 
@@ -272,5 +273,45 @@ fn d23_on_one_foreign_channel_publish_refuses_unless_everything_declared_holds_w
     with(project.shipway(["gate", "run"])).must();
     with(project.shipway(["publish"])).must();
     assert_eq!(listed_at(&simple, Some(&authorization)).len(), 2);
+    server.end();
+}
+
+#[test]
+fn f10_a_pypiserver_behind_a_minter_takes_the_identity_of_the_job_with_tools_from_the_registry() {
+    let place = place();
+    let (server, channel) = pypiserver(&place, "only");
+    let authority = PrivateCa::new(&place.home());
+    let authorization = basic("ci", RIGHT);
+    let oidc = Oidc::start(Some(&authority), Some((&channel.upload, &authorization)));
+    let behind = Channel {
+        name: "only",
+        upload: format!("{}/", oidc.url()),
+        simple: format!("{}/simple/", oidc.url()),
+    };
+    let project = sample(&place, &[behind]);
+    // Both authorities: the test's own, and the one that this machine reads packages with.
+    let usual = std::env::var_os("SSL_CERT_FILE").map(std::fs::read_to_string).transpose();
+    let own = std::fs::read_to_string(authority.file()).expect("a certificate");
+    let both = place.write("both.pem", &format!("{own}{}", usual.expect("certificates").unwrap_or_default()));
+    let in_ci = |run: Program| {
+        let run = run.env("SSL_CERT_FILE", &both);
+        oidc.variables().into_iter().fold(run, |run, (name, value)| run.env(name, value))
+    };
+    project.shipway(["build"]).must();
+    in_ci(project.shipway(["gate", "run"])).must();
+    let minted = || oidc.state().minted.len();
+    let dry = in_ci(loud(&project, ["publish", "--dry-run"])).run();
+    quiet_about_passwords(dry).ended(0).says("not proven");
+    assert!(listed_at(&channel.simple, Some(&authorization)).is_empty());
+    let before = minted();
+    quiet_about_passwords(in_ci(loud(&project, ["publish"])).run()).ended(0).says("published");
+    assert_eq!(minted(), before + 1, "one token a run");
+    assert_eq!(listed_at(&channel.simple, Some(&authorization)), project.manifest());
+    for secret in oidc.secrets() {
+        let found = walkdir::WalkDir::new(project.directory()).into_iter().flatten().any(|entry| {
+            std::fs::read(entry.path()).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&secret))
+        });
+        assert!(!found, "a secret was kept");
+    }
     server.end();
 }

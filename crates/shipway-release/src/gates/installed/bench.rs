@@ -37,7 +37,7 @@ pub(super) struct Ground<'a> {
 pub(super) struct Source<'a> {
     pub(super) version: &'a Version,
     pub(super) simple: Url,
-    pub(super) credential: Option<&'a Credential>,
+    pub(super) credential: Option<Credential>,
     /// The built file; none for a release of the index.
     pub(super) file: Option<(PathBuf, Sha256)>,
     /// The digests that its own file may have.
@@ -85,7 +85,7 @@ impl Source<'_> {
             file: self.file.as_ref().map(|(path, sha256)| (path.as_path(), *sha256)),
             extras: &ground.config.extras,
             simple: &self.simple,
-            credential: self.credential,
+            credential: self.credential.as_ref(),
             sdist: false,
         }
     }

@@ -261,7 +261,7 @@ fn built<'a>(
     Ok(Source {
         version: &manifest.version,
         simple: target.simple(channel)?,
-        credential: target.http(channel)?.credential(),
+        credential: target.http(channel)?.credential_for(&target.simple(channel)?),
         file: Some((path, file.sha256)),
         digests: vec![file.sha256],
     })
@@ -271,7 +271,7 @@ fn previous<'a>(target: &'a Target, baseline: &'a Baseline) -> Result<Source<'a>
     Ok(Source {
         version: &baseline.version,
         simple: target.simple(&baseline.channel)?,
-        credential: target.http(&baseline.channel)?.credential(),
+        credential: target.http(&baseline.channel)?.credential_for(&target.simple(&baseline.channel)?),
         file: None,
         digests: baseline.files.iter().map(|file| file.sha256).collect(),
     })

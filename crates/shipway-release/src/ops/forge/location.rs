@@ -58,7 +58,18 @@ pub struct Location {
     pub is_job_token: bool,
 }
 
+/// Who vouches for the jobs of that host.
+const HOSTED_ISSUER: &str = "https://token.actions.githubusercontent.com";
+
 impl Location {
+    /// Who vouches for the identity of a CI job, where the configuration does not say otherwise.
+    pub fn usual_issuer(&self) -> String {
+        match &self.server {
+            Some(server) if server.host_str() != Some(HOSTED.0) => format!("{server}_services/token"),
+            _ => HOSTED_ISSUER.to_owned(),
+        }
+    }
+
     /// Finds the forge; none when nothing names one.
     ///
     /// The repository is the configured one, else that of the CI run; the API is that of the CI run, else the

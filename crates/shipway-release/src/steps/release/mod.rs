@@ -173,7 +173,9 @@ fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
     }
     let channel = context.config.first_channel();
     let target = context.target();
-    errors.extend(target.and_then(|target| crate::steps::publish::require_credential(target, channel)).err());
+    errors.extend(
+        target.and_then(|target| crate::steps::publish::require_credential(context, target, channel)).err(),
+    );
     errors.extend(target_channels(context).err());
     let path = context.environment.path("PATH");
     for gate in &context.config.gates {

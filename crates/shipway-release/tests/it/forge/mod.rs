@@ -1,5 +1,6 @@
 //! The decisions of CI, at a forge whose merges are real.
 
+mod attested;
 mod check_pr;
 mod client;
 mod effects;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base64::Engine as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shipway_dist::Sha256;
 use shipway_release::Error;
 use shipway_release::steps::forge::{Decision, VerifyRunRequest, report, verify_run};
@@ -74,21 +74,6 @@ type Case = (&'static str, Want, fn(&World) -> VerifyRunRequest);
 
 fn verified() -> Want {
     Want { dispatches: 0, ..release() }
-}
-
-fn attest(world: &World, path: &str) {
-    for (_, bytes) in files(world) {
-        let digest = Sha256::of(&bytes).to_hex();
-        let statement = json!({
-            "subject": [{ "name": "x", "digest": { "sha256": digest } }],
-            "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": { "buildDefinition": { "externalParameters": {
-                "workflow": { "path": path, "ref": "refs/heads/main" } } } },
-        });
-        let payload = base64::engine::general_purpose::STANDARD.encode(statement.to_string());
-        let one = json!({ "repository_id": 4711, "bundle": { "dsseEnvelope": { "payload": payload } } });
-        world.forge.state().attestations.insert(format!("sha256:{digest}"), vec![one]);
-    }
 }
 
 #[test]
@@ -195,9 +180,10 @@ fn runs_that_built_the_release_are_handed_over() {
             request(run)
         }),
         ("e16 every file is attested", verified(), |world| {
-            world.configure("[tool.shipway.forge]\nattestations = true\n");
-            attest(world, ".github/workflows/ci.yml");
-            good(world)
+            let sigstore = super::attested::asks(world);
+            let request = good(world);
+            super::attested::attest(world, &sigstore, &request);
+            request
         }),
         ("a download that breaks off once", verified(), |world| {
             world.forge.fault(Fault::once("STORE /store/", Instead::Truncated).and_below());

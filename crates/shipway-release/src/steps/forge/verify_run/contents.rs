@@ -7,14 +7,14 @@ use std::path::Path;
 
 use shipway_dist::check::{Options, check_file};
 use shipway_dist::filename::{DistributionFilename, Kind};
-use shipway_dist::{Manifest, ManifestFile, Severity, Sha256, Version, manifest};
+use shipway_dist::{Manifest, Severity, Sha256, Version, manifest};
 
 use super::artifacts::{Downloaded, is_distribution};
 use super::layout;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::ops::forge::Run;
 use crate::ops::forge::github::plain;
-use crate::ops::forge::{Attestation, Run};
 use crate::steps::forge::{Making, short};
 
 /// Largest manifest that is read.
@@ -377,26 +377,4 @@ fn metadata(expected: &Expected<'_>, making: &mut Making, folder: &Path, written
         if ok { format!("all are of {} {}", config.name, expected.version) } else { problems.join("; ") };
     making.check("distribution-metadata", ok, detail);
     Ok(())
-}
-
-/// Whether an attestation speaks of the file, made by the configured workflow on the base.
-pub(super) fn attests(one: &Attestation, file: &ManifestFile, run: &Run, context: &Context<'_>) -> bool {
-    use base64::Engine as _;
-    let payload = one.bundle.pointer("/dsseEnvelope/payload").and_then(|payload| payload.as_str());
-    let bytes = payload.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    let Some(statement) = bytes.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
-    else {
-        return false;
-    };
-    let text = |path: &str| statement.pointer(path).and_then(|value| value.as_str());
-    let digest = file.sha256.to_hex();
-    let subjects = statement.get("subject").and_then(|subject| subject.as_array());
-    let speaks = subjects.is_some_and(|subjects| {
-        subjects.iter().any(|one| one.pointer("/digest/sha256").and_then(|one| one.as_str()) == Some(&digest))
-    });
-    let workflow = "/predicate/buildDefinition/externalParameters/workflow";
-    speaks
-        && text("/predicateType") == Some(shipway_dist::evidence::SLSA_PROVENANCE)
-        && text(&format!("{workflow}/path")) == run.path.as_deref().and_then(|path| path.split('@').next())
-        && text(&format!("{workflow}/ref")) == Some(&format!("refs/heads/{}", context.config.base_branch))
 }

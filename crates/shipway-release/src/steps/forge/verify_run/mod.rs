@@ -3,6 +3,7 @@
 //! Nothing is taken from a run that does not stand every comparison, and nothing is left in `dist/` then.
 
 mod artifacts;
+mod attested;
 mod contents;
 mod layout;
 mod run;
@@ -109,7 +110,7 @@ fn decide(
     } else {
         signed::judge(context, forge, making, &found, &before, &chosen, &taken)?
     };
-    attestations(context, forge, making, &found, repository, &taken.manifest)?;
+    attested::judge(context, forge, making, &found, repository, &taken.manifest)?;
     if !making.holds() || !is_unchanged(forge, making, &found, &chosen)? {
         return Ok(Outcome::Refused);
     }
@@ -160,45 +161,6 @@ fn is_unchanged(forge: &dyn Forge, making: &mut Making, before: &Run, chosen: &[
 
 fn run_state(run: &Run) -> String {
     super::runs::conclusion(run).trim_matches('`').to_owned()
-}
-
-/// Where the policy asks for it, each file has an attestation of the build workflow at the forge (row E16).
-///
-/// What is compared is what the forge vouches for over this connection; the signature in the bundle is not verified.
-fn attestations(
-    context: &Context<'_>,
-    forge: &dyn Forge,
-    making: &mut Making,
-    run: &Run,
-    repository: u64,
-    manifest: &Manifest,
-) -> Result<()> {
-    let settings = &context.config.forge;
-    if !settings.attestations {
-        return Ok(());
-    }
-    let mut lacking = Vec::new();
-    for file in &manifest.files {
-        let found = forge.attestations(&file.sha256)?;
-        let fits = |one: &crate::ops::forge::Attestation| {
-            one.repository_id == Some(repository) && contents::attests(one, file, run, context)
-        };
-        if !found.iter().any(fits) {
-            lacking.push(format!(
-                "`{}` ({} found, none of this workflow and ref)",
-                file.filename,
-                found.len()
-            ));
-        }
-    }
-    let ok = lacking.is_empty();
-    let detail = if ok {
-        format!("{} files have one of this workflow and ref", manifest.files.len())
-    } else {
-        format!("missing for {}", lacking.join(", "))
-    };
-    making.check("attestation", ok, detail);
-    Ok(())
 }
 
 /// Puts the files into `dist/` and the manifest in its place, the manifest last.
