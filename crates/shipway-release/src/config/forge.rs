@@ -13,7 +13,7 @@ use crate::error::Error;
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields)]
 pub struct RawForge {
-    /// `github` (default), which stands for every server with that API.
+    /// `github` (default), which stands for every server with that API, or `gitlab`.
     pub kind: Option<String>,
     /// `OWNER/NAME`; default: `GITHUB_REPOSITORY`, else what the URL of the git remote says.
     pub repository: Option<String>,
@@ -46,6 +46,8 @@ pub struct RawForge {
 pub enum ForgeKind {
     /// GitHub, its enterprise server, and servers with its API.
     GitHub,
+    /// GitLab, hosted or self-managed.
+    GitLab,
 }
 
 /// What may be published.
@@ -94,10 +96,14 @@ impl Merge {
     pub(super) fn forge(&mut self, raw: Option<RawForge>) -> ForgeSettings {
         let configured = raw.is_some();
         let raw = raw.unwrap_or_default();
-        match raw.kind.as_deref() {
-            None | Some("github") => {}
-            Some(other) => self.errors.push(self.one_of("forge.kind", other, "`github`")),
-        }
+        let kind = match raw.kind.as_deref() {
+            None | Some("github") => ForgeKind::GitHub,
+            Some("gitlab") => ForgeKind::GitLab,
+            Some(other) => {
+                self.errors.push(self.one_of("forge.kind", other, "`github` or `gitlab`"));
+                ForgeKind::GitHub
+            }
+        };
         let release_from = match raw.release_from.as_deref() {
             None | Some("merged-release") => ReleaseFrom::MergedRelease,
             Some("base-run") => ReleaseFrom::BaseRun,
@@ -130,7 +136,7 @@ impl Merge {
         let manifest_artifact = named("manifest-artifact", raw.manifest_artifact, "manifest", &[]);
         ForgeSettings {
             configured,
-            kind: ForgeKind::GitHub,
+            kind,
             repository: raw.repository,
             repository_id: raw.repository_id,
             api: raw.api.as_deref().and_then(|url| self.url("forge.api", url)),

@@ -19,3 +19,4 @@ pub mod secret;
 pub mod simple_html;
 pub mod snapshot;
 pub mod target;
+pub mod yaml;

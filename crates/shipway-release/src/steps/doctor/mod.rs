@@ -1,0 +1,1 @@
+//! What is missing around a project's releases.
