@@ -57,7 +57,7 @@ fn get(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) -> 
         ["branches", name] => match git.sha(&format!("refs/heads/{name}")) {
             Some(sha) => {
                 let commit = shapes::commit(git, &sha);
-                Reply::json(200, &json!({ "name": name, "commit": commit, "protected": true }))
+                Reply::json(200, &json!({ "name": name, "commit": commit, "protected": state.guards.protected }))
             }
             None => Reply::message(404, "Branch not found"),
         },
@@ -131,7 +131,7 @@ fn get(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) -> 
                 None => Reply::message(404, "Not Found"),
             }
         }
-        _ => Reply::message(404, "Not Found"),
+        _ => super::guards::answer(&state.guards, rest).unwrap_or_else(|| Reply::message(404, "Not Found")),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod fault;
+mod guards;
 mod repository;
 mod schema;
 mod server;
@@ -17,6 +18,7 @@ use std::sync::{Arc, MutexGuard};
 use shipway_dist::Sha256;
 
 pub use fault::{Fault, Instead};
+pub use guards::Guards;
 pub use repository::{Repository, STRATEGIES, Strategy};
 pub use schema::{OPERATIONS, violations};
 pub use state::{ApiDate, ArtifactState, Origin, Pull, RunState, State, WorkflowState};
