@@ -10,6 +10,7 @@ mod bump;
 mod check;
 mod config;
 mod contract;
+mod doctor;
 mod evidence;
 mod forge;
 mod gates;
@@ -22,3 +23,6 @@ mod release;
 mod seeded;
 mod servers;
 mod tour;
+#[path = "../variants.rs"]
+mod variants;
+mod workflows;
