@@ -64,7 +64,7 @@ pub(crate) fn all() -> Vec<Variant> {
             "one-url",
             config(
                 "public = true\nchannels = [\"stable\"]\n",
-                "secrets = { upload = \"UPLOAD_URL\", simple = \"READ_URL\" }\nrequirements = \"dev.txt\"\n",
+                "gates-environment = \"gates\"\nsecrets = { upload = \"UPLOAD_URL\", simple = \"READ_URL\", key = \"CI_KEY\" }\nrequirements = \"dev.txt\"\n",
                 GATES,
             ),
         ),

@@ -20,9 +20,11 @@ mod notes;
 mod output;
 mod project;
 mod release;
+mod runner;
 mod seeded;
 mod servers;
 mod tour;
 #[path = "../variants.rs"]
 mod variants;
 mod workflows;
+mod workflows_run;

@@ -222,6 +222,23 @@ fn without_a_binary_or_an_index_the_keys_are_named() {
 }
 
 #[test]
+fn d23_one_channel_of_a_foreign_index_needs_the_key_that_its_gates_sign_with() {
+    let place = place();
+    let mut variant = named("one-url");
+    variant.config = variant.config.replace(", key = \"CI_KEY\"", "");
+    let project = project(&place, &variant);
+    let ran = workflows(&project, &variant, &["generate", "--json"]).run();
+    assert_eq!((ran.code, &ran.json()["code"]), (Some(2), &serde_json::json!("no-evidence-key")), "{}", ran.stderr);
+    assert!(!project.directory().join(".github").exists());
+    project.write("pyproject.toml", &named("one-url").config);
+    workflows(&project, &variant, &["generate"]).must();
+    let publish = parse(&project.read(".github/workflows/publish.yml")).expect("a tree");
+    let gates = publish.at(&["jobs", "gates"]).expect("a job");
+    assert_eq!(gates.at(&["environment", "name"]).and_then(Node::text), Some("gates"));
+    assert!(publish.at(&["jobs", "publish", "needs"]).expect("needs").texts().contains(&"gates"));
+}
+
+#[test]
 fn h9_drift_is_refused_with_a_diff_and_told_from_a_hand_edit() {
     let place = place();
     let variant = named("secrets");

@@ -119,6 +119,7 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
     {
         errors.push(Error::usage("config-value", "two workflows have one file name"));
     }
+    errors.extend(evidence_key(config));
     if forge.kind == ForgeKind::GitLab && settings.image.is_none() {
         errors.push(
             Error::usage("no-image", "nothing says which image the jobs run in")
@@ -135,6 +136,23 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
         );
     }
     errors
+}
+
+/// Where the one channel of a foreign index is all there is, `publish` asks for a statement of every declared gate
+/// (row D23), signed by a key that the publish job has too.
+fn evidence_key(config: &Config) -> Option<Error> {
+    let settings = &config.workflows;
+    let is_last_word = settings.secrets.upload.is_some() || (config.is_foreign() && config.channels.len() == 1);
+    let needs = (is_last_word && !config.gates.is_empty() && config.forge.kind == ForgeKind::GitHub)
+        || settings.gates_environment.is_some();
+    if !needs || (settings.gates_environment.is_some() && settings.secrets.key.is_some()) {
+        return None;
+    }
+    Some(
+        Error::usage("no-evidence-key", "the publish asks for signed evidence of the project's gates, and no key is named for it")
+            .cause("the job that runs the gates and the job that publishes sign with one key")
+            .hint("[tool.shipway.workflows] gates-environment = \"gates\", secrets.key = \"SHIPWAY_KEY\", with that secret in both environments"),
+    )
 }
 
 /// What the templates are filled with.
@@ -157,8 +175,8 @@ fn values(config: &Config, place: &Place, pythons: &[String]) -> Value {
             "matrix": true, "commands": true,
         }));
     }
-    let carried = config.is_foreign() || settings.secrets.upload.is_some() || settings.gates_environment.is_some();
-    let evidence_gates = if carried { command_gates } else { Vec::new() };
+    // A statement that another key signed counts for nothing, so that without the key there is none to be made.
+    let evidence_gates = if settings.gates_environment.is_some() { command_gates } else { Vec::new() };
     json!({
         "title": if place.prefix.is_empty() { "" } else { config.name.normalized() },
         "base": config.base_branch,
@@ -188,7 +206,7 @@ fn values(config: &Config, place: &Place, pythons: &[String]) -> Value {
         "climb": climb(&channels),
         "oidc": settings.authentication == Authentication::Oidc,
         "secrets": secrets(config),
-        "key_secret": if settings.gates_environment.is_some() { settings.secrets.key.clone() } else { None },
+        "key_secret": settings.secrets.key,
         "binaries": binaries(config),
         "protocols": if settings.binaries.iter().all(|one| one.url.starts_with("https:")) { "=https" } else { "=https,http" },
     })
