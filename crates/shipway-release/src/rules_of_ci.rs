@@ -89,11 +89,7 @@ pub const RULES: &[Rule] = &[
         "two publishes may run at once",
         "set `concurrency` with a group per repository and `cancel-in-progress: false`",
     ),
-    rule(
-        "publish-cancelled",
-        "a newer run cancels a publish half way",
-        "set `cancel-in-progress: false`",
-    ),
+    rule("publish-cancelled", "a newer run cancels a publish half way", "set `cancel-in-progress: false`"),
     rule("configuration", "the configuration is not valid", "shipway config show"),
     rule(
         "no-gates",
@@ -107,15 +103,27 @@ pub const RULES: &[Rule] = &[
     ),
     rule("git", "the project is in no git repository, or git is not there", "git init; install git"),
     rule("remote", "the git remote does not answer", "git remote -v; git ls-remote"),
-    rule("python", "there is no Python that builds and tries releases", "install Python 3, or set SHIPWAY_PYTHON"),
+    rule(
+        "python",
+        "there is no Python that builds and tries releases",
+        "install Python 3, or set SHIPWAY_PYTHON",
+    ),
     rule("pip", "the interpreter has no pip of 22.3 or later", "python3 -m pip install --upgrade pip"),
-    rule("index", "the index does not answer, or not with this credential", "look at `index` and the credential"),
+    rule(
+        "index",
+        "the index does not answer, or not with this credential",
+        "look at `index` and the credential",
+    ),
     rule(
         "credential",
         "there is no credential of the index on this machine; only a publish from here needs one",
         "set SHIPWAY_TOKEN, or a section of .pypirc",
     ),
-    rule("forge", "nothing says where the forge is, or it cannot be read", "set `[tool.shipway.forge]` and GITHUB_TOKEN"),
+    rule(
+        "forge",
+        "nothing says where the forge is, or it cannot be read",
+        "set `[tool.shipway.forge]` and GITHUB_TOKEN",
+    ),
     rule(
         "base-protected",
         "the branch that releases are cut from takes pushes without a pull request",

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, approve, build, bump, check, config, docs, doctor, evidence, explain, forge, gate, init, log, mark, notes,
-    promote, publish, ready, release, serve, smoke, status, tour, workflows,
+    api, approve, build, bump, check, config, docs, doctor, evidence, explain, forge, gate, init, log, mark,
+    notes, promote, publish, ready, release, serve, smoke, status, tour, workflows,
 };
 use crate::output::Outcome;
 use crate::session::Session;

@@ -55,8 +55,12 @@ pub(crate) fn all() -> Vec<Variant> {
             "oidc",
             config(
                 ours,
-                &format!("{oidc}gates-environment = \"gates\"\nchannel = \"staging\"\nsecrets.key = \"CI_KEY\"\n"),
-                &format!("{GATES}[tool.shipway.forge]\nattestations = true\npublish-workflow = \"ship.yaml\"\n"),
+                &format!(
+                    "{oidc}gates-environment = \"gates\"\nchannel = \"staging\"\nsecrets.key = \"CI_KEY\"\n"
+                ),
+                &format!(
+                    "{GATES}[tool.shipway.forge]\nattestations = true\npublish-workflow = \"ship.yaml\"\n"
+                ),
             ),
         ),
         variant("foreign", config(foreign, "pythons = [\"3.12\"]\n", GATES)),
@@ -69,7 +73,12 @@ pub(crate) fn all() -> Vec<Variant> {
             ),
         ),
         variant("foreign-oidc", config(foreign, oidc, "")),
-        Variant { name: "folder", folder: "packages/demo", config: config(ours, "", GATES), is_gitlab: false },
+        Variant {
+            name: "folder",
+            folder: "packages/demo",
+            config: config(ours, "", GATES),
+            is_gitlab: false,
+        },
         Variant { name: "hostile", folder, config: hostile, is_gitlab: false },
         Variant { name: "gitlab", folder: "", config: config(ours, gitlab, &on_gitlab), is_gitlab: true },
         Variant {
@@ -88,7 +97,9 @@ fn toml_edit_string(text: &str) -> String {
 
 /// A project with a variant's configuration.
 pub(crate) fn project<'p>(place: &'p Place, variant: &Variant) -> Project<'p> {
-    let at = |path: &str| if variant.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", variant.folder) };
+    let at = |path: &str| {
+        if variant.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", variant.folder) }
+    };
     let files = [
         (at("pyproject.toml"), variant.config.as_str()),
         (at("demo_pkg.py"), "\"\"\"Demo.\"\"\"\n"),
@@ -99,7 +110,11 @@ pub(crate) fn project<'p>(place: &'p Place, variant: &Variant) -> Project<'p> {
 }
 
 /// `shipway workflows ...` in the folder of the variant.
-pub(crate) fn workflows(project: &Project<'_>, variant: &Variant, arguments: &[&str]) -> shipway_testing::Program {
+pub(crate) fn workflows(
+    project: &Project<'_>,
+    variant: &Variant,
+    arguments: &[&str],
+) -> shipway_testing::Program {
     let program = project.shipway(["workflows"]).at(&project.directory().join(variant.folder));
     program.args(arguments)
 }

@@ -175,7 +175,11 @@ impl Merge {
         let is_file = !release_workflow.contains(['/', '\\'])
             && [".yml", ".yaml"].iter().any(|end| release_workflow.ends_with(end));
         if !is_file {
-            self.errors.push(self.one_of("workflows.release-workflow", &release_workflow, "the name of a YAML file"));
+            self.errors.push(self.one_of(
+                "workflows.release-workflow",
+                &release_workflow,
+                "the name of a YAML file",
+            ));
         }
         let requirements = raw.requirements.inspect(|path| {
             let is_inside = std::path::Path::new(path)
@@ -220,7 +224,11 @@ impl Merge {
         for (key, text) in texts {
             if let Some(text) = text.filter(|text| !is_plain_text(text)) {
                 let key = format!("workflows.{key}");
-                self.errors.push(self.one_of(&key, text, "one line without `${{` and `}}`, which forges evaluate"));
+                self.errors.push(self.one_of(
+                    &key,
+                    text,
+                    "one line without `${{` and `}}`, which forges evaluate",
+                ));
             }
         }
         settings
@@ -233,7 +241,8 @@ impl Merge {
         channels: Option<&[String]>,
         env: &Environment,
     ) -> BTreeMap<ChannelName, ForeignChannel> {
-        let (Some(upload), Some(simple)) = (env.get(environment::UPLOAD_URL), env.get(environment::SIMPLE_URL))
+        let (Some(upload), Some(simple)) =
+            (env.get(environment::UPLOAD_URL), env.get(environment::SIMPLE_URL))
         else {
             return foreign;
         };
@@ -242,13 +251,17 @@ impl Merge {
             (None, Some([name])) => self.parse("channels", name),
             _ => None,
         };
-        let (upload, simple) = (self.url(environment::UPLOAD_URL, upload), self.url(environment::SIMPLE_URL, simple));
+        let (upload, simple) =
+            (self.url(environment::UPLOAD_URL, upload), self.url(environment::SIMPLE_URL, simple));
         match (only, upload, simple) {
             (Some(name), Some(upload), Some(simple)) => {
                 foreign.insert(name, ForeignChannel { upload, simple });
             }
             (None, ..) => {
-                let text = format!("`{}` names the one channel of a foreign index, and there is not exactly one", environment::UPLOAD_URL);
+                let text = format!(
+                    "`{}` names the one channel of a foreign index, and there is not exactly one",
+                    environment::UPLOAD_URL
+                );
                 self.errors.push(Error::usage("config-value", text).hint("channels = [\"stable\"]"));
             }
             _ => {}
@@ -346,7 +359,9 @@ mod tests {
 
     fn of(text: &str) -> crate::Result<crate::Config> {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("[project]\nname = \"demo\"\n[tool.shipway]\nchannels = [\"dev\"]\n[tool.shipway.workflows]\n{text}");
+        let text = format!(
+            "[project]\nname = \"demo\"\n[tool.shipway]\nchannels = [\"dev\"]\n[tool.shipway.workflows]\n{text}"
+        );
         std::fs::write(folder.path().join("pyproject.toml"), text).unwrap();
         let environment = Environment::from_pairs([("SHIPWAY_DATA_DIR", "/tmp/data")]);
         load(folder.path(), &environment, &Flags::default())
@@ -356,7 +371,10 @@ mod tests {
     fn the_defaults_are_secrets_of_one_environment() {
         let settings = of("").unwrap().workflows;
         assert_eq!(settings.authentication, Authentication::Secrets);
-        assert_eq!((settings.environment.as_str(), settings.runner.as_str()), ("private-index", "ubuntu-24.04"));
+        assert_eq!(
+            (settings.environment.as_str(), settings.runner.as_str()),
+            ("private-index", "ubuntu-24.04")
+        );
         assert_eq!(settings.secrets.token.as_deref(), Some("SHIPWAY_TOKEN"));
         let oidc = of("authentication = \"oidc\"\n").unwrap().workflows;
         assert_eq!(oidc.secrets.token, None);

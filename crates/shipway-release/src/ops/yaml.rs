@@ -111,7 +111,9 @@ impl Node {
         match &self.value {
             Value::Scalar { .. } => 1,
             Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
-            Value::Map(entries) => 1 + entries.iter().map(|(key, value)| key.count() + value.count()).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(key, value)| key.count() + value.count()).sum::<usize>()
+            }
         }
     }
 }

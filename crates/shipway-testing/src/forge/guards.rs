@@ -52,9 +52,9 @@ impl Default for Guards {
     }
 }
 
-/// The answer of an operation about guards; none for any other.
-pub(super) fn answer(guards: &Guards, rest: &[&str]) -> Option<Reply> {
-    Some(match rest {
+/// The answer of an operation about guards, which are the last that are known.
+pub(super) fn answer(guards: &Guards, rest: &[&str]) -> Reply {
+    match rest {
         ["environments"] => {
             let all = &guards.environments;
             Reply::json(200, &json!({ "total_count": all.len(), "environments": all }))
@@ -78,12 +78,15 @@ pub(super) fn answer(guards: &Guards, rest: &[&str]) -> Option<Reply> {
             });
             Reply::json(200, &listed.collect())
         }
-        ["rulesets", id] => match guards.rulesets.iter().find(|one| one["id"].to_string() == **id) {
-            Some(one) => Reply::json(200, one),
-            None => Reply::message(404, "Not Found"),
-        },
+        ["rulesets", id] => {
+            match guards.rulesets.iter().find(|one| id.parse() == Ok(one["id"].as_u64().unwrap_or_default()))
+            {
+                Some(one) => Reply::json(200, one),
+                None => Reply::message(404, "Not Found"),
+            }
+        }
         ["actions", "permissions"] => Reply::json(200, &guards.actions),
         ["actions", "permissions", "workflow"] => Reply::json(200, &guards.token),
-        _ => return None,
-    })
+        _ => Reply::message(404, "Not Found"),
+    }
 }

@@ -32,9 +32,7 @@ pub(crate) fn run(arguments: &Arguments, _session: &Session) -> Result<Outcome> 
         let id = format!("{}-{}", rule.id, rule.name);
         return Ok(finding(&id, &format!("{} {}", rule.explanation, rule.breaks), rule.fix));
     }
-    let known = shipway_dist::rules::all()
-        .map(|rule| rule.id)
-        .chain(own().map(|rule| rule.id));
+    let known = shipway_dist::rules::all().map(|rule| rule.id).chain(own().map(|rule| rule.id));
     let near: Vec<&str> =
         known.filter(|known| known.contains(id) || strsim::jaro_winkler(known, id) > 0.9).take(5).collect();
     let error = Error::usage("unknown-id", format!("`{id}` is no finding, gate or API rule"));

@@ -57,7 +57,8 @@ fn the_published_schemas_hold_for_every_generated_file() {
     let mut files: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
     for (variant, place) in all().iter().zip(&places) {
         let project = project(place, variant);
-        let arguments: &[&str] = if variant.is_gitlab { &["generate"] } else { &["generate", "--composite-action"] };
+        let arguments: &[&str] =
+            if variant.is_gitlab { &["generate"] } else { &["generate", "--composite-action"] };
         workflows(&project, variant, arguments).must();
         for (path, _) in generated(&project) {
             files.entry(schema_of(&path)).or_default().push(project.directory().join(path));
@@ -85,6 +86,7 @@ fn schema_of(path: &str) -> &'static str {
 /// Asks once for many files: the tool takes seconds to start.
 fn judged(place: &Place, schema: &str, files: &[PathBuf]) -> Program {
     let program = place.program(Tools::get().auditor("check-jsonschema"));
-    let program = if schema == "vendor.gitlab-ci" { program.args(["--data-transform", "gitlab-ci"]) } else { program };
+    let program =
+        if schema == "vendor.gitlab-ci" { program.args(["--data-transform", "gitlab-ci"]) } else { program };
     program.args(["--builtin-schema", schema]).args(files.iter().map(|path| path.as_os_str()))
 }

@@ -105,7 +105,12 @@ fn a_configuration_that_cannot_be_read_is_an_answer_too() {
     let place = place();
     let project = demo(&place, "chanels = []\n");
     let ran = project.shipway(["doctor", "--json"]).run();
-    assert_eq!((ran.code, level(&ran.json(), "configuration").as_deref()), (Some(2), Some("error")), "{}", ran.stdout);
+    assert_eq!(
+        (ran.code, level(&ran.json(), "configuration").as_deref()),
+        (Some(2), Some("error")),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]
@@ -168,8 +173,15 @@ fn what_the_token_may_not_read_is_unknown_and_never_fine() {
         let forge = Forge::start(&place.folder("forge"), "team/demo");
         let project = demo(&place, "");
         project.git(["push", "--quiet", forge.git().path().to_str().expect("a path"), "main"]).must();
-        for path in ["/environments", "/rules/branches/main", "/rulesets", "/actions/permissions", "/actions/permissions/workflow"] {
-            let no = Instead::Status(status, Vec::new(), "{\"message\":\"Resource not accessible\"}".to_owned());
+        for path in [
+            "/environments",
+            "/rules/branches/main",
+            "/rulesets",
+            "/actions/permissions",
+            "/actions/permissions/workflow",
+        ] {
+            let no =
+                Instead::Status(status, Vec::new(), "{\"message\":\"Resource not accessible\"}".to_owned());
             forge.fault(Fault::always(&format!("GET /repos/team/demo{path}"), no));
         }
         let ran = in_ci(project.shipway(["doctor", "--forge", "--json"]), &forge).run();
@@ -177,7 +189,8 @@ fn what_the_token_may_not_read_is_unknown_and_never_fine() {
         let expected = ["unknown"; 7];
         assert_eq!(levels(&document, &AT_FORGE[..7]), expected, "{status}: {document:#}");
         let looks = document["looks"].as_array().expect("looks");
-        let message = looks.iter().find(|look| look["id"] == "environment").expect("a look")["message"].to_string();
+        let message =
+            looks.iter().find(|look| look["id"] == "environment").expect("a look")["message"].to_string();
         assert!(message.contains("could not be read with this token"), "{message}");
     }
 }
@@ -195,14 +208,23 @@ fn k9_a_forge_is_unproven_until_one_publish_from_it_was_read_back() {
     for (api, proves) in [(TEST, false), (LIVE, true)] {
         let place = place();
         let server = Server::start(&place, &place.data(), ["--upstream", "auto"]);
-        let token = place.shipway(["admin", "token", "create", "--name", "all", "--action", "upload,read,evidence", "--data"]);
+        let token = place.shipway([
+            "admin",
+            "token",
+            "create",
+            "--name",
+            "all",
+            "--action",
+            "upload,read,evidence",
+            "--data",
+        ]);
         let token = token.arg(place.data()).must().stdout.trim().to_owned();
         let project = demo(&place, &format!("index = \"{}\"\n", server.url()));
-        let shipway = |arguments: &[&str]| {
-            at(project.shipway([]).args(arguments), api).env("SHIPWAY_TOKEN", &token)
-        };
+        let shipway =
+            |arguments: &[&str]| at(project.shipway([]).args(arguments), api).env("SHIPWAY_TOKEN", &token);
         let proof = || {
-            let document = at(project.shipway(["doctor", "--json"]), LIVE).env("SHIPWAY_TOKEN", &token).run().json();
+            let document =
+                at(project.shipway(["doctor", "--json"]), LIVE).env("SHIPWAY_TOKEN", &token).run().json();
             (level(&document, "unproven").expect("a look"), document["proven"]["kept"].clone())
         };
         assert_eq!(proof(), ("warning".to_owned(), Value::Null));
@@ -220,7 +242,11 @@ fn k9_a_forge_is_unproven_until_one_publish_from_it_was_read_back() {
         assert_eq!(proof(), ("ok".to_owned(), json!("index")));
         let elsewhere = at(project.shipway(["doctor", "--json"]), "https://other.example/api/v3/");
         let elsewhere = elsewhere.env("SHIPWAY_TOKEN", &token).run().json();
-        assert_eq!(level(&elsewhere, "unproven").as_deref(), Some("warning"), "one forge says nothing of another");
+        assert_eq!(
+            level(&elsewhere, "unproven").as_deref(),
+            Some("warning"),
+            "one forge says nothing of another"
+        );
     }
 }
 
@@ -233,13 +259,17 @@ fn a_handed_over_manifest_must_be_the_one_that_was_verified() {
     let bytes = std::fs::read(&path).expect("a manifest");
     let digest = shipway_dist::Sha256::of(&bytes).to_hex();
     let publish = |digest: &str| {
-        let program = project.shipway(["publish", "--manifest", ".shipway/manifest.json", "--manifest-sha256"]);
+        let program =
+            project.shipway(["publish", "--manifest", ".shipway/manifest.json", "--manifest-sha256"]);
         program.arg(digest).arg("--json").run()
     };
     let other = publish(&"0".repeat(64));
     assert_eq!((other.code, &other.json()["code"]), (Some(1), &json!("manifest")), "{}", other.stderr);
     assert_eq!(std::fs::read(&path).expect("a manifest"), bytes);
-    assert!(project.shipway(["status", "--json"]).run().stdout.find("1.2.3").is_none(), "nothing was published");
+    assert!(
+        project.shipway(["status", "--json"]).run().stdout.find("1.2.3").is_none(),
+        "nothing was published"
+    );
     assert_eq!(publish("zz").code, Some(2));
     assert_eq!(publish(&digest).code, Some(0));
 }
@@ -250,7 +280,8 @@ fn c10_gates_run_with_what_a_file_locks_and_with_the_built_wheel() {
     let more = "[[tool.shipway.gate]]\nid = \"tests\"\nrun = \"python -I -c 'import demo_pkg; assert \\\"gates\\\" in demo_pkg.__file__'\"\n";
     let project = demo(&place, more);
     project.shipway(["build"]).must();
-    let gate = |file: &str| project.shipway(["gate", "run", "tests", "--json", "--requirements"]).arg(file).run();
+    let gate =
+        |file: &str| project.shipway(["gate", "run", "tests", "--json", "--requirements"]).arg(file).run();
     let none = gate("none.txt");
     assert_eq!((none.code, &none.json()["code"]), (Some(2), &json!("no-requirements")));
     project.write("open.txt", "flit_core\n");

@@ -34,7 +34,9 @@ impl Run<'_> {
             let id = id.text().expect("an id");
             let needed = job.get("needs").map(Node::texts).unwrap_or_default();
             let condition = job.get("if").and_then(Node::text);
-            let all = needed.iter().all(|one| self.names.get(&format!("needs.{one}.result")).is_some_and(|result| result == "success"));
+            let all = needed.iter().all(|one| {
+                self.names.get(&format!("needs.{one}.result")).is_some_and(|result| result == "success")
+            });
             // Without a word about results a job waits for success.
             let goes = match condition {
                 Some(condition) if condition.contains("cancelled()") => self.holds(condition),
@@ -81,8 +83,19 @@ impl Run<'_> {
         let _ = std::fs::remove_file(&outputs);
         let mut program = self.place.shipway([]).at(work);
         // The runner's shell, in the environment that shipway's own programs get in tests.
-        let path = program.command().get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value).expect("a path").to_owned();
-        program = self.place.program("bash").at(work).env("PATH", path).args(["-e", "-o", "pipefail", "-c", script]);
+        let path = program
+            .command()
+            .get_envs()
+            .find(|(name, _)| *name == "PATH")
+            .and_then(|(_, value)| value)
+            .expect("a path")
+            .to_owned();
+        program = self
+            .place
+            .program("bash")
+            .at(work)
+            .env("PATH", path)
+            .args(["-e", "-o", "pipefail", "-c", script]);
         for (name, value) in self.forge.variables() {
             if name != "GITHUB_TOKEN" {
                 program = program.env(name, value);
@@ -100,7 +113,14 @@ impl Run<'_> {
         let ran = program.run();
         assert_eq!(ran.code, Some(0), "{} job {job}: {script}\n{}", self.label, ran.all());
         let said = ran.all();
-        assert!(!said.contains(CANARY) && self.names.iter().all(|(name, value)| !name.starts_with("secrets.") || !said.contains(value.as_str())), "a secret is in the output of {script}");
+        assert!(
+            !said.contains(CANARY)
+                && self
+                    .names
+                    .iter()
+                    .all(|(name, value)| !name.starts_with("secrets.") || !said.contains(value.as_str())),
+            "a secret is in the output of {script}"
+        );
         let Some(step) = step.get("id").and_then(Node::text) else { return };
         for line in std::fs::read_to_string(&outputs).unwrap_or_default().lines() {
             let (name, value) = line.split_once('=').expect("an output");
@@ -119,7 +139,9 @@ impl Run<'_> {
                 clone.arg(self.forge.git().path()).arg(work).must();
                 self.place.program("git").at(work).args(["checkout", "--quiet", &reference]).must();
             }
-            "actions/setup-python" => assert!(with("python-version").is_some_and(|version| version.starts_with("3."))),
+            "actions/setup-python" => {
+                assert!(with("python-version").is_some_and(|version| version.starts_with("3.")))
+            }
             "actions/upload-artifact" => {
                 let (name, path) = (with("name").expect("a name"), with("path").expect("a path"));
                 let files = matching(work, &path);
@@ -139,7 +161,9 @@ impl Run<'_> {
             "actions/download-artifact" => {
                 let (name, path) = (with("name").expect("a name"), with("path").expect("a path"));
                 let from = store(&name);
-                for entry in walkdir::WalkDir::new(&from).into_iter().flatten().filter(|one| one.file_type().is_file()) {
+                for entry in
+                    walkdir::WalkDir::new(&from).into_iter().flatten().filter(|one| one.file_type().is_file())
+                {
                     let to = work.join(&path).join(entry.path().strip_prefix(&from).expect("a part"));
                     std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
                     std::fs::copy(entry.path(), to).expect("a copy");
@@ -173,16 +197,25 @@ impl Run<'_> {
 /// The files of an upload: those that its patterns name, under the folder that all patterns have in common.
 fn matching(work: &Path, patterns: &str) -> Vec<(String, PathBuf)> {
     let patterns: Vec<&str> = patterns.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let root = if patterns.len() > 1 { PathBuf::new() } else { Path::new(patterns[0]).parent().expect("a folder").to_owned() };
+    let root = if patterns.len() > 1 {
+        PathBuf::new()
+    } else {
+        Path::new(patterns[0]).parent().expect("a folder").to_owned()
+    };
     let mut found = Vec::new();
     for pattern in patterns {
         let (folder, is_all) = match pattern.strip_suffix("/*") {
             Some(folder) => (folder, true),
             None => (pattern, false),
         };
-        for entry in walkdir::WalkDir::new(work.join(folder)).into_iter().flatten().filter(|one| one.file_type().is_file()) {
+        for entry in walkdir::WalkDir::new(work.join(folder))
+            .into_iter()
+            .flatten()
+            .filter(|one| one.file_type().is_file())
+        {
             assert!(is_all || entry.path() == work.join(pattern));
-            let inner = entry.path().strip_prefix(work.join(&root)).expect("a part").to_string_lossy().into_owned();
+            let inner =
+                entry.path().strip_prefix(work.join(&root)).expect("a part").to_string_lossy().into_owned();
             found.push((inner, entry.path().to_owned()));
         }
     }
@@ -253,7 +286,8 @@ impl Reader<'_> {
             return text.into();
         }
         let rest = self.rest.trim_start();
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(rest.len());
         let (name, rest) = rest.split_at(end);
         self.rest = rest;
         if !self.takes("(") {

@@ -37,7 +37,12 @@ fn each(test: impl Fn(&Variant, &str, &str, &Node)) {
 }
 
 fn jobs(node: &Node) -> Vec<(&str, &Node)> {
-    node.get("jobs").expect("jobs").entries().iter().map(|(id, job)| (id.text().expect("an id"), job)).collect()
+    node.get("jobs")
+        .expect("jobs")
+        .entries()
+        .iter()
+        .map(|(id, job)| (id.text().expect("an id"), job))
+        .collect()
 }
 
 fn steps(job: &Node) -> &[Node] {
@@ -56,14 +61,20 @@ fn h2_to_h8_hold_for_every_job_and_step_of_every_variant() {
         for run in runs(node) {
             assert!(!run.contains("${{"), "h2 {at}: {run}");
         }
-        let pins: Vec<String> =
-            pinned_actions().iter().map(|pin| format!("{}@{} # {}", pin.name, pin.commit, pin.version)).collect();
+        let pins: Vec<String> = pinned_actions()
+            .iter()
+            .map(|pin| format!("{}@{} # {}", pin.name, pin.commit, pin.version))
+            .collect();
         for line in text.lines().filter(|line| line.trim_start().starts_with("uses:")) {
             assert!(pins.contains(&line.trim().replacen("uses: ", "", 1)), "h3 {at}: {line}");
         }
-        assert!(node.get("permissions").is_some_and(|top| top.is_map() && top.entries().is_empty()), "h4 {at}");
+        assert!(
+            node.get("permissions").is_some_and(|top| top.is_map() && top.entries().is_empty()),
+            "h4 {at}"
+        );
         for (id, job) in jobs(node) {
-            let granted = job.get("permissions").unwrap_or_else(|| panic!("h4 {at}: job {id} grants nothing"));
+            let granted =
+                job.get("permissions").unwrap_or_else(|| panic!("h4 {at}: job {id} grants nothing"));
             for (key, _) in granted.entries() {
                 let line = text.lines().nth(key.line - 1).expect("a line");
                 assert!(line.contains(" # "), "h4 {at}: {line}");
@@ -121,7 +132,8 @@ fn h7_only_the_publish_job_has_credentials_and_only_in_its_environment() {
             let writes = job.at(&["permissions", "contents"]).and_then(Node::text) == Some("write");
             assert_eq!(writes, id == "finish", "{at}: job {id}");
         }
-        assert!(!node.get("jobs").expect("jobs").at(&["verify"]).is_some_and(|job| job.get("environment").is_some()));
+        let verify = node.at(&["jobs", "verify"]).expect("a job");
+        assert!(verify.get("environment").is_none(), "nobody approves what may be refused");
     });
 }
 
@@ -129,7 +141,8 @@ fn h7_only_the_publish_job_has_credentials_and_only_in_its_environment() {
 fn b17_the_run_of_a_publish_has_the_title_that_is_looked_for() {
     each(|variant, _, _, node| {
         if let Some(title) = node.get("run-name").and_then(Node::text) {
-            let shown = title.replace("${{ inputs.version }}", "1.4.0").replace("${{ inputs.pull_request }}", "7");
+            let shown =
+                title.replace("${{ inputs.version }}", "1.4.0").replace("${{ inputs.pull_request }}", "7");
             assert_eq!(shown, publish_title("1.4.0", 7), "{}", variant.name);
             let inputs = node.at(&["on", "workflow_dispatch", "inputs"]).expect("inputs");
             let names: Vec<&str> = inputs.entries().iter().filter_map(|(name, _)| name.text()).collect();
@@ -150,7 +163,8 @@ fn c2_and_c11_tests_run_apart_from_the_build_on_the_oldest_and_newest_python() {
     assert_eq!(test.at(&["strategy", "matrix", "python"]).expect("a matrix").texts(), ["3.10", "3.14"]);
     assert_eq!(test.get("needs").expect("needs").texts(), ["build"]);
     let build = ci.at(&["jobs", "build"]).expect("a job");
-    let built: Vec<&str> = steps(build).iter().filter_map(|step| step.get("run")).filter_map(Node::text).collect();
+    let built: Vec<&str> =
+        steps(build).iter().filter_map(|step| step.get("run")).filter_map(Node::text).collect();
     assert_eq!(built, [".shipway/bin/shipway build --out dist"]);
     let all = runs(&ci).join("\n");
     assert!(all.contains("gate run tests --requirements \"$REQUIREMENTS\""), "{all}");
@@ -175,7 +189,10 @@ fn hostile_names_stay_values_and_never_reach_a_script() {
     // In a filter the signs that mean something there are escaped.
     let pattern = base.replace('+', "\\+").replace('!', "\\!");
     assert_eq!(ci.at(&["on", "push", "branches"]).expect("branches").texts(), [pattern.as_str()]);
-    assert_eq!(publish.at(&["jobs", "publish", "environment", "name"]).and_then(Node::text), Some(environment));
+    assert_eq!(
+        publish.at(&["jobs", "publish", "environment", "name"]).and_then(Node::text),
+        Some(environment)
+    );
     let reached = |node: &Node, key: &str, value: &str| {
         let all = jobs(node).into_iter().flat_map(|(_, job)| steps(job));
         all.filter(|step| step.at(&["env", key]).and_then(Node::text) == Some(value)).count()
@@ -185,7 +202,10 @@ fn hostile_names_stay_values_and_never_reach_a_script() {
     let uploads = steps(ci.at(&["jobs", "build"]).expect("a job"));
     assert!(uploads.iter().any(|step| step.at(&["with", "name"]).and_then(Node::text) == Some(artifact)));
     // The one script with a value of the configuration, run by a shell.
-    let guard = steps(publish.at(&["jobs", "verify"]).expect("a job"))[0].get("run").and_then(Node::text).expect("a script");
+    let guard = steps(publish.at(&["jobs", "verify"]).expect("a job"))[0]
+        .get("run")
+        .and_then(Node::text)
+        .expect("a script");
     let full = format!("refs/heads/{base}");
     let shell = |reference: &str| {
         let program = Program::new("bash", project.directory()).args(["-e", "-c", guard]);
@@ -200,7 +220,10 @@ fn hostile_names_stay_values_and_never_reach_a_script() {
 fn what_a_forge_would_evaluate_is_refused_and_nothing_is_written() {
     let place = place();
     let mut variant = named("plain");
-    variant.config = variant.config.replace("[tool.shipway.workflows]", "base-branch = \"a${{github.token}}\"\n[tool.shipway.workflows]");
+    variant.config = variant.config.replace(
+        "[tool.shipway.workflows]",
+        "base-branch = \"a${{github.token}}\"\n[tool.shipway.workflows]",
+    );
     let project = project(&place, &variant);
     let ran = workflows(&project, &variant, &["generate", "--json"]).run();
     assert_eq!((ran.code, &ran.json()["code"]), (Some(2), &serde_json::json!("workflow-text")));
@@ -228,7 +251,12 @@ fn d23_one_channel_of_a_foreign_index_needs_the_key_that_its_gates_sign_with() {
     variant.config = variant.config.replace(", key = \"CI_KEY\"", "");
     let project = project(&place, &variant);
     let ran = workflows(&project, &variant, &["generate", "--json"]).run();
-    assert_eq!((ran.code, &ran.json()["code"]), (Some(2), &serde_json::json!("no-evidence-key")), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, &ran.json()["code"]),
+        (Some(2), &serde_json::json!("no-evidence-key")),
+        "{}",
+        ran.stderr
+    );
     assert!(!project.directory().join(".github").exists());
     project.write("pyproject.toml", &named("one-url").config);
     workflows(&project, &variant, &["generate"]).must();
@@ -252,7 +280,10 @@ fn h9_drift_is_refused_with_a_diff_and_told_from_a_hand_edit() {
     assert_eq!((missing.code, ids(&missing)), (Some(1), vec!["workflow-missing".to_owned(); 4]));
     assert_eq!(missing.json()["schema"], "shipway.workflows-check/1");
     let dry = workflows(&project, &variant, &["generate", "--dry-run"]).must();
-    assert!(dry.stdout.contains("+++ b/.github/workflows/ci.yml") && !project.directory().join(".github").exists());
+    assert!(
+        dry.stdout.contains("+++ b/.github/workflows/ci.yml")
+            && !project.directory().join(".github").exists()
+    );
     workflows(&project, &variant, &["generate"]).must();
     let fresh = check();
     assert_eq!((fresh.code, ids(&fresh)), (Some(0), Vec::new()));
@@ -262,7 +293,13 @@ fn h9_drift_is_refused_with_a_diff_and_told_from_a_hand_edit() {
     let stale = check();
     assert_eq!((stale.code, ids(&stale)), (Some(1), vec!["workflow-stale".to_owned()]));
     let shown = workflows(&project, &variant, &["check"]).run();
-    assert!(shown.stdout.contains("-          REQUIREMENTS: \"requirements-dev.txt\"\n+          REQUIREMENTS: \"dev.txt\""), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains(
+            "-          REQUIREMENTS: \"requirements-dev.txt\"\n+          REQUIREMENTS: \"dev.txt\""
+        ),
+        "{}",
+        shown.stdout
+    );
     workflows(&project, &variant, &["generate"]).must();
     assert_eq!(check().code, Some(0));
 
@@ -289,7 +326,10 @@ fn h9_any_workflow_that_the_forge_could_not_load_is_refused() {
     workflows(&project, &variant, &["generate"]).must();
     let cases = [
         ("on: push\njobs:\n  a:\n    runs-on: x\n   steps: []\n", "workflow-yaml"),
-        ("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: a\n        uses: b/c@v1\n", "workflow-schema"),
+        (
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: a\n        uses: b/c@v1\n",
+            "workflow-schema",
+        ),
         ("on: push\non: pull_request\njobs: {}\n", "workflow-yaml"),
     ];
     for (text, id) in cases {
@@ -308,10 +348,14 @@ fn h3_upgrade_moves_generated_files_and_the_pins_of_edited_ones() {
     workflows(&project, &variant, &["generate"]).must();
     let path = ".github/workflows/ci.yml";
     let own = project.read(path).replace("timeout-minutes: 10", "timeout-minutes: 11");
-    let old = own.replace("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v4");
+    let old = own
+        .replace("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v4");
     assert_ne!(own, old);
     project.write(path, &old);
-    project.write(".github/workflows/other.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: actions/checkout@v4\n");
+    project.write(
+        ".github/workflows/other.yml",
+        "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: actions/checkout@v4\n",
+    );
     let dry = workflows(&project, &variant, &["upgrade", "--dry-run"]).must();
     assert!(dry.stdout.contains("-        uses: actions/checkout@v4"), "{}", dry.stdout);
     assert_eq!(project.read(path), old);
@@ -328,7 +372,8 @@ fn serve(body: Vec<u8>) -> String {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
@@ -337,8 +382,10 @@ fn serve(body: Vec<u8>) -> String {
 
 /// Whether anything in a folder can be executed, and how many files there are.
 fn kept(folder: &Path) -> (bool, usize) {
-    let files: Vec<_> = walkdir::WalkDir::new(folder).into_iter().flatten().filter(|one| one.file_type().is_file()).collect();
-    let executable = files.iter().any(|one| one.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0));
+    let files: Vec<_> =
+        walkdir::WalkDir::new(folder).into_iter().flatten().filter(|one| one.file_type().is_file()).collect();
+    let executable =
+        files.iter().any(|one| one.metadata().is_ok_and(|data| data.permissions().mode() & 0o111 != 0));
     (executable, files.len())
 }
 
@@ -352,7 +399,8 @@ fn h10_the_binary_is_fetched_once_and_runs_only_with_the_pinned_digest() {
     let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
     variant.config = variant.config.replace("binary.linux-x86_64", &format!("binary.{system}-{machine}"));
     variant.config = variant.config.replace("https://files.lab.example/shipway", &url);
-    let right = variant.config.replace("5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9", &digest);
+    let right =
+        variant.config.replace("5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9", &digest);
     let project = project(&place, &variant);
     workflows(&project, &variant, &["generate"]).must();
     let cache = place.path("cache");
@@ -388,7 +436,12 @@ fn h10_the_binary_is_fetched_once_and_runs_only_with_the_pinned_digest() {
     std::fs::remove_dir_all(&cache).expect("an empty cache");
     let ran = run(["a", "b"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("error: cannot fetch the shipway binary") && ran.stderr.contains(&gone.to_string()), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error: cannot fetch the shipway binary")
+            && ran.stderr.contains(&gone.to_string()),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(kept(&cache), (false, 0));
 }
 
@@ -399,7 +452,10 @@ fn the_composite_action_hands_every_argument_over_as_it_is() {
     let project = project(&place, &variant);
     workflows(&project, &variant, &["generate", "--composite-action"]).must();
     let action = parse(&project.read(".github/actions/shipway/action.yml")).expect("a tree");
-    let script = action.at(&["runs", "steps"]).expect("steps").items()[0].get("run").and_then(Node::text).expect("a script");
+    let script = action.at(&["runs", "steps"]).expect("steps").items()[0]
+        .get("run")
+        .and_then(Node::text)
+        .expect("a script");
     project.write(".shipway/bin/shipway", "#!/bin/sh\nfor a in \"$@\"; do printf '[%s]' \"$a\"; done\n");
     let program = Program::new("sh", project.directory()).args(["-e", "-c", script]).env("PROJECT", ".");
     let ran = program.env("ARGUMENTS", "gate\nrun\n$(touch pwned) `id` \"x\"\n*\n").run();
@@ -420,15 +476,22 @@ fn gitlabs_scripts_take_variables_in_double_quotes_only() {
                 for key in ["before_script", "script"] {
                     for line in job.get(key).map(Node::texts).unwrap_or_default() {
                         for (at, _) in line.match_indices('$') {
-                            assert!(line[..at].ends_with('"'), "{path} {}: {line}", name.text().unwrap_or("?"));
+                            assert!(
+                                line[..at].ends_with('"'),
+                                "{path} {}: {line}",
+                                name.text().unwrap_or("?")
+                            );
                         }
                     }
                 }
             }
             if path.ends_with("shipway.yml") {
                 let publish = node.get("shipway-publish").expect("a job");
-                assert!(publish.get("resource_group").is_some() && publish.at(&["environment", "name"]).is_some());
-                let identity = node.entries().iter().filter(|(_, job)| job.get("id_tokens").is_some()).count();
+                assert!(
+                    publish.get("resource_group").is_some() && publish.at(&["environment", "name"]).is_some()
+                );
+                let identity =
+                    node.entries().iter().filter(|(_, job)| job.get("id_tokens").is_some()).count();
                 assert_eq!(identity, usize::from(variant.name == "gitlab-oidc"));
             }
         }

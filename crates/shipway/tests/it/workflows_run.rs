@@ -23,14 +23,29 @@ fn names(pairs: &[(&str, &str)]) -> Names {
 }
 
 #[test]
-fn f14_and_b1_a_merged_pull_request_goes_through_every_job_to_the_last_channel_and_the_tag() {
+#[ignore = "a minute and more: every job of seven runs, each in an environment of its own"]
+fn long_f14_and_b1_a_merged_pull_request_goes_through_every_job_to_the_last_channel_and_the_tag() {
     let place = Place::new(env!("CARGO_BIN_EXE_shipway"));
     let forge = Forge::start(&place.folder("forge"), "team/demo");
     let server = Server::start(&place, &place.data(), ["--upstream", "auto"]);
-    let create = ["admin", "token", "create", "--name", "ci", "--action", "upload,promote,block,read,evidence", "--data"];
+    let create = [
+        "admin",
+        "token",
+        "create",
+        "--name",
+        "ci",
+        "--action",
+        "upload,promote,block,read,evidence",
+        "--data",
+    ];
     let token = place.shipway(create).arg(place.data()).must().stdout.trim().to_owned();
     let key = place.path("ci.pem");
-    place.shipway(["admin", "key", "create", "--role", "ci", "--name", "ci", "--data"]).arg(place.data()).arg("--out").arg(&key).must();
+    place
+        .shipway(["admin", "key", "create", "--role", "ci", "--name", "ci", "--data"])
+        .arg(place.data())
+        .arg("--out")
+        .arg(&key)
+        .must();
     let key = std::fs::read_to_string(key).expect("a key");
 
     let pyproject = format!("{PROJECT}index = \"{}\"\n", server.url());
@@ -55,10 +70,14 @@ fn f14_and_b1_a_merged_pull_request_goes_through_every_job_to_the_last_channel_a
     project.git(["add", "--all"]).must();
     project.git(["commit", "--quiet", "-m", "ci: release with shipway"]).must();
     project.git(["push", "--quiet", "-u", "origin", "main"]).must();
-    let read = |name: &str| -> Node { parse(&project.read(&format!(".github/workflows/{name}"))).expect("a tree") };
+    let read =
+        |name: &str| -> Node { parse(&project.read(&format!(".github/workflows/{name}"))).expect("a tree") };
     let (ci, release, publish) = (read("ci.yml"), read("release.yml"), read("publish.yml"));
 
-    let bump = forge.variables().into_iter().fold(project.shipway(["bump", "minor"]), |program, (name, value)| program.env(name, value));
+    let bump = forge
+        .variables()
+        .into_iter()
+        .fold(project.shipway(["bump", "minor"]), |program, (name, value)| program.env(name, value));
     bump.must();
     let head = forge.git().branch("release/v1.3.0");
     let event = names(&[
@@ -67,15 +86,21 @@ fn f14_and_b1_a_merged_pull_request_goes_through_every_job_to_the_last_channel_a
         ("github.event.pull_request.number", "1"),
         ("github.token", CANARY),
     ]);
-    let run = |commit: &str, id: u64, label: &'static str, names: Names| {
-        Run { place: &place, forge: &forge, commit: commit.to_owned(), id, label, names }
+    let run = |commit: &str, id: u64, label: &'static str, names: Names| Run {
+        place: &place,
+        forge: &forge,
+        commit: commit.to_owned(),
+        id,
+        label,
+        names,
     };
     let ran = run(&head, 8000, "pr", event).workflow(&ci);
     assert_eq!(ran, ["pull-request", "build", "checks", "test"]);
 
     let sha = forge.merge(1, Strategy::Squash);
     let built = forge.push_run("main", &sha);
-    let ran = run(&sha, built, "push", names(&[("github.event_name", "push"), ("matrix.python", "3.14")])).workflow(&ci);
+    let ran = run(&sha, built, "push", names(&[("github.event_name", "push"), ("matrix.python", "3.14")]))
+        .workflow(&ci);
     assert_eq!(ran, ["build", "checks", "test"]);
 
     let merged = names(&[

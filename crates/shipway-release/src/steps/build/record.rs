@@ -29,9 +29,12 @@ pub fn take_manifest(context: &Context<'_>, path: &Path, expected: Option<Sha256
     let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
     let found = Sha256::of(&bytes);
     if let Some(expected) = expected.filter(|expected| *expected != found) {
-        return Err(Error::refused("manifest", format!("`{}` is not the manifest that was verified", path.display()))
-            .cause(format!("expected sha256 `{expected}`, found `{found}`"))
-            .hint("start the publish again: shipway forge verify-run RUN --version VERSION"));
+        return Err(Error::refused(
+            "manifest",
+            format!("`{}` is not the manifest that was verified", path.display()),
+        )
+        .cause(format!("expected sha256 `{expected}`, found `{found}`"))
+        .hint("start the publish again: shipway forge verify-run RUN --version VERSION"));
     }
     let manifest = parse(&path, &bytes)?;
     let place = context.records().join("manifest.json");

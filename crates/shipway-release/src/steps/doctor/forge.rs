@@ -23,7 +23,12 @@ pub(super) fn looks(context: &Context<'_>) -> Vec<Look> {
         }
     };
     let Some(guards) = forge.guards() else {
-        looks.push(Look::new("forge", "forge", Level::Unknown, "what this kind of forge guards cannot be read yet"));
+        looks.push(Look::new(
+            "forge",
+            "forge",
+            Level::Unknown,
+            "what this kind of forge guards cannot be read yet",
+        ));
         return looks;
     };
     looks.push(of("base-protected", base_protected(context, &*forge, guards)));
@@ -60,10 +65,17 @@ fn base_protected(context: &Context<'_>, forge: &dyn Forge, guards: &dyn Guards)
     };
     let rules: Vec<String> = guards.branch_rules(base)?.into_iter().map(|rule| rule.kind).collect();
     if branch.protected || rules.iter().any(|kind| kind == "pull_request") {
-        let how = if rules.is_empty() { "protected".to_owned() } else { format!("protected by {}", rules.join(", ")) };
+        let how = if rules.is_empty() {
+            "protected".to_owned()
+        } else {
+            format!("protected by {}", rules.join(", "))
+        };
         return Ok((Level::Ok, format!("`{base}` is {how}")));
     }
-    Ok((Level::Error, format!("`{base}` is not protected: anybody who may write pushes to it without a pull request")))
+    Ok((
+        Level::Error,
+        format!("`{base}` is not protected: anybody who may write pushes to it without a pull request"),
+    ))
 }
 
 fn tags_protected(guards: &dyn Guards) -> Result<(Level, String)> {
@@ -72,7 +84,11 @@ fn tags_protected(guards: &dyn Guards) -> Result<(Level, String)> {
     Ok(match (has("deletion"), has("update") || has("non_fast_forward")) {
         (true, true) => (Level::Ok, "tags can be neither moved nor deleted".to_owned()),
         (true, false) => (Level::Warning, "tags can be moved: add the rule `update`".to_owned()),
-        (false, _) => (Level::Warning, "tags can be deleted and made again: add a ruleset for `v*` with `deletion` and `update`".to_owned()),
+        (false, _) => (
+            Level::Warning,
+            "tags can be deleted and made again: add a ruleset for `v*` with `deletion` and `update`"
+                .to_owned(),
+        ),
     })
 }
 
@@ -88,7 +104,8 @@ fn environment(context: &Context<'_>, guards: &dyn Guards) -> Vec<Look> {
         }
     };
     let Some(found) = all.into_iter().find(|one| one.name.eq_ignore_ascii_case(name)) else {
-        let text = format!("there is no environment `{name}`; the first run would make one that guards nothing");
+        let text =
+            format!("there is no environment `{name}`; the first run would make one that guards nothing");
         return vec![Look::new("forge", "environment", Level::Error, text)];
     };
     vec![
@@ -104,17 +121,24 @@ fn reviewers(environment: &Environment) -> Look {
     let id = "environment-reviewers";
     match rule {
         Some(rule) if !rule.reviewers.is_empty() && rule.prevent_self_review => {
-            let text = format!("`{name}` has {} reviewers, and nobody approves an own run", rule.reviewers.len());
+            let text =
+                format!("`{name}` has {} reviewers, and nobody approves an own run", rule.reviewers.len());
             Look::new("forge", id, Level::Ok, text)
         }
         Some(rule) if !rule.reviewers.is_empty() => {
             Look::new("forge", id, Level::Warning, format!("who starts a publish may approve it in `{name}`"))
         }
-        Some(_) | None => Look::new("forge", id, Level::Error, format!("`{name}` asks nobody before a publish")),
+        Some(_) | None => {
+            Look::new("forge", id, Level::Error, format!("`{name}` asks nobody before a publish"))
+        }
     }
 }
 
-fn branches(context: &Context<'_>, guards: &dyn Guards, environment: &Environment) -> Result<(Level, String)> {
+fn branches(
+    context: &Context<'_>,
+    guards: &dyn Guards,
+    environment: &Environment,
+) -> Result<(Level, String)> {
     let (name, base) = (&environment.name, &context.config.base_branch);
     let Some(policy) = environment.deployment_branch_policy else {
         return Ok((Level::Error, format!("every branch may use `{name}` and its secrets")));
@@ -136,9 +160,13 @@ fn branches(context: &Context<'_>, guards: &dyn Guards, environment: &Environmen
 fn workflow_token(guards: &dyn Guards) -> Result<(Level, String)> {
     let token = guards.workflow_token()?;
     Ok(match (token.default_workflow_permissions.as_str(), token.can_approve_pull_request_reviews) {
-        ("read", false) => (Level::Ok, "a workflow's token may only read unless the workflow says more".to_owned()),
+        ("read", false) => {
+            (Level::Ok, "a workflow's token may only read unless the workflow says more".to_owned())
+        }
         ("read", true) => (Level::Warning, "a workflow may approve pull requests".to_owned()),
-        (other, _) => (Level::Error, format!("a workflow's token may `{other}` unless the workflow says less")),
+        (other, _) => {
+            (Level::Error, format!("a workflow's token may `{other}` unless the workflow says less"))
+        }
     })
 }
 
@@ -148,7 +176,9 @@ fn sha_pinning(guards: &dyn Guards) -> Result<(Level, String)> {
         (false, _) => (Level::Error, "workflows are switched off for this repository".to_owned()),
         (true, Some(true)) => (Level::Ok, "every action must be named by its full commit".to_owned()),
         (true, Some(false)) => (Level::Warning, "actions may be named by tags, which move".to_owned()),
-        (true, None) => (Level::Unknown, "the forge does not say whether actions need a full commit".to_owned()),
+        (true, None) => {
+            (Level::Unknown, "the forge does not say whether actions need a full commit".to_owned())
+        }
     })
 }
 
@@ -161,8 +191,15 @@ fn owned(context: &Context<'_>) -> Look {
     };
     let path = format!(".github/workflows/{}", context.config.forge.publish_workflow);
     match owners_of(&place.root, &path) {
-        Some(owners) => Look::new("forge", id, Level::Ok, format!("`{path}` is owned by {}", owners.join(", "))),
-        None => Look::new("forge", id, Level::Warning, format!("nobody owns `{path}`: a change of it needs no certain reviewer"))
-            .hint("add `/.github/workflows/ @TEAM` and `/.shipway/bin/ @TEAM` to .github/CODEOWNERS"),
+        Some(owners) => {
+            Look::new("forge", id, Level::Ok, format!("`{path}` is owned by {}", owners.join(", ")))
+        }
+        None => Look::new(
+            "forge",
+            id,
+            Level::Warning,
+            format!("nobody owns `{path}`: a change of it needs no certain reviewer"),
+        )
+        .hint("add `/.github/workflows/ @TEAM` and `/.shipway/bin/ @TEAM` to .github/CODEOWNERS"),
     }
 }

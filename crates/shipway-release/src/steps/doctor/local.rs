@@ -12,7 +12,12 @@ pub(super) fn project(context: &Context<'_>) -> Vec<Look> {
     let config = &context.config;
     let mut looks = Vec::new();
     if config.gates.is_empty() {
-        let look = Look::new("project", "no-gates", Level::Warning, "no gate runs a command: nothing tests a release");
+        let look = Look::new(
+            "project",
+            "no-gates",
+            Level::Warning,
+            "no gate runs a command: nothing tests a release",
+        );
         looks.push(look.hint("add `[[tool.shipway.gate]]` with `id = \"tests\"`"));
     }
     if config.changelog.is_none() {
@@ -22,12 +27,7 @@ pub(super) fn project(context: &Context<'_>) -> Vec<Look> {
     looks
 }
 
-fn look(
-    area: &'static str,
-    id: &'static str,
-    level: Level,
-    found: Result<String>,
-) -> Look {
+fn look(area: &'static str, id: &'static str, level: Level, found: Result<String>) -> Look {
     match found {
         Ok(text) => Look::new(area, id, Level::Ok, text),
         Err(error) => Look::failed(area, id, level, &error),
@@ -78,8 +78,13 @@ pub(super) fn index(context: &Context<'_>) -> Vec<Look> {
     };
     let credential = |source: Option<&str>| match source {
         Some(source) => Look::new("index", "credential", Level::Ok, format!("from {source}")),
-        None => Look::new("index", "credential", Level::Warning, "there is none here; a publish from this machine needs one")
-            .hint("set SHIPWAY_TOKEN"),
+        None => Look::new(
+            "index",
+            "credential",
+            Level::Warning,
+            "there is none here; a publish from this machine needs one",
+        )
+        .hint("set SHIPWAY_TOKEN"),
     };
     match target {
         Target::Shipway { client, .. } => {

@@ -37,9 +37,8 @@ pub struct Proof {
 pub fn live_forge(context: &Context<'_>) -> Option<Value> {
     let run = context.environment.get(environment::FORGE_RUN)?;
     let location = location_of(context)?;
-    (!is_loopback(&location.api)).then(|| {
-        json!({ "host": host_of(&location.api), "repository": location.repository, "run": run })
-    })
+    (!is_loopback(&location.api))
+        .then(|| json!({ "host": host_of(&location.api), "repository": location.repository, "run": run }))
 }
 
 fn location_of(context: &Context<'_>) -> Option<Location> {
@@ -67,7 +66,10 @@ pub(super) fn look(context: &Context<'_>, request: DoctorRequest) -> Option<(Loo
     let found = if found.is_none() && !request.offline { at_index(context, &host) } else { Ok(found) };
     Some(match found {
         Ok(Some(proof)) => {
-            let text = format!("{} was published by run {} of {} at {host} and read back", proof.version, proof.run, proof.repository);
+            let text = format!(
+                "{} was published by run {} of {} at {host} and read back",
+                proof.version, proof.run, proof.repository
+            );
             (Look::new("forge", "unproven", Level::Ok, text), Some(proof))
         }
         Ok(None) => {
@@ -99,7 +101,9 @@ fn kept_here(context: &Context<'_>, host: &str) -> Option<Proof> {
         let kept = evidence::read(&path).or_else(|_| {
             // A statement about one channel has its name in the file's name.
             let first = context.config.first_channel();
-            evidence::read(&context.records().join("evidence").join(version).join(format!("publish@{first}.json")))
+            evidence::read(
+                &context.records().join("evidence").join(version).join(format!("publish@{first}.json")),
+            )
         });
         let predicate = kept.ok()?.statement.predicate;
         (predicate.gate == "publish" && predicate.result == Verdict::Passed).then_some(())?;
@@ -120,7 +124,8 @@ fn at_index(context: &Context<'_>, host: &str) -> Result<Option<Proof>, String> 
             for stored in &list.statements {
                 let Ok(statement) = stored.envelope.unverified() else { continue };
                 let predicate = statement.predicate;
-                if predicate.gate == "publish" && predicate.result == Verdict::Passed
+                if predicate.gate == "publish"
+                    && predicate.result == Verdict::Passed
                     && let Some(proof) = of_detail(&predicate.detail, host, &release.version, "index")
                 {
                     return Ok(Some(proof));

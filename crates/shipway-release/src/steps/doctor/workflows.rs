@@ -44,7 +44,12 @@ pub(super) fn looks(context: &Context<'_>) -> Vec<Look> {
         looks.extend(of_file(path, text));
     }
     if looks.len() == before {
-        looks.push(Look::new("workflows", "workflows", Level::Ok, format!("nothing found in {} files", files.len())));
+        looks.push(Look::new(
+            "workflows",
+            "workflows",
+            Level::Ok,
+            format!("nothing found in {} files", files.len()),
+        ));
     }
     looks
 }
@@ -57,9 +62,15 @@ fn drift(context: &Context<'_>) -> Vec<Look> {
     match workflows::check(context) {
         Ok(report) => {
             let ours = report.findings.iter().filter_map(|finding| {
-                let id = ["workflow-missing", "workflow-stale", "workflow-edited", "workflow-foreign", "workflow-mode"]
-                    .into_iter()
-                    .find(|id| *id == finding.id)?;
+                let id = [
+                    "workflow-missing",
+                    "workflow-stale",
+                    "workflow-edited",
+                    "workflow-foreign",
+                    "workflow-mode",
+                ]
+                .into_iter()
+                .find(|id| *id == finding.id)?;
                 let look = Look::new("workflows", id, Level::Error, finding.message.clone());
                 Some(match &finding.hint {
                     Some(hint) => look.hint(hint.clone()),
@@ -96,9 +107,9 @@ pub(super) fn of_file(path: &str, text: &str) -> Vec<Look> {
     };
     let mut reading = Reading { path, looks: Vec::new() };
     let broken = schema::judge(path, &root);
-    reading
-        .looks
-        .extend(broken.into_iter().map(|one| Look::new("workflows", "workflow-schema", Level::Error, one.message)));
+    reading.looks.extend(
+        broken.into_iter().map(|one| Look::new("workflows", "workflow-schema", Level::Error, one.message)),
+    );
     triggers(&mut reading, &root);
     permissions(&mut reading, &root);
     let jobs = root.get("jobs").map(Node::entries).unwrap_or_default();
@@ -160,7 +171,8 @@ fn of_step(reading: &mut Reading<'_>, step: &Node) {
     if action.eq_ignore_ascii_case("actions/checkout") {
         let kept = step.at(&["with", "persist-credentials"]).and_then(Node::text);
         if kept != Some("false") {
-            let text = "the checkout keeps the token where every later step reads it: `persist-credentials: false`";
+            let text =
+                "the checkout keeps the token where every later step reads it: `persist-credentials: false`";
             reading.say("persisted-credentials", Level::Warning, uses, text);
         }
     }
@@ -173,7 +185,16 @@ fn of_step(reading: &mut Reading<'_>, step: &Node) {
 
 /// Expressions become part of a script before a shell reads it; what somebody else wrote is then a command.
 fn interpolated(reading: &mut Reading<'_>, node: &Node, text: &str) {
-    const OTHERS: [&str; 8] = ["github.event", "github.head_ref", "github.ref", "inputs.", "env.", "steps.", "needs.", "github.base_ref"];
+    const OTHERS: [&str; 8] = [
+        "github.event",
+        "github.head_ref",
+        "github.ref",
+        "inputs.",
+        "env.",
+        "steps.",
+        "needs.",
+        "github.base_ref",
+    ];
     let mut rest = text;
     while let Some(start) = rest.find("${{") {
         let tail = &rest[start + 3..];
@@ -206,11 +227,14 @@ fn pipes_a_script(line: &str) -> bool {
     const SHELLS: [&str; 7] = ["sh", "bash", "zsh", "python", "python3", "iex", "perl"];
     let line = line.split(" #").next().unwrap_or_default();
     let fetches = |part: &str| {
-        part.split(|c: char| c.is_whitespace() || "($`\"'".contains(c))
-            .any(|word| matches!(word, "curl" | "wget" | "iwr" | "irm" | "Invoke-WebRequest" | "Invoke-RestMethod"))
+        part.split(|c: char| c.is_whitespace() || "($`\"'".contains(c)).any(|word| {
+            matches!(word, "curl" | "wget" | "iwr" | "irm" | "Invoke-WebRequest" | "Invoke-RestMethod")
+        })
     };
     let program = |part: &str| {
-        let mut words = part.split_whitespace().skip_while(|word| *word == "sudo" || *word == "env" || word.contains('='));
+        let mut words = part
+            .split_whitespace()
+            .skip_while(|word| *word == "sudo" || *word == "env" || word.contains('='));
         words.next().map(|word| word.rsplit('/').next().unwrap_or(word).to_owned())
     };
     let parts: Vec<&str> = line.split('|').collect();
@@ -218,9 +242,10 @@ fn pipes_a_script(line: &str) -> bool {
         parts[..at].iter().any(|one| fetches(one))
             && program(part).is_some_and(|program| SHELLS.contains(&program.trim_end_matches(['"', ')'])))
     });
-    let substituted = ["<(curl", "<(wget", "-c \"$(curl", "-c \"$(wget", "-c '$(curl", "eval \"$(curl", "eval $(curl"]
-        .iter()
-        .any(|one| line.contains(one));
+    let substituted =
+        ["<(curl", "<(wget", "-c \"$(curl", "-c \"$(wget", "-c '$(curl", "eval \"$(curl", "eval $(curl"]
+            .iter()
+            .any(|one| line.contains(one));
     piped || substituted
 }
 
@@ -255,7 +280,9 @@ fn publish(reading: &mut Reading<'_>, root: &Node, name: &str, job: &Node) {
         Some(group) => {
             let cancel = group.get("cancel-in-progress").and_then(Node::text).unwrap_or("false");
             if cancel != "false" {
-                let text = format!("job `{name}` publishes and can be cancelled half way: `cancel-in-progress: false`");
+                let text = format!(
+                    "job `{name}` publishes and can be cancelled half way: `cancel-in-progress: false`"
+                );
                 reading.say("publish-cancelled", Level::Error, group, text);
             }
         }
@@ -283,10 +310,20 @@ mod tests {
         let cases: [(&str, &str, &str, Level); 14] = [
             ("echo \"$X\"", "echo ${{ github.event.issue.title }}", "interpolation", error),
             ("echo \"$X\"", "echo ${{ runner.os }}", "interpolation", Level::Warning),
-            ("echo \"$X\"", "curl -fsSL https://x.example/i.sh | sudo bash -s -- -y", "piped-installer", error),
+            (
+                "echo \"$X\"",
+                "curl -fsSL https://x.example/i.sh | sudo bash -s -- -y",
+                "piped-installer",
+                error,
+            ),
             ("echo \"$X\"", "bash <(curl -s https://x.example/i.sh)", "piped-installer", error),
             ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7", "action-not-pinned", error),
-            (" with: {persist-credentials: false}", " with: {fetch-depth: 0}", "persisted-credentials", Level::Warning),
+            (
+                " with: {persist-credentials: false}",
+                " with: {fetch-depth: 0}",
+                "persisted-credentials",
+                Level::Warning,
+            ),
             ("workflow_dispatch:", "pull_request_target:", "dangerous-trigger", error),
             ("workflow_dispatch:", "workflow_run:", "dangerous-trigger", error),
             ("permissions: {}\n", "", "permissions", Level::Warning),
@@ -294,7 +331,12 @@ mod tests {
             ("    environment: index\n", "", "publish-environment", error),
             ("    needs: verify\n    environment", "    environment", "publish-gate", error),
             ("cancel-in-progress: false", "cancel-in-progress: true", "publish-cancelled", error),
-            ("concurrency:\n  group: p\n  cancel-in-progress: false\n", "", "publish-concurrency", Level::Warning),
+            (
+                "concurrency:\n  group: p\n  cancel-in-progress: false\n",
+                "",
+                "publish-concurrency",
+                Level::Warning,
+            ),
         ];
         for (from, to, id, level) in cases {
             let text = GOOD.replace(from, to);
@@ -307,7 +349,9 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_piped_script_is_none() {
-        for line in ["curl -o f https://x.example | tee log", "cat x | sh", "echo 'curl | sh' > doc # curl x | sh"] {
+        for line in
+            ["curl -o f https://x.example | tee log", "cat x | sh", "echo 'curl | sh' > doc # curl x | sh"]
+        {
             assert_eq!(pipes_a_script(line), line.starts_with("echo"), "{line}");
         }
         assert!(!pipes_a_script("curl https://x.example/f.json | jq ."));

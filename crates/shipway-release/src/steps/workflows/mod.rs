@@ -24,7 +24,8 @@ pub use model::Generated;
 pub use pins::{Pin, all as pinned_actions};
 
 /// What stands in the first lines of every generated file; the digest is of everything after that line.
-const WRITTEN: &str = "# Written by `shipway workflows generate` from the configuration; changes here are lost.";
+const WRITTEN: &str =
+    "# Written by `shipway workflows generate` from the configuration; changes here are lost.";
 const STAMP: &str = "# shipway workflow 1, sha256 ";
 
 /// How a file on disk stands to what the configuration says.
@@ -95,7 +96,8 @@ impl Place {
         match Git::open(directory, &context.environment) {
             Ok(git) => {
                 let prefix = git.prefix_of(directory)?;
-                let prefix = if prefix.is_empty() { prefix } else { format!("{}/", prefix.trim_end_matches('/')) };
+                let prefix =
+                    if prefix.is_empty() { prefix } else { format!("{}/", prefix.trim_end_matches('/')) };
                 Ok(Self { root: git.root().to_owned(), prefix })
             }
             // A project that is not under git yet can be looked at all the same.
@@ -122,17 +124,24 @@ pub fn generate(context: &Context<'_>, request: &GenerateRequest) -> Result<Work
         if !written && found.state != State::Fresh {
             let how = if found.state == State::Edited { "changed" } else { "written" };
             errors.push(
-                Error::refused("hand-written", format!("`{}` was {how} by hand", file.path))
-                    .hint("look at it with --dry-run, bring the change to the configuration, then --overwrite"),
+                Error::refused("hand-written", format!("`{}` was {how} by hand", file.path)).hint(
+                    "look at it with --dry-run, bring the change to the configuration, then --overwrite",
+                ),
             );
         }
-        report.files.push(FileReport { path: file.path.clone(), state: found.state, written, diff: found.diff });
+        report.files.push(FileReport {
+            path: file.path.clone(),
+            state: found.state,
+            written,
+            diff: found.diff,
+        });
     }
     // A dry run says what would be refused beside what would be written.
     if !errors.is_empty() && !request.dry_run {
         return Err(Error::several("the workflows are not written", errors));
     }
-    report.findings = errors.iter().map(|error| Finding::error("workflow-foreign", error.to_string())).collect();
+    report.findings =
+        errors.iter().map(|error| Finding::error("workflow-foreign", error.to_string())).collect();
     if !request.dry_run {
         for (file, _) in files.iter().zip(&report.files).filter(|(_, report)| report.written) {
             write(&place.root, &file.path, &file.text, file.executable)?;
@@ -165,7 +174,12 @@ pub fn upgrade(context: &Context<'_>, dry_run: bool) -> Result<WorkflowsReport> 
         if written && !dry_run {
             write(&place.root, &file.path, &text, file.executable)?;
         }
-        report.files.push(FileReport { path: file.path.clone(), state: found.state, written, diff: found.diff });
+        report.files.push(FileReport {
+            path: file.path.clone(),
+            state: found.state,
+            written,
+            diff: found.diff,
+        });
     }
     Ok(report)
 }
@@ -207,17 +221,26 @@ pub fn refusal(report: &WorkflowsReport) -> Option<Error> {
     let error = Error::refused("workflows-drift", "the workflows are not what the configuration says");
     let error =
         report.findings.iter().fold(error, |error, one| error.cause(format!("{}: {}", one.id, one.message)));
-    let is_drift = report.findings.iter().all(|one| matches!(one.id.as_str(), "workflow-missing" | "workflow-stale"));
-    Some(if is_drift { error.hint("shipway workflows generate") } else { error.hint(format!("shipway explain {}", first.id)) })
+    let is_drift =
+        report.findings.iter().all(|one| matches!(one.id.as_str(), "workflow-missing" | "workflow-stale"));
+    Some(if is_drift {
+        error.hint("shipway workflows generate")
+    } else {
+        error.hint(format!("shipway explain {}", first.id))
+    })
 }
 
 fn drift(file: &Generated, found: &Found) -> Option<Finding> {
     let path = &file.path;
     let finding = match found.state {
-        State::Fresh if found.lacks_mode => Finding::error("workflow-mode", format!("`{path}` cannot be executed")),
+        State::Fresh if found.lacks_mode => {
+            Finding::error("workflow-mode", format!("`{path}` cannot be executed"))
+        }
         State::Fresh => return None,
         State::Missing => Finding::error("workflow-missing", format!("there is no `{path}`")),
-        State::Stale => Finding::error("workflow-stale", format!("`{path}` is not what the configuration says now")),
+        State::Stale => {
+            Finding::error("workflow-stale", format!("`{path}` is not what the configuration says now"))
+        }
         State::Edited => Finding::error("workflow-edited", format!("`{path}` was changed by hand")),
         State::Foreign => Finding::error("workflow-foreign", format!("`{path}` was written by hand")),
     };

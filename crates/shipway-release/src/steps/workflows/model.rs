@@ -81,7 +81,9 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
         errors.push(
             Error::usage("no-binary", "nothing says where a job gets the shipway binary")
                 .cause("`workflows.binary.linux-x86_64` needs `url` and `sha256`")
-                .hint("[tool.shipway.workflows.binary.linux-x86_64]\nurl = \"https://...\"\nsha256 = \"...\""),
+                .hint(
+                    "[tool.shipway.workflows.binary.linux-x86_64]\nurl = \"https://...\"\nsha256 = \"...\"",
+                ),
         );
     }
     let has_secret_index = settings.secrets.index.is_some() || settings.secrets.upload.is_some();
@@ -94,7 +96,10 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
     if let Some(channel) = &settings.channel
         && !config.channels.iter().any(|one| one.as_str() == channel)
     {
-        errors.push(Error::usage("config-value", format!("`workflows.channel` is `{channel}`, which is no channel")));
+        errors.push(Error::usage(
+            "config-value",
+            format!("`workflows.channel` is `{channel}`, which is no channel"),
+        ));
     }
     let forge = &config.forge;
     let names = [
@@ -110,8 +115,11 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
             errors.push(Error::usage("workflow-text", what));
         }
     }
-    if !place.prefix.is_empty() && (!is_plain_text(&place.prefix) || place.prefix.contains(['*', '?', '[', '!'])) {
-        let what = format!("the project's folder is `{}`, which an upload would take for a pattern", place.prefix);
+    if !place.prefix.is_empty()
+        && (!is_plain_text(&place.prefix) || place.prefix.contains(['*', '?', '[', '!']))
+    {
+        let what =
+            format!("the project's folder is `{}`, which an upload would take for a pattern", place.prefix);
         errors.push(Error::usage("workflow-text", what));
     }
     if forge.build_workflow == forge.publish_workflow
@@ -121,10 +129,10 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
     }
     errors.extend(evidence_key(config));
     if forge.kind == ForgeKind::GitLab && settings.image.is_none() {
-        errors.push(
-            Error::usage("no-image", "nothing says which image the jobs run in")
-                .hint("[tool.shipway.workflows] image = \"...@sha256:...\", with Python, git and curl in it"),
-        );
+        errors
+            .push(Error::usage("no-image", "nothing says which image the jobs run in").hint(
+                "[tool.shipway.workflows] image = \"...@sha256:...\", with Python, git and curl in it",
+            ));
     }
     if forge.kind == ForgeKind::GitLab
         && settings.authentication == Authentication::Oidc
@@ -142,7 +150,8 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
 /// (row D23), signed by a key that the publish job has too.
 fn evidence_key(config: &Config) -> Option<Error> {
     let settings = &config.workflows;
-    let is_last_word = settings.secrets.upload.is_some() || (config.is_foreign() && config.channels.len() == 1);
+    let is_last_word =
+        settings.secrets.upload.is_some() || (config.is_foreign() && config.channels.len() == 1);
     let needs = (is_last_word && !config.gates.is_empty() && config.forge.kind == ForgeKind::GitHub)
         || settings.gates_environment.is_some();
     if !needs || (settings.gates_environment.is_some() && settings.secrets.key.is_some()) {
@@ -265,7 +274,9 @@ fn binaries(config: &Config) -> Vec<Value> {
         Some(format!("{system}/{machine}"))
     };
     let one = |binary: &crate::config::Binary| {
-        Some(json!({ "pattern": pattern(&binary.platform)?, "url": binary.url, "sha256": binary.sha256.to_hex() }))
+        Some(
+            json!({ "pattern": pattern(&binary.platform)?, "url": binary.url, "sha256": binary.sha256.to_hex() }),
+        )
     };
     config.workflows.binaries.iter().filter_map(one).collect()
 }

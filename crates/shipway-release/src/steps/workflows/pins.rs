@@ -32,7 +32,9 @@ struct Table {
 
 fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| toml_edit::de::from_str(include_str!("pins.toml")).expect("a table inside the binary"))
+    TABLE.get_or_init(|| {
+        toml_edit::de::from_str(include_str!("pins.toml")).expect("a table inside the binary")
+    })
 }
 
 /// Every action.

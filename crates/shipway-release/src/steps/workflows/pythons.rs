@@ -22,7 +22,10 @@ impl Said {
             list.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
         };
         Self {
-            requires: value.pointer("/project/requires-python").and_then(|one| one.as_str()).map(str::to_owned),
+            requires: value
+                .pointer("/project/requires-python")
+                .and_then(|one| one.as_str())
+                .map(str::to_owned),
             classifiers: strings("/project/classifiers"),
         }
     }

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn any_text_comes_back_from_a_quoted_scalar() {
-        for text in ["a", "", "'\"\\ #: -", "on", "*x", "a\nb\t\u{7f}\u{85}\u{2028}\u{feff}é😀", "${x} $(y) `z`"] {
+        for text in
+            ["a", "", "'\"\\ #: -", "on", "*x", "a\nb\t\u{7f}\u{85}\u{2028}\u{feff}é😀", "${x} $(y) `z`"]
+        {
             let node = yaml::parse(&format!("k: {}\n", quoted(text))).unwrap();
             assert_eq!(node.get("k").unwrap().text(), Some(text));
         }

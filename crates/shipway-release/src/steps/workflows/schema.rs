@@ -11,20 +11,76 @@ use crate::ops::yaml::{Node, Value};
 const TOP: &[&str] =
     &["name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs", "description"];
 const JOB: &[&str] = &[
-    "name", "needs", "if", "permissions", "runs-on", "environment", "concurrency", "outputs", "env", "defaults",
-    "steps", "timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets",
+    "name",
+    "needs",
+    "if",
+    "permissions",
+    "runs-on",
+    "environment",
+    "concurrency",
+    "outputs",
+    "env",
+    "defaults",
+    "steps",
+    "timeout-minutes",
+    "strategy",
+    "continue-on-error",
+    "container",
+    "services",
+    "uses",
+    "with",
+    "secrets",
     "snapshot",
 ];
 const STEP: &[&str] = &[
-    "id", "if", "name", "uses", "run", "working-directory", "shell", "with", "env", "continue-on-error",
+    "id",
+    "if",
+    "name",
+    "uses",
+    "run",
+    "working-directory",
+    "shell",
+    "with",
+    "env",
+    "continue-on-error",
     "timeout-minutes",
 ];
 const EVENTS: &[&str] = &[
-    "branch_protection_rule", "check_run", "check_suite", "create", "delete", "deployment", "deployment_status",
-    "discussion", "discussion_comment", "fork", "gollum", "image_version", "issue_comment", "issues", "label",
-    "merge_group", "milestone", "page_build", "project", "project_card", "project_column", "public", "pull_request",
-    "pull_request_review", "pull_request_review_comment", "pull_request_target", "push", "registry_package",
-    "release", "repository_dispatch", "schedule", "status", "watch", "workflow_call", "workflow_dispatch",
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "create",
+    "delete",
+    "deployment",
+    "deployment_status",
+    "discussion",
+    "discussion_comment",
+    "fork",
+    "gollum",
+    "image_version",
+    "issue_comment",
+    "issues",
+    "label",
+    "merge_group",
+    "milestone",
+    "page_build",
+    "project",
+    "project_card",
+    "project_column",
+    "public",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_target",
+    "push",
+    "registry_package",
+    "release",
+    "repository_dispatch",
+    "schedule",
+    "status",
+    "watch",
+    "workflow_call",
+    "workflow_dispatch",
     "workflow_run",
 ];
 
@@ -141,7 +197,8 @@ fn job(judge: &mut Judge<'_>, jobs: &Node, id: &Node, node: &Node) {
                 step(judge, name, one);
                 if let Some(id) = one.get("id").and_then(Node::text) {
                     if ids.contains(&id) || !is_id(id) {
-                        judge.say(one, format!("two steps of job `{name}` are called `{id}`, or none can be"));
+                        judge
+                            .say(one, format!("two steps of job `{name}` are called `{id}`, or none can be"));
                     }
                     ids.push(id);
                 }
@@ -225,7 +282,10 @@ mod tests {
         let head = "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n";
         let cases = [
             ("jobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n".to_owned(), "needs `on`"),
-            ("on: pushed\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n".to_owned(), "no event `pushed`"),
+            (
+                "on: pushed\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n".to_owned(),
+                "no event `pushed`",
+            ),
             ("on: push\n".to_owned(), "needs `jobs`"),
             (format!("{head}      - run: a\n        uses: o/r@v1\n"), "both `run` and `uses`"),
             (format!("{head}      - name: a\n"), "neither `run` nor `uses`"),
@@ -234,7 +294,10 @@ mod tests {
             (format!("{head}      - run: a\n    needs: b\n"), "needs `b`, which does not exist"),
             (format!("{head}      - run: a\n    needs: a\n"), "waits for itself"),
             ("on: push\njobs:\n  a:\n    steps: [{run: a}]\n".to_owned(), "no `runs-on`"),
-            ("on: push\njobs:\n  1a:\n    runs-on: x\n    steps: [{run: a}]\n".to_owned(), "cannot be the id"),
+            (
+                "on: push\njobs:\n  1a:\n    runs-on: x\n    steps: [{run: a}]\n".to_owned(),
+                "cannot be the id",
+            ),
         ];
         for (text, expected) in cases {
             let found = of(&text);
