@@ -16,6 +16,7 @@ pub mod ops;
 pub mod progress;
 pub mod readiness;
 pub mod rules;
+pub mod rules_of_ci;
 pub mod steps;
 pub mod version;
 

@@ -65,6 +65,15 @@ impl Tools {
         self.folder.join("verifiers/bin").join(name)
     }
 
+    /// A program that judges workflows, such as `zizmor`.
+    pub fn auditor(&self, name: &str) -> PathBuf {
+        static MADE: OnceLock<()> = OnceLock::new();
+        MADE.get_or_init(|| {
+            self.make("auditors", include_str!("../../shipway/tests/clients/auditors.txt"));
+        });
+        self.folder.join("auditors/bin").join(name)
+    }
+
     /// A folder that holds uv and nothing else.
     pub fn uv_folder(&self) -> PathBuf {
         self.folder.join("uv")

@@ -4,8 +4,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shipway_release::Result;
 
 use crate::commands::{
-    api, approve, build, bump, check, config, docs, evidence, explain, forge, gate, init, log, mark, notes,
-    promote, publish, ready, release, serve, smoke, status, tour,
+    api, approve, build, bump, check, config, docs, doctor, evidence, explain, forge, gate, init, log, mark,
+    notes, promote, publish, ready, release, serve, smoke, status, tour, workflows,
 };
 use crate::output::Outcome;
 use crate::session::Session;
@@ -122,6 +122,8 @@ commands! {
     Evidence "evidence" evidence::Arguments, evidence::run;
     Approve "approve" approve::Arguments, approve::run;
     Forge "forge" forge::Arguments, forge::run;
+    Workflows "workflows" workflows::Arguments, workflows::run;
+    Doctor "doctor" doctor::Arguments, doctor::run;
     Log "log" log::Arguments, log::run;
     Config "config" config::Arguments, config::run;
     Serve "serve" serve::Arguments, serve::run;

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 /// The index's URL.
 pub const INDEX: &str = "SHIPWAY_INDEX";
+/// The upload URL of the one channel of a foreign index; counts together with the next.
+pub const UPLOAD_URL: &str = "SHIPWAY_UPLOAD_URL";
+/// The URL that the one channel of a foreign index is read from.
+pub const SIMPLE_URL: &str = "SHIPWAY_SIMPLE_URL";
 /// The index's token.
 pub const TOKEN: &str = "SHIPWAY_TOKEN";
 /// The key that evidence is signed with: PKCS#8 PEM, or the path of its file.

@@ -185,6 +185,8 @@ impl Merge {
         let index = index.as_ref().and_then(Value::as_str).and_then(|url| self.url("index", url));
         let raw_channels = raw.channel.unwrap_or_default();
         let foreign = self.foreign(&raw_channels);
+        let foreign = self.foreign_by_environment(foreign, raw.channels.as_deref(), env);
+        let is_foreign = !foreign.is_empty();
         let channels = self.channels(raw.channels, &foreign);
         let requires = self.requires(&raw_channels, &channels);
         let base_branch =
@@ -300,6 +302,7 @@ impl Merge {
             accepted: self.accepted(raw.accept.unwrap_or_default()),
             levels: self.levels(raw.level.unwrap_or_default()),
             forge: self.forge(raw.forge, env),
+            workflows: self.workflows(raw.workflows, is_foreign),
             data_dir: self.data_dir(env)?,
             origins: Vec::new(),
         })

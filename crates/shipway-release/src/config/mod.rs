@@ -10,6 +10,7 @@ pub(crate) mod forge;
 mod load;
 mod raw;
 mod unknown;
+pub(crate) mod workflows;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use environment::Environment;
 pub use forge::{ForgeKind, ForgeSettings, RawForge, ReleaseFrom};
 pub use load::{Flags, data_dir, is_configured, load, schema};
 pub use raw::RawConfig;
+pub use workflows::{Authentication, Binary, PLATFORMS, SecretNames, WorkflowSettings};
 
 /// The resolved configuration of a project.
 #[derive(Debug, Clone)]
@@ -81,6 +83,8 @@ pub struct Config {
     pub levels: Vec<LevelOverride>,
     /// The forge that holds the repository, and what a release asks of it.
     pub forge: ForgeSettings,
+    /// How the generated workflows build, test and publish.
+    pub workflows: WorkflowSettings,
     /// Where the embedded index and keys live.
     pub data_dir: PathBuf,
     /// Every value that is not nested in a table of its own, with its origin.

@@ -48,6 +48,8 @@ pub struct RawConfig {
     pub level: Option<Vec<RawLevel>>,
     /// The forge that holds the repository, and what a release asks of it.
     pub forge: Option<super::forge::RawForge>,
+    /// How the generated workflows build, test and publish.
+    pub workflows: Option<super::workflows::RawWorkflows>,
 }
 
 /// How release notes are written.

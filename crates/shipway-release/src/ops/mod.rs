@@ -21,3 +21,4 @@ pub mod secret;
 pub mod simple_html;
 pub mod snapshot;
 pub mod target;
+pub mod yaml;

@@ -110,6 +110,20 @@ struct Ended {
 /// # Errors
 /// When a gate is wanted that is not declared, a declaration is wrong usage, or nothing can be kept.
 pub fn run(context: &Context<'_>, manifest: &Manifest, out: &Path, wanted: &[GateId]) -> Result<GatesReport> {
+    run_with(context, manifest, out, wanted, &context.environment)
+}
+
+/// Runs gates, those that run a command with the programs of `environment`.
+///
+/// # Errors
+/// See [`run`].
+pub fn run_with(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    out: &Path,
+    wanted: &[GateId],
+    environment: &Environment,
+) -> Result<GatesReport> {
     let mut available = available(context);
     // Asked for by name, notes of any kind are judged.
     if wanted.contains(&GateId::Notes)
@@ -132,7 +146,7 @@ pub fn run(context: &Context<'_>, manifest: &Manifest, out: &Path, wanted: &[Gat
     let chosen: Vec<GateId> =
         available.into_iter().filter(|gate| wanted.is_empty() || wanted.contains(gate)).collect();
     let task = context.progress.begin(&format!("gates: {}", names(&chosen)));
-    let mut ended = run_all(context, manifest, out, &chosen, wanted.is_empty())?;
+    let mut ended = run_all(context, manifest, out, &chosen, (wanted.is_empty(), environment))?;
     drop(task);
     name_changes(context, manifest, &mut ended)?;
     ended.sort_by_key(|one| one.gate);
@@ -170,11 +184,10 @@ fn run_all(
     manifest: &Manifest,
     out: &Path,
     chosen: &[GateId],
-    all: bool,
+    (all, environment): (bool, &Environment),
 ) -> Result<Vec<Ended>> {
     let folder = super::build::temporary()?;
     let prepared = check_out(context, manifest, chosen, folder.path())?;
-    let environment = &context.environment;
     let begun: Vec<Clocked> = prepared.iter().map(|_| Clocked::start(context)).collect();
     Ok(std::thread::scope(|scope| {
         let mut threads = Vec::new();

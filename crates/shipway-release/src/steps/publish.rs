@@ -136,7 +136,10 @@ pub fn publish(context: &Context<'_>, request: &PublishRequest) -> Result<Publis
     let already = results.iter().all(|result| *result == "already there");
     if !request.dry_run {
         read_back(context, target, &manifest, &channel)?;
-        let detail = json!({ "index": target.label(), "files": files });
+        let mut detail = json!({ "index": target.label(), "files": files });
+        if let Some(forge) = super::doctor::live_forge(context) {
+            detail["forge"] = forge;
+        }
         let found = Found { detail, channel: Some(channel.to_string()), ..Found::default() };
         evidence::keep(
             context,

@@ -54,13 +54,7 @@ fn get(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) -> 
             let items = pulls_of(shared, state, sha);
             page(state, request, items, |items| json!(items))
         }
-        ["branches", name] => match git.sha(&format!("refs/heads/{name}")) {
-            Some(sha) => {
-                let commit = shapes::commit(git, &sha);
-                Reply::json(200, &json!({ "name": name, "commit": commit, "protected": true }))
-            }
-            None => Reply::message(404, "Branch not found"),
-        },
+        ["branches", name] => branch(shared, state, name),
         ["compare", range] => compare(shared, range),
         ["contents", path @ ..] => {
             let path = path.join("/");
@@ -131,7 +125,18 @@ fn get(shared: &Shared, state: &mut State, request: &Request, rest: &[&str]) -> 
                 None => Reply::message(404, "Not Found"),
             }
         }
-        _ => Reply::message(404, "Not Found"),
+        _ => super::guards::answer(&state.guards, rest),
+    }
+}
+
+fn branch(shared: &Shared, state: &State, name: &str) -> Reply {
+    let git = &shared.repository;
+    match git.sha(&format!("refs/heads/{name}")) {
+        Some(sha) => {
+            let (commit, protected) = (shapes::commit(git, &sha), state.guards.protected);
+            Reply::json(200, &json!({ "name": name, "commit": commit, "protected": protected }))
+        }
+        None => Reply::message(404, "Branch not found"),
     }
 }
 

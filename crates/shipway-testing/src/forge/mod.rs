@@ -6,6 +6,7 @@
 mod answers;
 mod fault;
 mod gitlab;
+mod guards;
 mod repository;
 mod schema;
 mod server;
@@ -19,6 +20,7 @@ use shipway_dist::Sha256;
 
 pub use fault::{Fault, Instead};
 pub use gitlab::GITLAB_OPERATIONS;
+pub use guards::Guards;
 pub use repository::{Repository, STRATEGIES, Strategy};
 pub use schema::{OPERATIONS, gitlab_violations, violations};
 pub use state::{ApiDate, ArtifactState, Face, Origin, Pull, RunState, State, WorkflowState};

@@ -67,6 +67,8 @@ pub struct State {
     pub attestations: BTreeMap<String, Vec<Value>>,
     /// Whether a start of a workflow tells its run.
     pub tells_run: bool,
+    /// What the repository is guarded with.
+    pub guards: super::Guards,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// Every request to the API: method and path with query.
@@ -105,6 +107,7 @@ impl State {
             dispatches: Vec::new(),
             attestations: BTreeMap::new(),
             tells_run: true,
+            guards: super::Guards::default(),
             faults: Vec::new(),
             log: Vec::new(),
             leaked: false,

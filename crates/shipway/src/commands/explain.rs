@@ -24,16 +24,15 @@ pub(crate) fn run(arguments: &Arguments, _session: &Session) -> Result<Outcome> 
     if let Some(rule) = shipway_dist::rules::find(id) {
         return Ok(finding(rule.id, rule.why, rule.fix));
     }
-    if let Some(rule) = shipway_release::rules::RULES.iter().find(|rule| rule.id == id) {
+    let own = || shipway_release::rules::RULES.iter().chain(shipway_release::rules_of_ci::RULES);
+    if let Some(rule) = own().find(|rule| rule.id == id) {
         return Ok(finding(rule.id, rule.why, rule.fix));
     }
     if let Some(rule) = shipway_pyapi::rule(id) {
         let id = format!("{}-{}", rule.id, rule.name);
         return Ok(finding(&id, &format!("{} {}", rule.explanation, rule.breaks), rule.fix));
     }
-    let known = shipway_dist::rules::all()
-        .map(|rule| rule.id)
-        .chain(shipway_release::rules::RULES.iter().map(|rule| rule.id));
+    let known = shipway_dist::rules::all().map(|rule| rule.id).chain(own().map(|rule| rule.id));
     let near: Vec<&str> =
         known.filter(|known| known.contains(id) || strsim::jaro_winkler(known, id) > 0.9).take(5).collect();
     let error = Error::usage("unknown-id", format!("`{id}` is no finding, gate or API rule"));

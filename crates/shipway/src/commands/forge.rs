@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use shipway_release::steps::forge::{
     Decision, MergedReleaseRequest, Outcome as Decided, Subject, VerifyRunRequest, check_pull_request,
-    finish, merged_release, open, report, verify_run,
+    finish, merged_release, open, report, tag_and_show, verify_run,
 };
 use shipway_release::{Error, Result};
 
@@ -41,6 +41,9 @@ enum Action {
     Finish {
         /// The version
         version: String,
+        /// It is known to be published: the index is not asked, so that no credential of it is needed
+        #[arg(long)]
+        published: bool,
         /// The branch that releases are cut from, instead of the configuration's
         #[arg(long, value_name = "BRANCH")]
         base_branch: Option<String>,
@@ -148,9 +151,14 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             report(&context, &*forge, &decision, "verify-run")?;
             (decision, "shipway.forge-verify-run/1")
         }
-        Action::Finish { version, base_branch } => {
+        Action::Finish { version, published, base_branch } => {
             let context = session.context(&overrides(base_branch))?;
-            let report = finish(&context, &*open(&context)?, version)?;
+            let forge = open(&context)?;
+            let report = if *published {
+                tag_and_show(&context, &*forge, version)?
+            } else {
+                finish(&context, &*forge, version)?
+            };
             let made = |already: bool| if already { "there already" } else { "made" };
             let text = format!(
                 "tag {} at {} ({})\nrelease {} ({})\n",

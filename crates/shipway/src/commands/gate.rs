@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use shipway_dist::GateId;
 use shipway_release::steps::build::require_manifest;
-use shipway_release::steps::gate;
+use shipway_release::steps::{gate, gate_environment};
 use shipway_release::{Error, Result};
 
 use crate::output::Outcome;
@@ -32,6 +32,9 @@ enum Action {
         /// The folder with the built files
         #[arg(long, default_value = "dist", value_name = "DIR")]
         dist: PathBuf,
+        /// Run commands with what this file locks by hash and with the built wheel, in a fresh environment
+        #[arg(long, value_name = "FILE")]
+        requirements: Option<PathBuf>,
     },
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             }
             Ok(Outcome::new(&json!({ "version": built, "gates": gates })).print(text))
         }
-        Action::Run { ids, dist } => {
+        Action::Run { ids, dist, requirements } => {
             let wanted: Vec<GateId> = ids
                 .iter()
                 .map(|id| {
@@ -59,7 +62,13 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
                 .collect::<Result<_>>()?;
             let folder = context.config.directory.join(dist);
             let manifest = require_manifest(&context, &folder)?;
-            let report = gate::run(&context, &manifest, &folder, &wanted)?;
+            let report = match requirements {
+                Some(file) => {
+                    let own = gate_environment::prepare(&context, &manifest, &folder, file)?;
+                    gate::run_with(&context, &manifest, &folder, &wanted, &own.environment)?
+                }
+                None => gate::run(&context, &manifest, &folder, &wanted)?,
+            };
             let outcome = Outcome::new(&report);
             Ok(outcome.refused(gate::refusal(&report)))
         }

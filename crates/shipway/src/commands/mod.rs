@@ -7,6 +7,7 @@ pub(crate) mod bump;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod docs;
+pub(crate) mod doctor;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod forge;
@@ -23,6 +24,7 @@ pub(crate) mod serve;
 pub(crate) mod smoke;
 pub(crate) mod status;
 pub(crate) mod tour;
+pub(crate) mod workflows;
 
 /// A channel named on the command line.
 pub(crate) fn channel(text: &str) -> shipway_release::Result<shipway_dist::ChannelName> {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use shipway_dist::wire::Need;
-use shipway_release::Result;
+use shipway_release::steps::build::take_manifest;
 use shipway_release::steps::publish::{PublishRequest, publish};
+use shipway_release::{Error, Result};
 
 use crate::commands::channel;
 use crate::output::Outcome;
@@ -20,6 +21,12 @@ pub(crate) struct Arguments {
     /// The folder with the built files
     #[arg(long, default_value = "dist", value_name = "DIR")]
     dist: PathBuf,
+    /// The manifest, where another job made it; default: `.shipway/manifest.json`
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// The sha256 that the manifest must have
+    #[arg(long, value_name = "SHA256")]
+    manifest_sha256: Option<String>,
     /// Prove target, credential and files; upload nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -37,6 +44,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
     let context =
         session.context(&Overrides { section: arguments.repository.clone(), ..Overrides::default() })?;
+    if arguments.manifest.is_some() || arguments.manifest_sha256.is_some() {
+        let expected = arguments.manifest_sha256.as_deref().map(|text| {
+            text.parse().map_err(|_| Error::usage("bad-digest", format!("`{text}` is no sha256")))
+        });
+        let own = PathBuf::from(".shipway/manifest.json");
+        take_manifest(&context, arguments.manifest.as_ref().unwrap_or(&own), expected.transpose()?)?;
+    }
     let request = PublishRequest {
         to: arguments.to.as_deref().map(channel).transpose()?,
         dist: arguments.dist.clone(),

@@ -10,6 +10,9 @@ mod index;
 mod installs;
 mod real_projects;
 mod uploads;
+#[path = "../variants.rs"]
+mod variants;
+mod workflows;
 
 use shipway_testing::Place;
 

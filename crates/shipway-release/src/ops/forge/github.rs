@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// A forge with GitHub's API.
 #[derive(Debug)]
 pub struct GitHub {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl GitHub {
@@ -32,7 +32,7 @@ impl GitHub {
         Ok(Self { client: Client::new(location, Headers::github(), sleep)? })
     }
 
-    fn url(&self, parts: &[&str], query: &[(&str, &str)]) -> Result<url::Url> {
+    pub(super) fn url(&self, parts: &[&str], query: &[(&str, &str)]) -> Result<url::Url> {
         let repository = &self.client.location.repository;
         let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
         let mut all = vec!["repos", owner, name];
@@ -98,7 +98,7 @@ struct Dispatched {
     workflow_run_id: Option<u64>,
 }
 
-const PAGE: (&str, &str) = ("per_page", "100");
+pub(super) const PAGE: (&str, &str) = ("per_page", "100");
 
 impl Forge for GitHub {
     fn location(&self) -> &Location {
@@ -338,6 +338,10 @@ impl Forge for GitHub {
         let mut whole = url.clone();
         whole.query_pairs_mut().append_pair("body", &new.body);
         if whole.as_str().len() <= LONGEST { whole.into() } else { url.into() }
+    }
+
+    fn guards(&self) -> Option<&dyn super::guards::Guards> {
+        Some(self)
     }
 
     fn pause(&self, time: Duration) {

@@ -6,6 +6,8 @@
 pub mod client;
 pub mod github;
 pub mod gitlab;
+mod github_guards;
+pub mod guards;
 pub mod location;
 mod model;
 mod status;
@@ -168,6 +170,11 @@ pub trait Forge {
 
     /// The page on which a person opens a pull request from a branch, percent-encoded.
     fn compare_url(&self, new: &NewPullRequest) -> String;
+
+    /// What it guards the repository with, where that can be read.
+    fn guards(&self) -> Option<&dyn guards::Guards> {
+        None
+    }
 
     /// Waits before asking again.
     fn pause(&self, time: std::time::Duration);

@@ -25,7 +25,7 @@ use crate::ops::git::Git;
 use crate::ops::process::crash_point;
 
 pub use compare::Difference;
-pub use record::{read_manifest, require_manifest};
+pub use record::{read_manifest, require_manifest, take_manifest};
 pub use restore::restore;
 pub use verify::{Verified, VerifiedFile, refusal};
 pub(crate) use workshop::{check_out, prepend_path};

@@ -13,12 +13,37 @@ use crate::error::{Error, Result};
 /// When it exists and cannot be read.
 pub fn read_manifest(context: &Context<'_>) -> Result<Option<Manifest>> {
     let path = context.records().join("manifest.json");
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", &path, &error)),
-    };
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| {
+    match std::fs::read(&path) {
+        Ok(bytes) => parse(&path, &bytes).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &path, &error)),
+    }
+}
+
+/// A manifest that a job handed over: read once, compared with its digest where one is given, put in its place.
+///
+/// # Errors
+/// When it cannot be read, is not that manifest, or cannot be written.
+pub fn take_manifest(context: &Context<'_>, path: &Path, expected: Option<Sha256>) -> Result<()> {
+    let path = context.config.directory.join(path);
+    let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
+    let found = Sha256::of(&bytes);
+    if let Some(expected) = expected.filter(|expected| *expected != found) {
+        return Err(Error::refused(
+            "manifest",
+            format!("`{}` is not the manifest that was verified", path.display()),
+        )
+        .cause(format!("expected sha256 `{expected}`, found `{found}`"))
+        .hint("start the publish again: shipway forge verify-run RUN --version VERSION"));
+    }
+    let manifest = parse(&path, &bytes)?;
+    let place = context.records().join("manifest.json");
+    let is_there = std::fs::read(&place).is_ok_and(|there| there == bytes);
+    if is_there { Ok(()) } else { write_manifest(context, &manifest) }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|error| {
         Error::refused("manifest", format!("`{}` is not a manifest", path.display()))
             .cause(error.to_string())
             .hint("shipway build")
@@ -29,7 +54,7 @@ pub fn read_manifest(context: &Context<'_>) -> Result<Option<Manifest>> {
             format!("`{}` has schema `{}`, expected `{}`", path.display(), manifest.schema, manifest::SCHEMA),
         ));
     }
-    Ok(Some(manifest))
+    Ok(manifest)
 }
 
 /// The manifest, which must exist and agree with the files in `out` byte for byte.
