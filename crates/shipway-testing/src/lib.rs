@@ -6,6 +6,7 @@
 pub mod forge;
 mod forwarder;
 mod http;
+mod interrupter;
 mod place;
 mod postgres;
 mod program;
@@ -18,6 +19,7 @@ mod wheel;
 
 pub use forwarder::{Exchange, Forwarder, Trouble};
 pub use http::{Answer, get, post, request};
+pub use interrupter::{Interrupter, Moment, Strike};
 pub use place::Place;
 pub use postgres::Postgres;
 pub use program::{Program, Ran};

@@ -12,4 +12,5 @@ mod shapes;
 mod table;
 mod verify_refused;
 mod verify_run;
+mod watch;
 mod world;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use shipway_release::Error;
 use shipway_release::steps::forge::{Decision, Outcome};
 
+use super::watch::take;
 use super::world::World;
 
 /// How a scenario must end.
@@ -106,12 +107,31 @@ pub(crate) fn judge(
     assert!(!state.leaked, "a token reached another host\n{shown}");
     let document =
         result.as_ref().map(|decision| serde_json::to_string(decision).unwrap()).unwrap_or_default();
-    for output in [&shown, &document] {
-        assert!(!output.contains("canary"), "a token is in the output\n{shown}");
+    let at_forge =
+        format!("{:?} {:?} {:?} {:?}", state.comments, state.dispatches, state.releases, state.log);
+    for said in [&shown, &document, &at_forge, &take()] {
+        let at = said.find("canary").map(|at| said[at.saturating_sub(200)..at].to_owned());
+        assert_eq!(at, None, "a credential is told\n{shown}");
     }
+    drop(state);
+    nothing_kept(world, &shown);
     let own_ms = took.as_millis().saturating_sub(u128::from(forge_ms));
     let text = text.replace(world.path("").to_str().unwrap(), "FOLDER/");
     Got { text, requests, own_ms }
+}
+
+/// No file that the scenario left holds a credential (row F8).
+fn nothing_kept(world: &World, shown: &str) {
+    let own = [world.path("home"), world.path("forge.git")];
+    let files = walkdir::WalkDir::new(world.path("")).into_iter().flatten();
+    for entry in files.filter(|entry| entry.file_type().is_file()) {
+        let path = entry.path();
+        if !own.iter().any(|own| path.starts_with(own)) {
+            let bytes = std::fs::read(path).unwrap();
+            let has = bytes.windows(6).any(|part| part == b"canary");
+            assert!(!has, "{} holds a credential\n{shown}", path.display());
+        }
+    }
 }
 
 fn sign(sign: &str, text: &str) -> String {

@@ -10,9 +10,10 @@ use shipway_release::ops::forge::Location;
 use shipway_release::ops::forge::github::GitHub;
 use shipway_release::ops::secret::Secret;
 use shipway_release::ops::target::Embedded;
-use shipway_release::progress::Silent;
 use shipway_release::{Config, Context, Error};
 use shipway_testing::forge::{Forge, Strategy};
+
+use super::watch::{Telling, listen};
 
 /// The workflow file of the project.
 pub(crate) const WORKFLOW: &str = "name: CI\non: push\n";
@@ -25,6 +26,16 @@ impl Embedded for NoIndex {
         Err(Error::refused("no-index", "these tests have no index"))
     }
 }
+
+/// Where credentials may come from besides the forge's own; each holds a canary (row F8).
+const CREDENTIALS: [&str; 6] = [
+    "GH_TOKEN",
+    "SHIPWAY_TOKEN",
+    "UV_PUBLISH_TOKEN",
+    "UV_PUBLISH_PASSWORD",
+    "TWINE_PASSWORD",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+];
 
 /// A project at a forge.
 pub(crate) struct World {
@@ -47,7 +58,12 @@ pub(crate) fn pyproject(version: &str) -> String {
 impl World {
     /// A project `demo` whose release 1.3.0 is tagged on `main`.
     pub(crate) fn new() -> Self {
+        listen();
         let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join(".pypirc"), "[pypi]\nusername = u\npassword = canary-pypirc\n").unwrap();
+        std::fs::write(home.join(".netrc"), "machine 127.0.0.1\nlogin u\npassword canary-netrc\n").unwrap();
         let forge = Forge::start(folder.path(), "team/demo");
         let first = forge.git().commit(
             "main",
@@ -102,6 +118,9 @@ impl World {
     pub(crate) fn run<T>(&self, act: impl FnOnce(&Context<'_>, &GitHub) -> T) -> T {
         let mut environment =
             Environment::from_pairs([("PATH", std::env::var("PATH").unwrap_or_default().as_str())]);
+        for name in CREDENTIALS {
+            environment = environment.with(name, format!("canary-{name}"));
+        }
         for (name, value) in self.variables.borrow().iter() {
             environment = environment.with(name, value.as_str());
         }
@@ -111,7 +130,7 @@ impl World {
         let context = Context {
             config,
             environment,
-            progress: &Silent,
+            progress: &Telling,
             embedded: &NoIndex,
             ask: None,
             section: None,
