@@ -141,6 +141,7 @@ impl Ground {
         git(&["add", "--all"]);
         git(&["commit", "--quiet", "-m", "the project as it is"]);
         git(&["tag", "v1.3.0"]);
+        git(&["commit", "--quiet", "--allow-empty", "-m", "work since then"]);
         git(&["remote", "add", "origin", ground.forge.git().path().to_str().unwrap()]);
         git(&["push", "--quiet", "-u", "origin", "main", "v1.3.0"]);
         ground

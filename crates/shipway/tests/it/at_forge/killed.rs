@@ -8,6 +8,7 @@ use shipway_testing::{Moment, Strike};
 
 use super::ground::{Built, Ground, Template, Way};
 use super::released::{Released, assert_released};
+use super::whole::NOTHING;
 
 /// A part of a release; the merge is the forge's.
 enum Part {
@@ -32,7 +33,7 @@ const LEAN: Chain = Chain {
         Part::Command(&["promote", "1.4.0", "--to", "stable", "--yes"]),
     ],
     channels: &["dev", "stable"],
-    policy: Some("[channel.stable]\nrequires = []\n"),
+    policy: Some(NOTHING),
 };
 
 /// The steps of the workflows, with installations.

@@ -55,7 +55,7 @@ pub(crate) fn assert_released(ground: &Ground, released: &Released<'_>, how: &st
     let log = ground.log();
     let count = |action: &str| log.iter().filter(|entry| entry["action"] == action).count();
     assert_eq!(count("publish"), 1, "{how}: {log:#?}");
-    assert_eq!(count("upload"), 2, "{how}: one a file: {log:#?}");
+    assert_eq!(count("begin-session"), 1, "{how}: {log:#?}");
     assert_eq!(count("promote"), released.channels.len() - 1, "{how}: one a channel: {log:#?}");
 }
 

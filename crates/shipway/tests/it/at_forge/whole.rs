@@ -6,7 +6,8 @@ use super::ground::{Ground, Template, Way};
 use super::released::{Released, assert_released};
 
 /// A policy that asks for nothing, where no installation is wanted.
-const NOTHING: &str = "[channel.stable]\nrequires = []\n";
+pub(super) const NOTHING: &str =
+    "[publish]\nlocal = \"allow\"\nenrol-keys = true\n\n[channel.stable]\nrequires = []\n";
 
 /// The steps of the generated workflows, each job in a clone of its own.
 fn by_workflows(template: &Template, configuration: &str, way: Way, smokes: bool) {
