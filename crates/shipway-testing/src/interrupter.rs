@@ -85,7 +85,8 @@ impl Interrupter {
         *lock(&self.shared.child) = Some(child);
         let until = Instant::now() + Duration::from_secs(300);
         let status = loop {
-            let ended = lock(&self.shared.child).as_mut().and_then(|child| child.try_wait().expect("a process"));
+            let ended =
+                lock(&self.shared.child).as_mut().and_then(|child| child.try_wait().expect("a process"));
             if let Some(status) = ended {
                 break status;
             }
@@ -136,7 +137,8 @@ fn pass(shared: &Shared, client: &TcpStream, server: &str) -> std::io::Result<()
     };
     let strike_here = lock(&shared.strike).filter(|strike| strike.at == number);
     let mut upstream = TcpStream::connect(server.trim_start_matches("http://"))?;
-    let head: String = head.into_iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:")).collect();
+    let head: String =
+        head.into_iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:")).collect();
     upstream.write_all(format!("{line}{head}connection: close\r\n\r\n").as_bytes())?;
     upstream.write_all(&body)?;
     let mut answer = Vec::new();

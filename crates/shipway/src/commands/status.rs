@@ -43,7 +43,8 @@ pub(crate) fn text(report: &StatusReport) -> String {
         let _ = writeln!(text, "  blocked      {:<14} {}", blocked.version, blocked.reason);
     }
     if let Some(open) = &report.pull_request {
-        let _ = writeln!(text, "  open         {:<14} pull request #{} {}", open.version, open.number, open.url);
+        let _ =
+            writeln!(text, "  open         {:<14} pull request #{} {}", open.version, open.number, open.url);
     }
     if let Some(next) = &report.next {
         let _ = writeln!(text, "next: {next}");

@@ -153,7 +153,10 @@ impl Client {
         let number = new.strip_prefix("repositories/").and_then(|rest| rest.strip_suffix(tail));
         let Some(number) = number.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
         if let Some(expected) = self.location.repository_id.filter(|expected| *expected != number) {
-            let why = format!("`{}` leads to repository {number}, configured is {expected}", self.location.repository);
+            let why = format!(
+                "`{}` leads to repository {number}, configured is {expected}",
+                self.location.repository
+            );
             return Err(self.astray(what, &why));
         }
         self.moved_to.set(Some(number));

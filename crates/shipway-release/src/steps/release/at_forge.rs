@@ -21,8 +21,8 @@ use crate::readiness::Readiness;
 use crate::steps::build::read_manifest;
 use crate::steps::bump::{self, BumpRequest, Wish};
 use crate::steps::forge::{
-    Decision, Flag, MergedReleaseRequest, Outcome, Patience, Subject, VerifyRunRequest, finish, merged_release,
-    open, report as tell, verify_run,
+    Decision, Flag, MergedReleaseRequest, Outcome, Patience, Subject, VerifyRunRequest, finish,
+    merged_release, open, report as tell, verify_run,
 };
 use crate::steps::publish::{PublishRequest, manifest_of, publish};
 
@@ -99,7 +99,8 @@ impl Work<'_> {
             report.tag = Some(tag);
             return Ok(None);
         }
-        let bumped = bump::bump(context, &BumpRequest { pull_request: Wish::Yes, ..self.request.bump.clone() })?;
+        let bumped =
+            bump::bump(context, &BumpRequest { pull_request: Wish::Yes, ..self.request.bump.clone() })?;
         let version = bumped.plan.new.parse::<Version>();
         let version = version.map_err(|error| Error::incomplete("internal", error.to_string()))?;
         report.previous = Some(bumped.plan.old.clone());
@@ -180,12 +181,7 @@ impl Work<'_> {
 
     /// Decides about the merge and takes the files of its CI run; gives the run. None when the tag says that it was
     /// released, and the index holds it.
-    fn take_over(
-        &self,
-        version: &Version,
-        pull_request: &PullRequest,
-        is_held: bool,
-    ) -> Result<Option<u64>> {
+    fn take_over(&self, version: &Version, pull_request: &PullRequest, is_held: bool) -> Result<Option<u64>> {
         let (context, forge) = (self.context, self.forge);
         let request = MergedReleaseRequest {
             subject: Subject::PullRequest(pull_request.number),

@@ -75,8 +75,7 @@ pub(super) fn find_begun(
         let tag = config.tag_of(&version);
         let is_tagged = remote.get(&format!("refs/tags/{tag}")).is_some();
         let release = record.and_then(|record| {
-            let same =
-                |one: &&_| version_of(one).is_some_and(|found| found == version);
+            let same = |one: &&_| version_of(one).is_some_and(|found| found == version);
             record.releases.iter().find(same)
         });
         let is_promoted = release.is_some_and(|release| release.channels.contains(last));
@@ -149,9 +148,8 @@ fn version_of(release: &shipway_dist::wire::ReleaseRecord) -> Option<Version> {
 
 /// The versions that release branches name, and that of the base; the newest first.
 fn candidates(remote: &RemoteRefs, now: Option<&Version>) -> Vec<Version> {
-    let named = |(name, _): &(String, String)| {
-        name.strip_prefix("refs/heads/release/v")?.parse::<Version>().ok()
-    };
+    let named =
+        |(name, _): &(String, String)| name.strip_prefix("refs/heads/release/v")?.parse::<Version>().ok();
     let mut all: Vec<Version> = remote.refs.iter().filter_map(named).chain(now.cloned()).collect();
     all.sort_by(|left, right| right.cmp(left));
     all.dedup();

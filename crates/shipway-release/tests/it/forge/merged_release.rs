@@ -153,13 +153,17 @@ fn b1_every_merge_of_a_release_is_released() {
             transfer(world);
             commit(&sha)
         }),
-        ("race: the branch was deleted, made again and merged by a second pull request", release(), |world| {
-            let first = world.open("1.4.0");
-            world.forge.close(first);
-            world.forge.git().set_branch("release/v1.4.0", None);
-            world.chore("meanwhile");
-            pull(world.release("1.4.0", Strategy::Squash).number)
-        }),
+        (
+            "race: the branch was deleted, made again and merged by a second pull request",
+            release(),
+            |world| {
+                let first = world.open("1.4.0");
+                world.forge.close(first);
+                world.forge.git().set_branch("release/v1.4.0", None);
+                world.chore("meanwhile");
+                pull(world.release("1.4.0", Strategy::Squash).number)
+            },
+        ),
         ("the number of the repository is asked for", release(), |world| {
             world.set("GITHUB_REPOSITORY_ID", "");
             pull(world.release("1.4.0", Strategy::Merge).number)

@@ -41,6 +41,7 @@ pub(crate) struct Got {
     pub(crate) text: String,
     pub(crate) requests: u32,
     pub(crate) own_ms: u128,
+    pub(crate) was_logged: bool,
 }
 
 /// Compares an outcome with what is wanted, and renders it for the snapshot.
@@ -107,9 +108,11 @@ pub(crate) fn judge(
     assert!(!state.leaked, "a token reached another host\n{shown}");
     let document =
         result.as_ref().map(|decision| serde_json::to_string(decision).unwrap()).unwrap_or_default();
+    let logged = take();
+    let was_logged = logged.contains("asked the forge");
     let at_forge =
         format!("{:?} {:?} {:?} {:?}", state.comments, state.dispatches, state.releases, state.log);
-    for said in [&shown, &document, &at_forge, &take()] {
+    for said in [&shown, &document, &at_forge, &logged] {
         let at = said.find("canary").map(|at| said[at.saturating_sub(200)..at].to_owned());
         assert_eq!(at, None, "a credential is told\n{shown}");
     }
@@ -117,7 +120,7 @@ pub(crate) fn judge(
     nothing_kept(world, &shown);
     let own_ms = took.as_millis().saturating_sub(u128::from(forge_ms));
     let text = text.replace(world.path("").to_str().unwrap(), "FOLDER/");
-    Got { text, requests, own_ms }
+    Got { text, requests, own_ms, was_logged }
 }
 
 /// No file that the scenario left holds a credential (row F8).
@@ -194,6 +197,7 @@ pub(crate) fn run_all<R>(
 ) {
     let mut text = String::new();
     let (mut most, mut slowest, mut count) = ((0, ""), (0, ""), 0);
+    let mut heard = false;
     for (case, want, set) in cases {
         let world = World::new();
         let request = set(&world);
@@ -201,6 +205,7 @@ pub(crate) fn run_all<R>(
         let result = act(&world, &request);
         let got = judge(case, &world, want, result, started.elapsed());
         check(case, &world, &request, want);
+        heard |= got.was_logged;
         text.push_str(&readable(&got.text));
         if want.exit == 0 && got.requests > most.0 {
             most = (got.requests, case);
@@ -210,6 +215,7 @@ pub(crate) fn run_all<R>(
         }
         count += 1;
     }
+    assert!(heard, "no log line was listened to");
     println!(
         "{name}: {count} scenarios; most requests of a decision {most:?}; longest outside the forge, ms {slowest:?}"
     );

@@ -10,8 +10,8 @@ use shipway_release::steps::forge::{Decision, VerifyRunRequest, report, verify_r
 use shipway_testing::forge::{ApiDate, Fault, Instead, Strategy};
 use shipway_testing::zip_of;
 
-use super::merged_release::transfer;
 use super::fixture::{Named, manifest, sdist, wheel, zipped};
+use super::merged_release::transfer;
 use super::table::{Want, release, run_all};
 use super::world::{Merged, World};
 

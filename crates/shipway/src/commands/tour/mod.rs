@@ -306,7 +306,10 @@ impl Tour<'_> {
     }
 
     fn release(&self, level: &str) -> Result<ReleaseReport> {
-        release(&self.context()?, &ReleaseRequest { bump: request(level, true), to: None, wait: Duration::ZERO })
+        release(
+            &self.context()?,
+            &ReleaseRequest { bump: request(level, true), to: None, wait: Duration::ZERO },
+        )
     }
 
     fn status(&self) -> Result<StatusReport> {

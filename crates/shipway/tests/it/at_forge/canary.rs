@@ -23,14 +23,15 @@ const VARIABLES: [&str; 7] = [
     "TWINE_USERNAME",
     "TWINE_PASSWORD",
     "UV_PUBLISH_TOKEN",
-    "SHIPWAY_KEY_PASSPHRASE",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
 ];
 
 /// A ground with a canary everywhere.
 fn full_of_canaries() -> Ground {
     let mut ground = Ground::new(&Template::new(Some(NOTHING)), "");
     for name in VARIABLES {
-        let value = if name.ends_with("USERNAME") { "__token__".to_owned() } else { format!("{MADE_UP}{name}") };
+        let value =
+            if name.ends_with("USERNAME") { "__token__".to_owned() } else { format!("{MADE_UP}{name}") };
         ground.set(name, &value);
     }
     let home = ground.place.home();
@@ -75,6 +76,10 @@ fn watched(ground: &Ground, program: &Program, seen: &mut BTreeSet<String>) -> R
                     // A process may be gone by now.
                     let Ok(bytes) = std::fs::read(entry.path().join("cmdline")) else { continue };
                     let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+                    // git itself gives its own transport the URL of a remote as it stands in its configuration.
+                    if line.contains("remote-http") {
+                        continue;
+                    }
                     assert!(!secrets.iter().any(|secret| line.contains(secret)), "an argument: {line}");
                     if line.contains(ground.place.path("").to_str().unwrap()) {
                         told.insert(line.split(' ').next().unwrap_or_default().to_owned());
@@ -111,7 +116,8 @@ fn assert_nothing_kept(ground: &Ground) {
     for entry in walkdir::WalkDir::new(ground.place.path("")) {
         let entry = entry.unwrap();
         let name = entry.path().strip_prefix(ground.place.path("")).unwrap();
-        let is_own = name.starts_with("home") || name.starts_with("bin") || name == Path::new("project/.git/config");
+        let is_own =
+            name.starts_with("home") || name.starts_with("bin") || name == Path::new("project/.git/config");
         if entry.file_type().is_file() && !is_own {
             assert_clean(ground, &name.display().to_string(), &std::fs::read(entry.path()).unwrap());
             files += 1;
@@ -119,7 +125,10 @@ fn assert_nothing_kept(ground: &Ground) {
     }
     assert!(files > 50, "{files} files");
     let state = ground.forge.state();
-    let all = format!("{:?} {:?} {:?} {:?} {:?}", state.pulls, state.comments, state.dispatches, state.releases, state.log);
+    let all = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        state.pulls, state.comments, state.dispatches, state.releases, state.log
+    );
     assert_clean(ground, "the forge", all.as_bytes());
     assert!(!state.leaked, "a token reached the store");
 }
@@ -240,7 +249,8 @@ fn f8_a_keyring_and_a_remote_with_a_password_are_not_told() {
         let ran = watched(&ground, &ground.command(&project, arguments), &mut BTreeSet::new());
         assert_eq!(ran.code, Some(if arguments[0] == "status" { 0 } else { 3 }), "{}", ran.all());
     }
-    let refused = Fault::always("/pulls/1", Instead::Status(403, Vec::new(), "{\"message\":\"no\"}".to_owned()));
+    let refused =
+        Fault::always("/pulls/1", Instead::Status(403, Vec::new(), "{\"message\":\"no\"}".to_owned()));
     ground.forge.fault(refused);
     let ran = watched(&ground, &ground.command(&project, &["forge", "check-pr", "1"]), &mut BTreeSet::new());
     ran.ended(3);

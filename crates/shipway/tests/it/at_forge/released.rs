@@ -61,8 +61,12 @@ pub(crate) fn assert_released(ground: &Ground, released: &Released<'_>, how: &st
 
 fn digests(files: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut all: Vec<_> =
-        files.as_array().unwrap().iter().map(|file| (text(&file["filename"]), text(&file["sha256"]))).collect();
+    let mut all: Vec<_> = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| (text(&file["filename"]), text(&file["sha256"])))
+        .collect();
     all.sort();
     all
 }
