@@ -86,6 +86,7 @@ impl Chain {
     }
 
     /// Every `step`th kill, beginning at `first`, each on a ground of its own.
+    #[expect(clippy::print_stdout, reason = "the figures")]
     fn sweep(&self, first: usize, step: usize) {
         let template = Template::new(self.policy);
         let started = std::time::Instant::now();

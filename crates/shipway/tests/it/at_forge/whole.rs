@@ -34,9 +34,6 @@ fn by_workflows(template: &Template, configuration: &str, way: Way, smokes: bool
         ground.run(&job, &["smoke", "1.4.0"]).ended(0);
     }
     ground.run(&job, &["promote", "1.4.0", "--to", "stable", "--yes"]).ended(0);
-    if smokes {
-        ground.run(&job, &["smoke", "1.4.0", "--from", "stable"]).ended(0);
-    }
     ground.run(&job, &["forge", "finish", "1.4.0"]).ended(0);
     assert_released(&ground, &Released { sha: &sha, channels: &["dev", "stable"], dispatches: 1 }, &how);
     let text = std::fs::read_to_string(&summary).unwrap();
