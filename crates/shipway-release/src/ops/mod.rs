@@ -13,6 +13,7 @@ pub mod imports;
 pub mod index;
 pub mod install;
 pub mod isolation;
+pub(crate) mod job_summary;
 pub mod probe;
 pub mod process;
 pub mod python;

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 use shipway_dist::policy::Item;
-use shipway_dist::wire::ReleaseRecord;
+use shipway_dist::wire::{ProjectRecord, ReleaseRecord};
 use shipway_dist::{ChannelName, Sha256};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::ops::git::Git;
 use crate::readiness::{Readiness, next_command};
+use crate::steps;
 use crate::steps::publish::{manifest_of, require_release};
+use crate::steps::release::{PullRequestStatus, waiting_pull_request};
 
 /// What is where.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +26,9 @@ pub struct StatusReport {
     pub blocked: Vec<Blocked>,
     /// The command that gets further, where there is one.
     pub next: Option<String>,
+    /// The release pull request that is open at the forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestStatus>,
 }
 
 /// A channel.
@@ -70,6 +76,7 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
         channels: Vec::new(),
         blocked: Vec::new(),
         next: None,
+        pull_request: if version.is_none() { open_pull_request(context, record.as_ref()) } else { None },
     };
     let names: Vec<ChannelName> = match &record {
         Some(record) => record.channels.iter().map(|channel| channel.name.clone()).collect(),
@@ -130,10 +137,27 @@ pub fn status(context: &Context<'_>, version: Option<&str>) -> Result<StatusRepo
             report.blocked.push(Blocked { version: release.version.clone(), reason: reason.clone() });
         }
     }
-    if record.is_none() {
+    if let Some(open) = &report.pull_request {
+        report.next = Some(format!("review and merge {}", open.url));
+    } else if record.is_none() {
         report.next = Some("shipway release patch".to_owned());
     }
     Ok(report)
+}
+
+/// The open release pull request, where the project has a forge. What the index says is told without it too.
+fn open_pull_request(context: &Context<'_>, record: Option<&ProjectRecord>) -> Option<PullRequestStatus> {
+    if !context.config.forge.configured {
+        return None;
+    }
+    let look = || -> Result<Option<PullRequestStatus>> {
+        let git = Git::open(&context.config.directory, &context.environment)?;
+        waiting_pull_request(context, &git, steps::forge::open(context)?.as_ref(), record)
+    };
+    look().unwrap_or_else(|error| {
+        context.progress.warn(&format!("the forge does not say whether a release is open: {error}"));
+        None
+    })
 }
 
 /// What the release lacks for a channel, as the index would say.

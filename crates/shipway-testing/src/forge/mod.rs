@@ -59,6 +59,11 @@ impl Forge {
         &self.shared.api
     }
 
+    /// The root of its store of artifacts, which is another host.
+    pub fn store(&self) -> &str {
+        &self.shared.store
+    }
+
     /// Its repository.
     pub fn git(&self) -> &Repository {
         &self.shared.repository
@@ -176,6 +181,20 @@ impl Forge {
 
     /// A successful run of `ci.yml` for a push of a commit.
     pub fn push_run(&self, branch: &str, sha: &str) -> u64 {
+        let id = self.begin_run(branch, sha);
+        self.end_run(id);
+        id
+    }
+
+    /// Ends a run well.
+    pub fn end_run(&self, id: u64) {
+        let mut state = self.state();
+        let run = state.run(id);
+        (run.status, run.conclusion) = ("completed".to_owned(), Some("success".to_owned()));
+    }
+
+    /// A run of `ci.yml` for a push of a commit that is not over yet.
+    pub fn begin_run(&self, branch: &str, sha: &str) -> u64 {
         let mut state = self.state();
         let (id, updated) = (state.number() + 9000, state.moment());
         let (workflow, repository) = (state.workflows[0].clone(), state.id);
@@ -184,8 +203,8 @@ impl Forge {
             workflow: workflow.id,
             path: workflow.path,
             event: "push".to_owned(),
-            status: "completed".to_owned(),
-            conclusion: Some("success".to_owned()),
+            status: "in_progress".to_owned(),
+            conclusion: None,
             branch: Some(branch.to_owned()),
             sha: sha.to_owned(),
             attempt: 1,

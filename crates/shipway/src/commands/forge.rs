@@ -92,7 +92,7 @@ struct VerifyRun {
 }
 
 /// Seconds, or a number with `s`, `m` or `h`.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),

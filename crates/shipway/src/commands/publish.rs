@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use shipway_dist::wire::Need;
 use shipway_release::steps::build::take_manifest;
-use shipway_release::steps::publish::{PublishRequest, publish};
+use shipway_release::steps::publish::{PublishRequest, publish_and_tell};
 use shipway_release::{Error, Result};
 
 use crate::commands::channel;
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
         also: vec![Need { action: "evidence".to_owned(), channel: None }],
         approval: arguments.approval.clone(),
     };
-    let report = publish(&context, &request)?;
+    let report = publish_and_tell(&context, &request)?;
     let mut outcome = Outcome::new(&report);
     if arguments.skip_existing {
         outcome =

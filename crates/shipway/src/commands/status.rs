@@ -42,6 +42,10 @@ pub(crate) fn text(report: &StatusReport) -> String {
     for blocked in &report.blocked {
         let _ = writeln!(text, "  blocked      {:<14} {}", blocked.version, blocked.reason);
     }
+    if let Some(open) = &report.pull_request {
+        let _ =
+            writeln!(text, "  open         {:<14} pull request #{} {}", open.version, open.number, open.url);
+    }
     if let Some(next) = &report.next {
         let _ = writeln!(text, "next: {next}");
     }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground fails")]
 
 mod api;
+mod at_forge;
 mod build;
 mod bump;
 mod check;

@@ -275,7 +275,7 @@ const TOOLS: [&str; 7] = [
 ];
 
 /// The wheels that a build needs, fetched once with the ordinary pip; builds in tests then use no network.
-fn wheels() -> &'static Path {
+pub(crate) fn wheels() -> &'static Path {
     static WHEELS: OnceLock<PathBuf> = OnceLock::new();
     WHEELS.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -42,6 +42,9 @@ pub struct Requests {
     pub unchanged: u32,
     /// Milliseconds until their answers were read.
     pub duration_ms: u64,
+    /// Where the forge said that the repository is now, when it was renamed or transferred: `repositories/NUMBER`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// The headers of one kind of forge.
@@ -81,6 +84,7 @@ pub struct Client {
     requests: RefCell<Requests>,
     spent: Cell<Duration>,
     waited: Cell<Duration>,
+    moved_to: Cell<Option<u64>>,
     sleep: fn(Duration),
 }
 
@@ -147,6 +151,7 @@ impl Client {
             requests: RefCell::default(),
             spent: Cell::default(),
             waited: Cell::default(),
+            moved_to: Cell::default(),
             sleep,
         })
     }
@@ -159,6 +164,31 @@ impl Client {
 
     pub(super) fn pause(&self, time: Duration) {
         (self.sleep)(time);
+    }
+
+    /// The number of the repository, once the forge said that it was renamed or transferred.
+    pub(super) fn moved_to(&self) -> Option<u64> {
+        self.moved_to.get()
+    }
+
+    /// Notes a redirect to the repository's place by number, so that what follows goes there at once.
+    fn note_move(&self, what: &str, from: &Url, to: &Url) -> Result<()> {
+        let below = |url: &Url| url.path().strip_prefix(self.location.api.path()).map(str::to_owned);
+        let named = format!("repos/{}", self.location.repository);
+        let (Some(old), Some(new)) = (below(from), below(to)) else { return Ok(()) };
+        let Some(tail) = old.strip_prefix(&named) else { return Ok(()) };
+        let number = new.strip_prefix("repositories/").and_then(|rest| rest.strip_suffix(tail));
+        let Some(number) = number.and_then(|text| text.parse::<u64>().ok()) else { return Ok(()) };
+        if let Some(expected) = self.location.repository_id.filter(|expected| *expected != number) {
+            let why = format!(
+                "`{}` leads to repository {number}, configured is {expected}",
+                self.location.repository
+            );
+            return Err(self.astray(what, &why));
+        }
+        self.moved_to.set(Some(number));
+        self.requests.borrow_mut().moved_to = Some(format!("repositories/{number}"));
+        Ok(())
     }
 
     /// The URL of a path below the API, its parts percent-encoded.
@@ -308,6 +338,7 @@ impl Client {
                         .astray(ask.what, "the repository was renamed or moved")
                         .hint("set `forge.repository` to its new name"));
                 }
+                self.note_move(ask.what, &url, &next)?;
                 url = next;
                 continue;
             }

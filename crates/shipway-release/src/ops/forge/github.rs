@@ -1,5 +1,6 @@
 //! The client of GitHub and of servers with its API.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct GitHub {
     pub(super) client: Client,
+    /// `OWNER/NAME` now, of a repository that was renamed or transferred.
+    now: RefCell<Option<String>>,
 }
 
 impl GitHub {
@@ -29,15 +32,42 @@ impl GitHub {
     /// # Errors
     /// See [`Client::new`].
     pub fn new(location: Location, sleep: fn(Duration)) -> Result<Self> {
-        Ok(Self { client: Client::new(location, Headers::github(), sleep)? })
+        Ok(Self { client: Client::new(location, Headers::github(), sleep)?, now: RefCell::default() })
     }
 
     pub(super) fn url(&self, parts: &[&str], query: &[(&str, &str)]) -> Result<url::Url> {
+        let number = self.client.moved_to().map(|number| number.to_string());
         let repository = &self.client.location.repository;
         let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
-        let mut all = vec!["repos", owner, name];
+        let mut all = match &number {
+            Some(number) => vec!["repositories", number],
+            None => vec!["repos", owner, name],
+        };
         all.extend(parts);
         self.client.url(&all, query)
+    }
+
+    /// The owner now: of a repository that was transferred it is another than the configured one.
+    fn owner(&self) -> Result<String> {
+        let owner = |full: &str| full.split_once('/').map(|(owner, _)| owner.to_owned());
+        if self.client.moved_to().is_some() {
+            let known = self.now.borrow().clone();
+            let full = match known {
+                Some(full) => full,
+                None => self.repository()?.full_name,
+            };
+            if let Some(owner) = owner(&full) {
+                return Ok(owner);
+            }
+        }
+        Ok(self.client.location.owner().to_owned())
+    }
+
+    /// Remembers what the repository is called now, as an answer told by the way.
+    fn hear(&self, repository: &Repository) {
+        if self.client.moved_to() == Some(repository.id) && !repository.full_name.is_empty() {
+            *self.now.borrow_mut() = Some(repository.full_name.clone());
+        }
     }
 
     fn post(&self, what: &str, parts: &[&str], body: &serde_json::Value) -> Result<super::client::Answer> {
@@ -106,7 +136,10 @@ impl Forge for GitHub {
     }
 
     fn repository(&self) -> Result<Repository> {
-        self.client.get(&format!("repository `{}`", self.client.location.repository), self.url(&[], &[])?)
+        let what = format!("repository `{}`", self.client.location.repository);
+        let found: Repository = self.client.get(&what, self.url(&[], &[])?)?;
+        self.hear(&found);
+        Ok(found)
     }
 
     fn pull_request(&self, number: u64) -> Result<PullRequest> {
@@ -119,11 +152,19 @@ impl Forge for GitHub {
     }
 
     fn pull_requests_from(&self, branch: &str) -> Result<Vec<PullRequest>> {
-        let head = format!("{}:{branch}", self.client.location.owner());
-        let url = self.url(&["pulls"], &[("state", "all"), ("head", &head), PAGE])?;
-        let mut all =
-            self.client
-                .pages(&format!("pull requests from `{branch}`"), url, |page: Vec<PullRequest>| page)?;
+        let what = format!("pull requests from `{branch}`");
+        let ask = |owner: &str| {
+            let head = format!("{owner}:{branch}");
+            let url = self.url(&["pulls"], &[("state", "all"), ("head", &head), PAGE])?;
+            self.client.pages(&what, url, |page: Vec<PullRequest>| page)
+        };
+        let owner = self.owner()?;
+        let mut all = ask(&owner)?;
+        // This very request may have shown that the repository has another owner now.
+        let now = self.owner()?;
+        if now != owner {
+            all = ask(&now)?;
+        }
         // Some servers ignore a filter that they do not know.
         all.retain(|one| one.head.branch == branch);
         Ok(all)
@@ -249,7 +290,10 @@ impl Forge for GitHub {
     }
 
     fn run(&self, id: u64) -> Result<Run> {
-        self.client.get(&format!("run `{id}`"), self.url(&["actions", "runs", &id.to_string()], &[])?)
+        let url = self.url(&["actions", "runs", &id.to_string()], &[])?;
+        let run: Run = self.client.get(&format!("run `{id}`"), url)?;
+        self.hear(&run.repository);
+        Ok(run)
     }
 
     fn artifacts(&self, run: u64) -> Result<Vec<Artifact>> {

@@ -1,8 +1,5 @@
 //! Tells everybody what was decided: step outputs, the summary of the job, the pull request, and the record.
 
-use std::io::Write as _;
-use std::path::Path;
-
 use serde_json::json;
 use shipway_dist::GateId;
 use shipway_dist::evidence::Verdict;
@@ -14,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{self, Clocked, Found};
 use crate::ops::forge::Forge;
 use crate::ops::forge::github::plain;
+use crate::ops::job_summary::{self, append, cell};
 use crate::steps::build::read_manifest;
 
 /// What marks the comment of a refusal, so that a repeated run does not comment twice.
@@ -34,10 +32,7 @@ pub fn report(context: &Context<'_>, forge: &dyn Forge, decision: &Decision, com
         Some(path) => replace(&context.config.directory.join(path), &dotenv(decision)),
         None => Ok(()),
     };
-    let summary = match context.environment.path(environment::FORGE_SUMMARY) {
-        Some(path) => append(&path, &summary(decision, command)),
-        None => Ok(()),
-    };
+    let summary = job_summary::add(&context.environment, &summary(decision, command));
     if let Err(error) = comment(context, forge, decision, command) {
         context.progress.warn(&format!("the decision is not reported on the pull request: {error}"));
     }
@@ -91,6 +86,8 @@ fn summary(decision: &Decision, command: &str) -> String {
     facts.extend(decision.pull_request.map(|number| format!("pull request #{number}")));
     facts.extend(decision.sha.as_ref().map(|sha| format!("commit `{}`", cell(sha))));
     facts.extend(decision.run.map(|run| format!("run `{run}`")));
+    let moved = decision.requests.moved_to.as_ref();
+    facts.extend(moved.map(|to| format!("the repository was renamed or transferred, it is `{to}` now")));
     if !facts.is_empty() {
         text.push_str(&format!("{}\n\n", facts.join(", ")));
     }
@@ -117,20 +114,6 @@ fn summary(decision: &Decision, command: &str) -> String {
     }
     text.push('\n');
     text
-}
-
-/// A text as a cell of a Markdown table: names come from pull requests, and anybody may write those.
-fn cell(text: &str) -> String {
-    let one_line = text.replace(['\n', '\r'], " ");
-    one_line.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('@', "@\u{2060}")
-}
-
-fn append(path: &Path, text: &str) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::options().create(true).append(true).open(path)?;
-        file.write_all(text.as_bytes())
-    };
-    write().map_err(|error| Error::io("write", path, &error))
 }
 
 fn replace(path: &Path, text: &str) -> Result<()> {

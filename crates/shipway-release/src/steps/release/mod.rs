@@ -1,8 +1,11 @@
 //! All steps in order, on this machine: bump, build, gates, base, publish, smoke, promote, tag.
 //!
 //! Every step asks the world for its own effect first, so a run that was killed is finished by the next
-//! one. Without a forge the base branch is moved forward to the release commit once gates have passed.
+//! one. Without a forge the base branch is moved forward to the release commit once gates have passed; with one,
+//! the release stops at its pull request and goes on after the merge with what the CI run built (`at_forge`).
 
+mod at_forge;
+mod find;
 mod refs;
 mod unfinished;
 
@@ -20,9 +23,11 @@ use crate::readiness::Readiness;
 use crate::steps::build::{BuildRequest, build, restore};
 use crate::steps::bump::{self, BumpRequest};
 use crate::steps::promote::{PromoteRequest, promote};
-use crate::steps::publish::{PublishRequest, publish};
+use crate::steps::publish::{PublishRequest, publish, publish_and_tell};
 use crate::steps::smoke::{SmokeRequest, smoke};
 use crate::version::{Level, parse_new};
+pub use find::PullRequestStatus;
+pub(crate) use find::waiting_pull_request;
 use refs::{leave_release_branch, make_tag, move_base, withdraw};
 use unfinished::{find_unfinished, refuse_other_version, released_tag};
 
@@ -33,6 +38,8 @@ pub struct ReleaseRequest {
     pub bump: BumpRequest,
     /// The last channel to promote to; none for the last of all.
     pub to: Option<ChannelName>,
+    /// With a forge: how long to wait for the merge, and then for the CI run.
+    pub wait: std::time::Duration,
 }
 
 /// What a release did.
@@ -64,6 +71,18 @@ pub struct ReleaseReport {
     pub dry_run: bool,
     /// One line when there was nothing to do.
     pub nothing: Option<String>,
+    /// The pull request, with a forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestStatus>,
+    /// The CI run whose files were published, with a forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
+    /// The page of the release at the forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forge_release: Option<String>,
+    /// What somebody has to do before it goes on; none when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
     /// Milliseconds spent in all.
     pub duration_ms: u64,
     /// Milliseconds of them in which a tool was running (git, pip, the backend, gates, probes).
@@ -99,26 +118,15 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     if !request.bump.dry_run {
         context.lock(&git)?;
     }
+    let mut report = ReleaseReport::begun(context, request, &last);
+    if context.config.forge.configured {
+        at_forge::release(context, &git, request, &last, &mut report)?;
+        report.timed(started);
+        return Ok(report);
+    }
     check_ground(context, &request.bump)?;
     let remote = git.ls_remote(&context.config.remote)?;
     let record = context.target()?.project(&context.config.name)?;
-    let mut report = ReleaseReport {
-        project: context.config.name.to_string(),
-        version: None,
-        previous: None,
-        to: last.clone(),
-        plan: None,
-        resumed: false,
-        channels: Vec::new(),
-        tag: None,
-        commit: None,
-        install_from: None,
-        baseline: None,
-        dry_run: request.bump.dry_run,
-        nothing: None,
-        duration_ms: 0,
-        tools_ms: 0,
-    };
     let unfinished = find_unfinished(context, &git, &remote, record.as_ref(), &last)?;
     if unfinished.is_none()
         && let Some(tag) = released_tag(context, &git, &remote)?
@@ -129,7 +137,7 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     }
     let (version, commit) = match unfinished {
         Some(found) => {
-            refuse_other_version(&request.bump.level, &found)?;
+            refuse_other_version(&request.bump.level, &found.version)?;
             context.progress.done(
                 "resume",
                 &format!("{} {} is unfinished; going on with it", context.config.name, found.version),
@@ -157,26 +165,46 @@ pub fn release(context: &Context<'_>, request: &ReleaseRequest) -> Result<Releas
     }
     crash_point(&context.environment, "release.bumped");
     carry(context, &git, &version, &commit, &last, &mut report)?;
-    let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    report.duration_ms = milliseconds(started.elapsed());
-    report.tools_ms = milliseconds(crate::ops::process::time_in_tools());
+    report.timed(started);
     Ok(report)
+}
+
+impl ReleaseReport {
+    fn begun(context: &Context<'_>, request: &ReleaseRequest, last: &ChannelName) -> Self {
+        Self {
+            project: context.config.name.to_string(),
+            version: None,
+            previous: None,
+            to: last.clone(),
+            plan: None,
+            resumed: false,
+            channels: Vec::new(),
+            tag: None,
+            commit: None,
+            install_from: None,
+            baseline: None,
+            dry_run: request.bump.dry_run,
+            nothing: None,
+            pull_request: None,
+            run: None,
+            forge_release: None,
+            waiting: None,
+            duration_ms: 0,
+            tools_ms: 0,
+        }
+    }
+
+    fn timed(&mut self, started: std::time::Instant) {
+        let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.duration_ms = milliseconds(started.elapsed());
+        self.tools_ms = milliseconds(crate::ops::process::time_in_tools());
+    }
 }
 
 /// What any later step needs is looked at before the first one writes: interpreter, pip, credential, programs of
 /// gates. A dry run adds what stands against the bump, so that one run names every problem.
 fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
-    let mut errors = Vec::new();
-    match context.python() {
-        Ok(python) => errors.extend(python.check_pip().err()),
-        Err(error) => errors.push(error),
-    }
-    let channel = context.config.first_channel();
-    let target = context.target();
-    errors.extend(
-        target.and_then(|target| crate::steps::publish::require_credential(context, target, channel)).err(),
-    );
-    errors.extend(target_channels(context).err());
+    let mut errors = lacking_ground(context);
     let path = context.environment.path("PATH");
     for gate in &context.config.gates {
         let program = gate.run.first().map(String::as_str).unwrap_or_default();
@@ -193,6 +221,20 @@ fn check_ground(context: &Context<'_>, bump: &BumpRequest) -> Result<()> {
         errors.extend(bump::bump(context, bump).err());
     }
     Err(Error::several(&format!("cannot release `{}`", context.config.name), errors))
+}
+
+/// What stands against publishing, smoking and promoting from this machine.
+fn lacking_ground(context: &Context<'_>) -> Vec<Error> {
+    let mut errors = Vec::new();
+    match context.python() {
+        Ok(python) => errors.extend(python.check_pip().err()),
+        Err(error) => errors.push(error),
+    }
+    let channel = context.config.first_channel();
+    let target = context.target();
+    errors.extend(target.and_then(|target| crate::steps::publish::require_credential(context, target, channel)).err());
+    errors.extend(target_channels(context).err());
+    errors
 }
 
 /// A project and its index must mean the same channels in the same order, or a release stops half-way.
@@ -269,7 +311,17 @@ fn carry(
     publish(context, &PublishRequest { to: None, dist: dist.clone(), dry_run: true, also, approval: None })?;
     move_base(context, git, commit)?;
     crash_point(&context.environment, "release.base");
-    let published = publish(
+    publish_files(context, dist)?;
+    to_last_channel(context, &text, last, report)?;
+    let tag = make_tag(context, git, version, commit)?;
+    progress.done("tag", &tag);
+    report.tag = Some(tag);
+    leave_release_branch(context, git)
+}
+
+/// Publishes the files of the manifest to the first channel.
+fn publish_files(context: &Context<'_>, dist: std::path::PathBuf) -> Result<()> {
+    let published = publish_and_tell(
         context,
         &PublishRequest { to: None, dist, dry_run: false, also: Vec::new(), approval: None },
     )?;
@@ -278,33 +330,39 @@ fn carry(
         (false, true) => "read back",
         (false, false) => "visible at once",
     };
-    progress.done("publish", &format!("{} files in {}, {word}", published.files.len(), published.channel));
-    report.channels.push(published.channel.clone());
+    let text = format!("{} files in {}, {word}", published.files.len(), published.channel);
+    context.progress.done("publish", &text);
     crash_point(&context.environment, "release.published");
+    Ok(())
+}
+
+/// Takes a published release through its channels, smoked in each.
+fn to_last_channel(
+    context: &Context<'_>,
+    version: &str,
+    last: &ChannelName,
+    report: &mut ReleaseReport,
+) -> Result<()> {
+    report.channels.push(context.config.first_channel().clone());
     let channels: Vec<ChannelName> = context.config.channels.clone();
     let end = channels.iter().position(|channel| channel == last).unwrap_or(0);
     for at in 0..end {
         let (from, to) = (&channels[at], &channels[at + 1]);
-        try_in(context, &text, from)?;
+        try_in(context, version, from)?;
         let promoted = promote(
             context,
-            &PromoteRequest { version: text.clone(), to: to.clone(), over: None, dry_run: false },
+            &PromoteRequest { version: version.to_owned(), to: to.clone(), over: None, dry_run: false },
         )?;
-        progress.done(
-            "promote",
-            &format!("{to}{}", if promoted.changed { ", the same bytes" } else { " (already there)" }),
-        );
+        let word = if promoted.changed { ", the same bytes" } else { " (already there)" };
+        context.progress.done("promote", &format!("{to}{word}"));
         report.channels.push(to.clone());
         crash_point(&context.environment, "release.promoted");
     }
     if end + 1 == channels.len() {
-        try_in(context, &text, last)?;
+        try_in(context, version, last)?;
     }
     report.install_from = Some(context.target()?.simple(last)?.to_string());
-    let tag = make_tag(context, git, version, commit)?;
-    progress.done("tag", &tag);
-    report.tag = Some(tag);
-    leave_release_branch(context, git)
+    Ok(())
 }
 
 /// Smokes in a channel unless a statement shows that these bytes passed there.

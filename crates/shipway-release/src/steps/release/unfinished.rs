@@ -81,7 +81,7 @@ fn base_moved(context: &Context<'_>, base: &str, found: &Unfinished) -> Error {
 }
 
 /// The base's commit on the remote, its objects brought here.
-fn base_of(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
+pub(super) fn base_of(context: &Context<'_>, git: &Git, remote: &RemoteRefs) -> Result<Option<String>> {
     let full = format!("refs/heads/{}", context.config.base_branch);
     let Some(base) = remote.get(&full).map(str::to_owned) else { return Ok(None) };
     if !git.has_object(&base)? {
@@ -95,18 +95,18 @@ fn is_marked(remote: &RemoteRefs, found: &Unfinished) -> bool {
     remote.refs.iter().any(|(name, commit)| name.starts_with("refs/tags/") && *commit == found.commit)
 }
 
-fn version_at(context: &Context<'_>, git: &Git, commit: &str) -> Result<Option<Version>> {
+pub(super) fn version_at(context: &Context<'_>, git: &Git, commit: &str) -> Result<Option<Version>> {
     let prefix = git.prefix_of(&context.config.directory)?;
     let read = |path: &str| git.show(commit, &format!("{prefix}{path}"));
     Ok(crate::version::find_places(&read, &[]).ok().and_then(|places| places[0].value.parse().ok()))
 }
 
-pub(super) fn refuse_other_version(level: &Level, found: &Unfinished) -> Result<()> {
+pub(super) fn refuse_other_version(level: &Level, found: &Version) -> Result<()> {
     if let Level::Exact(text) = level
-        && text.parse::<Version>().is_ok_and(|version| version != found.version)
+        && text.parse::<Version>().is_ok_and(|version| version != *found)
     {
-        return Err(Error::refused("unfinished-release", format!("{} is unfinished", found.version))
-            .hint(format!("shipway release {}", found.version)));
+        return Err(Error::refused("unfinished-release", format!("{found} is unfinished"))
+            .hint(format!("shipway release {found}")));
     }
     Ok(())
 }

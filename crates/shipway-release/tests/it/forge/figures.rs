@@ -62,5 +62,16 @@ fn decide_at(face: Face) {
     println!(
         "{face:?}, verify-run: {verified} requests besides the downloads, {third_time:?} outside the forge"
     );
+    if face == Face::GitHub {
+        // A repository that was renamed or transferred costs one redirect, and is addressed by its number from then on.
+        super::merged_release::transfer(&world);
+        let (moved, _) = shortest(|| decide(&by_number));
+        let (moved_run, _) =
+            shortest(|| world.run(|context, forge| verify_run(context, forge, &request)).unwrap());
+        for (moved, before) in [(moved, &first), (moved_run, &third)] {
+            assert_eq!(moved.requests.sent, before.requests.sent + 1, "{:?}", moved.requests);
+            assert_eq!(moved.requests.moved_to.as_deref(), Some("repositories/4711"));
+        }
+    }
     assert!(first.requests.sent <= 10 && second.requests.sent <= 10 && verified <= 10);
 }

@@ -348,6 +348,13 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
         ("a redirect to another host", refused(3, "redirected"), |world| {
             faulty(world, "/pulls/1", Instead::Elsewhere)
         }),
+        ("race: the name leads to another repository now", refused(3, "redirected"), |world| {
+            let number = world.release("1.4.0", Strategy::Merge).number;
+            let mut state = world.forge.state();
+            state.earlier_name = Some("team/demo".to_owned());
+            (state.full_name, state.id) = ("stranger/demo".to_owned(), 4712);
+            pull(number)
+        }),
         ("nobody answers", refused(3, "unreachable"), |world| faulty(world, "/pulls/1", Instead::Dropped)),
         ("the comparison fails", refused(3, "server-error"), |world| {
             let number = world.release("1.4.0", Strategy::Merge).number;
@@ -396,6 +403,7 @@ fn b14_what_cannot_be_found_out_is_never_a_no() {
         ("no such pull request", refused(1, "not-found"), |_| pull(99)),
         ("no token", refused(3, "unauthenticated"), |world| {
             world.set("GITHUB_TOKEN", "");
+            world.set("GH_TOKEN", "");
             pull(world.release("1.4.0", Strategy::Merge).number)
         }),
         ("a wrong token", refused(3, "unauthenticated"), |world| {

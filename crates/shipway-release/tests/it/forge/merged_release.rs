@@ -143,6 +143,27 @@ fn b1_every_merge_of_a_release_is_released() {
             state.full_name = "team/thermostat".to_owned();
             pull(number)
         }),
+        ("race: the repository was transferred, by number", release(), |world| {
+            let number = world.release("1.4.0", Strategy::Merge).number;
+            transfer(world);
+            pull(number)
+        }),
+        ("race: the repository was transferred, by commit on another base", release(), |world| {
+            let sha = maintained(world).1;
+            transfer(world);
+            commit(&sha)
+        }),
+        (
+            "race: the branch was deleted, made again and merged by a second pull request",
+            release(),
+            |world| {
+                let first = world.open("1.4.0");
+                world.forge.close(first);
+                world.forge.git().set_branch("release/v1.4.0", None);
+                world.chore("meanwhile");
+                pull(world.release("1.4.0", Strategy::Squash).number)
+            },
+        ),
         ("the number of the repository is asked for", release(), |world| {
             world.set("GITHUB_REPOSITORY_ID", "");
             pull(world.release("1.4.0", Strategy::Merge).number)
@@ -203,6 +224,13 @@ fn b1_every_merge_of_a_release_is_released() {
         let version = dispatched.1["inputs"]["version"].as_str().unwrap().to_owned();
         assert!(["1.4.0", "1.4.0rc1", "1.5.0", "1.3.1"].contains(&version.as_str()), "{case}");
     });
+}
+
+/// The repository belongs to somebody else from now on, under another name; its number stays.
+pub(crate) fn transfer(world: &World) {
+    let mut state = world.forge.state();
+    state.earlier_name = Some("team/demo".to_owned());
+    state.full_name = "group/thermostat".to_owned();
 }
 
 fn once(world: &World, instead: Instead) -> MergedReleaseRequest {

@@ -16,4 +16,5 @@ mod signed;
 mod table;
 mod verify_refused;
 mod verify_run;
+mod watch;
 mod world;

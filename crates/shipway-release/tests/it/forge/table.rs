@@ -6,6 +6,7 @@ use shipway_release::Error;
 use shipway_release::steps::forge::{Decision, Outcome};
 use shipway_testing::forge::Face;
 
+use super::watch::take;
 use super::world::World;
 
 /// How a scenario must end.
@@ -41,6 +42,7 @@ pub(crate) struct Got {
     pub(crate) text: String,
     pub(crate) requests: u32,
     pub(crate) own_ms: u128,
+    pub(crate) was_logged: bool,
 }
 
 /// Compares an outcome with what is wanted, and renders it for the snapshot.
@@ -107,12 +109,33 @@ pub(crate) fn judge(
     assert!(!state.leaked, "a token reached another host\n{shown}");
     let document =
         result.as_ref().map(|decision| serde_json::to_string(decision).unwrap()).unwrap_or_default();
-    for output in [&shown, &document] {
-        assert!(!output.contains("canary"), "a token is in the output\n{shown}");
+    let logged = take();
+    let was_logged = logged.contains("asked the forge");
+    let at_forge =
+        format!("{:?} {:?} {:?} {:?}", state.comments, state.dispatches, state.releases, state.log);
+    for said in [&shown, &document, &at_forge, &logged] {
+        let at = said.find("canary").map(|at| said[at.saturating_sub(200)..at].to_owned());
+        assert_eq!(at, None, "a credential is told\n{shown}");
     }
+    drop(state);
+    nothing_kept(world, &shown);
     let own_ms = took.as_millis().saturating_sub(u128::from(forge_ms));
     let text = text.replace(world.path("").to_str().unwrap(), "FOLDER/");
-    Got { text, requests, own_ms }
+    Got { text, requests, own_ms, was_logged }
+}
+
+/// No file that the scenario left holds a credential (row F8).
+fn nothing_kept(world: &World, shown: &str) {
+    let own = [world.path("home"), world.path("forge.git")];
+    let files = walkdir::WalkDir::new(world.path("")).into_iter().flatten();
+    for entry in files.filter(|entry| entry.file_type().is_file()) {
+        let path = entry.path();
+        if !own.iter().any(|own| path.starts_with(own)) {
+            let bytes = std::fs::read(path).unwrap();
+            let has = bytes.windows(6).any(|part| part == b"canary");
+            assert!(!has, "{} holds a credential\n{shown}", path.display());
+        }
+    }
 }
 
 fn sign(sign: &str, text: &str) -> String {
@@ -191,6 +214,7 @@ pub(crate) fn run_at<R>(
 ) {
     let mut text = String::new();
     let (mut most, mut slowest, mut count) = ((0, ""), (0, ""), 0);
+    let mut heard = false;
     for (case, want, set) in cases {
         let world = World::at(face);
         let request = set(&world);
@@ -198,6 +222,7 @@ pub(crate) fn run_at<R>(
         let result = act(&world, &request);
         let got = judge(case, &world, want, result, started.elapsed());
         check(case, &world, &request, want);
+        heard |= got.was_logged;
         text.push_str(&readable(&got.text));
         if want.exit == 0 && got.requests > most.0 {
             most = (got.requests, case);
@@ -207,6 +232,7 @@ pub(crate) fn run_at<R>(
         }
         count += 1;
     }
+    assert!(heard, "no log line was listened to");
     println!(
         "{name}: {count} scenarios; most requests of a decision {most:?}; longest outside the forge, ms {slowest:?}"
     );

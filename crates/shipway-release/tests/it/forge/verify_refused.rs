@@ -170,6 +170,10 @@ fn runs_that_are_not_the_configured_one_are_refused() {
     });
 }
 
+fn answer(code: u16) -> Instead {
+    Instead::Status(code, Vec::new(), "{}".to_owned())
+}
+
 fn text_run(_: &World, run: &str) -> VerifyRunRequest {
     VerifyRunRequest { run: run.to_owned(), ..request(1) }
 }
@@ -295,6 +299,23 @@ fn artifacts_that_are_not_what_they_must_be_are_refused() {
             let no = Instead::Status(403, Vec::new(), String::new());
             world.forge.fault(Fault::always("STORE /store/", no).and_below());
             good(world)
+        }),
+        ("e15 the list of artifacts is forbidden", refused(3, "forbidden"), |world| {
+            world.forge.fault(Fault::always("/artifacts", answer(403)));
+            good(world)
+        }),
+        ("e15 the list of artifacts is limited", refused(3, "rate-limited"), |world| {
+            world.forge.fault(Fault::always("/artifacts", answer(429)));
+            good(world)
+        }),
+        ("e15 the list of artifacts fails", refused(3, "server-error"), |world| {
+            world.forge.fault(Fault::always("/artifacts", answer(503)));
+            good(world)
+        }),
+        ("e15 the run is gone", refused(1, "gone"), |world| {
+            let request = good(world);
+            world.forge.fault(Fault::always(&format!("/runs/{}", request.run), answer(410)));
+            request
         }),
         ("a download that always breaks off", refused(3, "truncated"), |world| {
             world.forge.fault(Fault::always("STORE /store/", Instead::Truncated).and_below());

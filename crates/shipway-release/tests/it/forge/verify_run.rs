@@ -11,6 +11,7 @@ use shipway_testing::forge::{ApiDate, Fault, Instead, Strategy};
 use shipway_testing::zip_of;
 
 use super::fixture::{Named, manifest, sdist, wheel, zipped};
+use super::merged_release::transfer;
 use super::table::{Want, release, run_all};
 use super::world::{Merged, World, workflow_path};
 
@@ -113,6 +114,11 @@ fn runs_that_built_the_release_are_handed_over() {
             let run = request.run.parse().unwrap();
             world.upload(run, "coverage", b"PK".to_vec());
             world.upload(run, "test-report", b"text".to_vec());
+            request
+        }),
+        ("race: the repository was transferred", verified(), |world| {
+            let request = good(world);
+            transfer(world);
             request
         }),
         ("one artifact a page", verified(), |world| {

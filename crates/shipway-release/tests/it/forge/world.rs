@@ -17,9 +17,10 @@ use shipway_release::ops::forge::gitlab::GitLab;
 use shipway_release::ops::forge::{Forge as ForgeClient, Location};
 use shipway_release::ops::secret::Secret;
 use shipway_release::ops::target::Embedded;
-use shipway_release::progress::Silent;
 use shipway_release::{Config, Context, Error};
 use shipway_testing::forge::{Face, Forge, Strategy};
+
+use super::watch::{Telling, listen};
 
 /// The workflow file of the project.
 pub(crate) const WORKFLOW: &str = "name: CI\non: push\n";
@@ -40,6 +41,16 @@ impl Embedded for NoIndex {
         Err(Error::refused("no-index", "these tests have no index"))
     }
 }
+
+/// Where credentials may come from besides the forge's own; each holds a canary (row F8).
+const CREDENTIALS: [&str; 6] = [
+    "GH_TOKEN",
+    "SHIPWAY_TOKEN",
+    "UV_PUBLISH_TOKEN",
+    "UV_PUBLISH_PASSWORD",
+    "TWINE_PASSWORD",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+];
 
 /// A project at a forge.
 pub(crate) struct World {
@@ -132,7 +143,18 @@ impl World {
 
     /// The same project at this forge.
     pub(crate) fn at(face: Face) -> Self {
+        listen();
         let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join(".pypirc"), "[pypi]
+username = u
+password = canary-pypirc
+").unwrap();
+        std::fs::write(home.join(".netrc"), "machine 127.0.0.1
+login u
+password canary-netrc
+").unwrap();
         let forge = Forge::start_as(face, folder.path(), "team/demo");
         let workflow = workflow_path(face);
         let first = forge.git().commit(
@@ -220,6 +242,9 @@ impl World {
     pub(crate) fn run<T>(&self, act: impl FnOnce(&Context<'_>, &dyn ForgeClient) -> T) -> T {
         let mut environment =
             Environment::from_pairs([("PATH", std::env::var("PATH").unwrap_or_default().as_str())]);
+        for name in CREDENTIALS {
+            environment = environment.with(name, format!("canary-{name}"));
+        }
         for (name, value) in self.variables.borrow().iter() {
             environment = environment.with(name, value.as_str());
         }
@@ -229,7 +254,7 @@ impl World {
         let context = Context {
             config,
             environment,
-            progress: &Silent,
+            progress: &Telling,
             embedded: &NoIndex,
             ask: None,
             section: None,

@@ -4,6 +4,7 @@ mod sample;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -305,7 +306,10 @@ impl Tour<'_> {
     }
 
     fn release(&self, level: &str) -> Result<ReleaseReport> {
-        release(&self.context()?, &ReleaseRequest { bump: request(level, true), to: None })
+        release(
+            &self.context()?,
+            &ReleaseRequest { bump: request(level, true), to: None, wait: Duration::ZERO },
+        )
     }
 
     fn status(&self) -> Result<StatusReport> {

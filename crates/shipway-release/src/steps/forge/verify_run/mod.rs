@@ -66,21 +66,27 @@ pub fn verify_run(context: &Context<'_>, forge: &dyn Forge, request: &VerifyRunR
     let mut making = Making::new(context, format!("run `{id}` for {version}"));
     making.decision().version = Some(version.to_string());
     making.decision().run = Some(id);
-    let outcome = decide(context, forge, &event, id, &version, request, &mut making, clocked);
+    let asked = Asked { id, version: &version, event: &event, request, clocked };
+    let outcome = decide(context, forge, &asked, &mut making);
     Ok(making.finish(outcome, forge))
 }
 
-#[expect(clippy::too_many_arguments, reason = "called once; a struct would be the request again")]
+/// What is asked, read and found sound.
+struct Asked<'a> {
+    id: u64,
+    version: &'a Version,
+    event: &'a Event,
+    request: &'a VerifyRunRequest,
+    clocked: Clocked,
+}
+
 fn decide(
     context: &Context<'_>,
     forge: &dyn Forge,
-    event: &Event,
-    id: u64,
-    version: &Version,
-    request: &VerifyRunRequest,
+    asked: &Asked<'_>,
     making: &mut Making,
-    clocked: Clocked,
 ) -> Result<Outcome> {
+    let Asked { id, version, event, request, clocked } = *asked;
     let found = forge.run(id)?;
     making.decision().sha = Some(found.head_sha.clone());
     making.decision().attempt = found.run_attempt;
