@@ -49,6 +49,7 @@ impl Ground {
         project.set("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring");
         project.set("SSL_CERT_FILE", authority.file().to_str().unwrap());
         project.run(&["build"]).assert(0, &[]);
+        project.set("PATH", &told(&place, &["git", "python3"]));
         Self { place, server, authority, oidc, project }
     }
 
@@ -75,7 +76,8 @@ impl Ground {
         let said = said.collect::<Vec<_>>().join("\n");
         for secret in &secrets {
             assert!(!said.contains(secret) && !run.stdout.contains(secret), "a secret is told: {run:#?}");
-            for folder in [self.project.root(), self.project.data_dir(), self.project.home()] {
+            let arguments = self.place.path("arguments");
+            for folder in [self.project.root(), self.project.data_dir(), self.project.home(), arguments] {
                 assert_not_in(&folder, secret);
             }
         }
@@ -98,6 +100,21 @@ impl Ground {
         state.log.clear();
         state.instead.clear();
     }
+}
+
+/// A PATH on which these programs write down their arguments before they run.
+fn told(place: &Place, programs: &[&str]) -> String {
+    let path = std::env::var("PATH").unwrap();
+    let (folder, log) = (place.folder("told"), place.path("arguments"));
+    for name in programs {
+        let real = std::env::split_paths(&path).map(|one| one.join(name)).find(|one| one.is_file()).unwrap();
+        let text =
+            format!("#!/bin/sh\necho \"$0 $*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), real.display());
+        let script = folder.join(name);
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    format!("{}:{path}", folder.display())
 }
 
 fn assert_not_in(folder: &Path, secret: &str) {
@@ -130,6 +147,8 @@ fn f10_publish_to_a_shipway_index_takes_one_token_for_the_identity_of_the_job() 
     assert!(masks.iter().all(|mask| secrets.iter().any(|secret| secret == mask)));
     assert!(!run.stdout.contains("add-mask"));
     ground.run(&["publish"]).assert(0, &["already"]);
+    let arguments = std::fs::read_to_string(ground.place.path("arguments")).unwrap();
+    assert!(arguments.contains("/git "), "{arguments}");
     // Reading is open to anybody at this index, so also to a job that may not publish.
     ground.reset();
     let right = std::mem::replace(&mut ground.oidc.state().claims["ref"], "refs/pull/1/merge".into());
