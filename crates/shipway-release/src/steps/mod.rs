@@ -18,6 +18,7 @@ pub mod mark;
 pub mod notes;
 pub mod promote;
 pub mod publish;
+pub mod publish_summary;
 pub mod ready;
 pub mod release;
 pub mod render;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use shipway_dist::wire::Need;
 use shipway_release::steps::build::take_manifest;
-use shipway_release::steps::publish::{PublishRequest, publish_and_tell};
+use shipway_release::steps::publish::PublishRequest;
+use shipway_release::steps::publish_summary::publish_and_tell;
 use shipway_release::{Error, Result};
 
 use crate::commands::channel;

@@ -88,14 +88,14 @@ pub(super) fn index(context: &Context<'_>) -> Vec<Look> {
     };
     match target {
         Target::Shipway { client, .. } => {
-            let has = client.http().credential().map(|one| one.source.as_str());
+            let has = client.http().credential().map(|one| one.source.clone());
             let reached = client.channels().map(|list| {
                 let names: Vec<String> = list.channels.iter().map(|one| one.name.to_string()).collect();
                 format!("{} answers: {}", target.label(), names.join(", "))
             });
             // Without a credential a private index says 401, which says nothing against it.
             let level = if has.is_some() { Level::Error } else { Level::Unknown };
-            vec![look("index", "index", level, reached), credential(has)]
+            vec![look("index", "index", level, reached), credential(has.as_deref())]
         }
         Target::Foreign(index) => {
             let mut looks = Vec::new();

@@ -1,5 +1,7 @@
 //! Tells everybody what was decided: step outputs, the summary of the job, the pull request, and the record.
 
+use std::path::Path;
+
 use serde_json::json;
 use shipway_dist::GateId;
 use shipway_dist::evidence::Verdict;

@@ -81,7 +81,7 @@ fn expected(
     Ok(Expected {
         repository: format!("{server}/{name}"),
         repository_id,
-        workflow: run.path.split('@').next().unwrap_or_default().to_owned(),
+        workflow: run.path.as_deref().and_then(|path| path.split('@').next()).unwrap_or_default().to_owned(),
         git_ref: format!("refs/heads/{}", context.config.base_branch),
         commit: run.head_sha.clone(),
         issuer,
