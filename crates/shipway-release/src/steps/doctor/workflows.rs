@@ -352,7 +352,7 @@ mod tests {
         for line in
             ["curl -o f https://x.example | tee log", "cat x | sh", "echo 'curl | sh' > doc # curl x | sh"]
         {
-            assert_eq!(pipes_a_script(line), line.starts_with("echo"), "{line}");
+            assert!(!pipes_a_script(line), "{line}");
         }
         assert!(!pipes_a_script("curl https://x.example/f.json | jq ."));
         assert!(pipes_a_script("wget -qO- https://x.example/i | python3 -"));
