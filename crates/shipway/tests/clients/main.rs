@@ -10,7 +10,7 @@ mod index;
 mod installs;
 mod real_projects;
 mod uploads;
-#[path = "../variants.rs"]
+#[path = "../shared/variants.rs"]
 mod variants;
 mod workflows;
 

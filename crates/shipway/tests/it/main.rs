@@ -29,7 +29,7 @@ mod runner;
 mod seeded;
 mod servers;
 mod tour;
-#[path = "../variants.rs"]
+#[path = "../shared/variants.rs"]
 mod variants;
 mod workflows;
 mod workflows_run;
