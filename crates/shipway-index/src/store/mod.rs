@@ -9,6 +9,7 @@ mod audit;
 mod checkpoint;
 mod connect;
 mod evidence;
+mod files;
 mod journal;
 mod keys;
 mod lists;
