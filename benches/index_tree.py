@@ -17,7 +17,7 @@ import zipfile
 import index_servers as servers
 from index_servers import JSON
 
-# About thirty-five packages with what they need, some of them compiled.
+# Some sixty packages with what they need, some of them compiled.
 WANTED = "fastapi[standard]"
 BAR = 1.2
 
