@@ -4,7 +4,7 @@
     python3 benches/index.py                  # builds, measures everything, writes the table and the plots
     python3 benches/index.py page files       # only these, printed and not written
     python3 benches/index.py --seconds 1      # shorter rounds
-    python3 benches/index.py --database URL   # instead of SQLite
+    python3 benches/index.py --postgres       # over PostgreSQL instead of SQLite, in a table of its own
 
 Peers: nginx (one worker, sendfile, open_file_cache), devpi-server and pypiserver. nginx and wrk are installed
 with apt-get where they are missing, the rest with pip into a temporary environment. Rounds of shipway and of a
@@ -28,7 +28,9 @@ import time
 import urllib.parse
 
 import index_servers as servers
+from index_postgres import Cluster
 from index_servers import JSON, ROOT, request, upload, wrk
+from index_tree import tree
 
 UV = {"Accept": f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01", "Accept-Encoding": "gzip, deflate, zstd"}
 
@@ -38,7 +40,7 @@ class Bench:
         self.folder = folder
         self.seconds = arguments.seconds
         self.rounds = arguments.rounds
-        self.database = arguments.database
+        self.cluster = Cluster() if arguments.postgres else None
         self.sizes = arguments.sizes
         self.binary = os.path.abspath(arguments.binary or ROOT / "target/release/shipway")
         self.generator = os.path.abspath(arguments.generator or ROOT / "target/release/examples/generate")
@@ -69,14 +71,19 @@ class Bench:
         ratio = statistics.median(a[key] / b[key] for a, b in measured)
         return median(0, key), median(1, key), ratio, (median(0, "cpu"), median(1, "cpu"))
 
+    def database(self, name):
+        """The database of a data directory; none on SQLite, where it stands in it."""
+        return self.cluster.database(name) if self.cluster else None
+
     def shipway(self, name, *extra):
-        return servers.shipway(self.binary, self.folder / name, self.database, *extra)
+        return servers.shipway(self.binary, self.folder / name, self.database(name), *extra)
 
     def token(self, name):
-        return servers.shipway_token(self.binary, self.folder / name, database=self.database)
+        return servers.shipway_token(self.binary, self.folder / name, database=self.database(name))
 
     def generate(self, name, *size):
-        env = dict(os.environ, **({"SHIPWAY_DATABASE": self.database} if self.database else {}))
+        database = self.database(name)
+        env = dict(os.environ, **({"SHIPWAY_DATABASE": database} if database else {}))
         out = subprocess.run([self.generator, self.folder / name, *map(str, size)], env=env, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return json.loads(out.stdout)
 
@@ -353,11 +360,11 @@ def versions(bench):
 
 
 def main():
-    parts = {part.__name__: part for part in (page, files, uploads, wide, memory, scale, installers)}
+    parts = {part.__name__: part for part in (page, files, uploads, wide, memory, scale, installers, tree)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary")
     parser.add_argument("--generator")
-    parser.add_argument("--database", help="for example postgres://…; default: SQLite in the data directory")
+    parser.add_argument("--postgres", action="store_true", help="over a PostgreSQL that is started for it")
     parser.add_argument("--venv", help="an environment to keep the peers in")
     parser.add_argument("--seconds", type=int, default=4, help="length of a round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -375,15 +382,20 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments, pathlib.Path(folder))
         load = [os.getloadavg()[0]]
-        for name, part in parts.items():
-            if not arguments.only or name in arguments.only:
-                part(bench)
-        load = f"{load[0]:.1f} when it began"
+        try:
+            for name, part in parts.items():
+                if not arguments.only or name in arguments.only:
+                    part(bench)
+        finally:
+            if bench.cluster:
+                bench.cluster.close()
+        load = f"{load[0]:.1f} when it began, {os.getloadavg()[0]:.1f} when it ended"
         results = {
-            "command": f"python3 benches/index.py --seconds {bench.seconds} --rounds {bench.rounds} --sizes {bench.sizes}",
+            "command": " ".join(["python3 benches/index.py", *(["--postgres"] if bench.cluster else []), f"--seconds {bench.seconds} --rounds {bench.rounds} --sizes {bench.sizes}", *arguments.only]),
             "machine": machine(), "versions": versions(bench), "load": load,
-            "database": "SQLite" if not arguments.database else arguments.database.split(":")[0],
-            "rows": bench.rows, "plots": bench.plots,
+            "database": "PostgreSQL" if bench.cluster else "SQLite", "rows": bench.rows,
+            # The plots show the default; those of PostgreSQL would replace them.
+            "plots": {} if bench.cluster else bench.plots,
         }
         if arguments.write or not arguments.only:
             path = bench.folder / "results.json"

@@ -10,12 +10,17 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- index: begin -->", "<!-- index: end -->"
+# What stands around the table of each database.
+MARKS = {
+    "SQLite": ("<!-- index: begin -->", "<!-- index: end -->"),
+    "PostgreSQL": ("<!-- index over PostgreSQL: begin -->", "<!-- index over PostgreSQL: end -->"),
+}
 
 
 def table(results):
+    begin, end = MARKS[results["database"]]
     lines = [
-        BEGIN,
+        begin,
         "",
         f"Measured by `{results['command']}` on {results['machine']}.",
         f"Versions: {', '.join(results['versions'])}. Database: {results['database']}.",
@@ -28,16 +33,17 @@ def table(results):
         holds = {True: "yes", False: "**no**", None: ""}[row["holds"]]
         lines.append(f"| {row['what']} | {row['own']} | {row['peer']} | {row['ratio']} | {row['bar']} | {holds} |")
     plots = [f"![{title}](plots/{name}.svg)" for name, title in TITLES.items() if name in results["plots"]]
-    return "\n".join([*lines, "", *plots, "", END])
+    return "\n".join([*lines, "", *plots, *([""] if plots else []), end])
 
 
 def write_table(results):
     path = ROOT / "docs/benchmarks.md"
     text = path.read_text()
-    if BEGIN not in text:
-        text = text.rstrip("\n") + f"\n\n## The index\n\n{BEGIN}\n{END}\n"
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
+    begin, end = MARKS[results["database"]]
+    if begin not in text:
+        text = text.rstrip("\n") + f"\n\n## The index over {results['database']}\n\n{begin}\n{end}\n"
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
     path.write_text(before + table(results) + after)
 
 

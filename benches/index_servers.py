@@ -94,7 +94,7 @@ def shipway(binary, data, database=None, *extra):
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     env = dict(os.environ)
-    command = [binary, "serve", "--data", str(data), "--bind", f"127.0.0.1:{port}", "--upstream", "off", *extra]
+    command = [binary, "serve", "--data", str(data), "--bind", f"127.0.0.1:{port}", *(() if "--upstream" in extra else ("--upstream", "off")), *extra]
     if database:
         command += ["--database", database]
     return Server(command, f"http://127.0.0.1:{port}", "/healthz", data.parent / (data.name + ".log"), env)
@@ -107,8 +107,8 @@ def shipway_token(binary, data, name="bench", database=None):
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
-def nginx(folder, root):
-    """One worker with sendfile and open_file_cache, no access log."""
+def nginx(folder, root, index=None):
+    """One worker with sendfile and open_file_cache, no access log; `index` is what a folder answers with."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -122,7 +122,7 @@ http {{
   access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 100000000;
   open_file_cache max=1000 inactive=600s; open_file_cache_valid 600s;
   default_type application/octet-stream; types {{ {JSON} json; }}
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
+  server {{ listen 127.0.0.1:{port}; root {root}; {f"index {index};" if index else ""} }}
 }}""")
     command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     return Server(command, f"http://127.0.0.1:{port}", "/", folder / "log")

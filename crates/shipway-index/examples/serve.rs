@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use shipway_index::{Action, Admin, Config, TokenSpec};
+use shipway_index::{Action, Admin, Config, TokenSpec, Upstream};
 
 fn main() -> ExitCode {
     match run() {
@@ -30,6 +30,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let mut config = Config::new(option("--data").ok_or("--data is missing")?);
     config.database = option("--database");
+    if let Some(url) = option("--upstream").filter(|url| url != "off") {
+        config.upstream = Upstream::Url(url);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         if arguments.first().is_some_and(|command| command == "admin") {

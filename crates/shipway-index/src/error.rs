@@ -416,7 +416,12 @@ impl IndexError {
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ShuttingDown | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database { source } if store::is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Database { source } if store::is_away(source) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database { source } if store::is_away(source) || store::is_read_only(source) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Storage { source, .. } if !matches!(source, object_store::Error::NotFound { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -469,6 +474,8 @@ impl IndexError {
             Self::TooMany { .. } => TOO_MANY_REQUESTS,
             Self::Busy { .. } => BUSY,
             Self::Database { source } if store::is_full(source) => code::STORAGE_FULL,
+            Self::Database { source } if store::is_read_only(source) => READ_ONLY,
+            Self::Io { .. } if self.is_passing() => READ_ONLY,
             Self::Database { .. } | Self::Storage { .. } if self.is_passing() => UNAVAILABLE,
             Self::ShuttingDown
             | Self::Config { .. }
@@ -510,6 +517,9 @@ pub(crate) const UPSTREAM_FAILED: &str = "upstream-failed";
 
 /// 503: the database or the storage does not answer.
 pub(crate) const UNAVAILABLE: &str = "unavailable";
+
+/// 503: disk or database take no writes.
+pub(crate) const READ_ONLY: &str = "read-only";
 
 /// 429: the identity asked for more than its share.
 pub(crate) const TOO_MANY_REQUESTS: &str = "too-many-requests";

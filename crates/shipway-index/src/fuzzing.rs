@@ -4,7 +4,6 @@
 //! one of them finds is a test of the other. It panics when a property does not hold.
 
 use std::cell::OnceCell;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -31,13 +30,8 @@ thread_local! {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let blobs = Blobs::open(
-            &blobs::Place::Folder(folder.path().to_owned()),
-            folder.path(),
-            Duration::ZERO,
-            Faults::default(),
-        )
-        .expect("an empty storage");
+        let place = blobs::Place::Folder(folder.path().to_owned());
+        let blobs = Blobs::open(&place, folder.path(), Faults::default()).expect("an empty storage");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         Self { folder, blobs, runtime }
     }
@@ -57,7 +51,7 @@ impl Place {
         let empty = || std::fs::read_dir(&unfinished).is_ok_and(|mut entries| entries.next().is_none());
         (0..10_000).any(|round| {
             if round > 0 {
-                std::thread::sleep(Duration::from_micros(500));
+                std::thread::sleep(std::time::Duration::from_micros(500));
             }
             empty()
         })

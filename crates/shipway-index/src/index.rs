@@ -62,7 +62,7 @@ impl Parts {
             (Place::Folder(root), Database::Postgres(_)) => root.join("log"),
             _ => data.join("log"),
         };
-        let (keep, faults) = (config.limits.unfinished, config.faults.clone());
+        let faults = config.faults.clone();
         let runtime = tokio::runtime::Handle::current();
         let prepare = move || {
             std::fs::create_dir_all(&data).map_err(IndexError::io("create", &data))?;
@@ -74,7 +74,7 @@ impl Parts {
                 Place::Folder(_) => Tiles::folder(log)?,
                 Place::Objects(objects) => Tiles::Objects(objects.clone(), runtime),
             };
-            Ok::<_, IndexError>((lock, tiles, Blobs::open(&place, &data, keep, faults)?))
+            Ok::<_, IndexError>((lock, tiles, Blobs::open(&place, &data, faults)?))
         };
         let (lock, tiles, blobs) = tokio::task::spawn_blocking(prepare).await??;
         let store = Store::open(&database).await?;
@@ -113,6 +113,7 @@ impl Index {
             redirect_files: config.redirect_files,
         };
         index.register_own_key().await?;
+        index.sweep().await;
         drop(lock);
         Ok(index)
     }

@@ -28,6 +28,7 @@ mod pages;
 mod policy;
 mod project;
 mod random;
+mod remains;
 mod server;
 mod sessions;
 mod store;

@@ -27,6 +27,10 @@ pub enum Trouble {
     Slow(Duration),
     /// An answer ends after so many bytes of its connection.
     Truncating(usize),
+    /// Connections stay open and nothing goes through, as when the other side is stopped; it goes on later.
+    Silent,
+    /// Every request of HTTP is answered with an error of the server.
+    Failing,
 }
 
 /// A forwarder on a free loopback port; it ends with the test's process.
@@ -61,10 +65,17 @@ impl Forwarder {
                 let (from, to) =
                     (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
                 let (up, down) = (Arc::clone(&shared), Arc::clone(&shared));
+                let mut refused = client.try_clone().expect("a socket");
+                let refusing = Arc::clone(&troubled);
                 std::thread::spawn(move || {
                     pump(from, to, |bytes| {
                         note_requests(&up, bytes);
-                        true
+                        if after_silence(&refusing) != Trouble::Failing {
+                            return true;
+                        }
+                        let _ = refused.write_all(FAILURE);
+                        let _ = refused.shutdown(Shutdown::Both);
+                        false
                     });
                 });
                 let troubled = Arc::clone(&troubled);
@@ -72,7 +83,7 @@ impl Forwarder {
                     let mut sent = 0;
                     pump(server, client, |bytes| {
                         sent += bytes.len();
-                        let trouble = *lock(&troubled);
+                        let trouble = after_silence(&troubled);
                         if let Trouble::Slow(wait) = trouble {
                             std::thread::sleep(wait);
                         }
@@ -103,6 +114,21 @@ impl Forwarder {
     /// What went through so far.
     pub fn seen(&self) -> Exchange {
         lock(&self.seen).clone()
+    }
+}
+
+/// What a failing server answers.
+const FAILURE: &[u8] =
+    b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// The trouble, as soon as it is not silence.
+fn after_silence(trouble: &Mutex<Trouble>) -> Trouble {
+    loop {
+        let now = *lock(trouble);
+        if now != Trouble::Silent {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

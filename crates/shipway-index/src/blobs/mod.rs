@@ -150,14 +150,9 @@ trait Storage: Send + Sync + std::fmt::Debug {
 }
 
 impl Blobs {
-    /// Opens a storage, creates what is missing on this machine, and removes old remains of uploads that never
-    /// finished. Uploads to a storage elsewhere are staged below `scratch`.
-    pub(crate) fn open(
-        place: &Place,
-        scratch: &Path,
-        keep: Duration,
-        faults: Faults,
-    ) -> Result<Self, IndexError> {
+    /// Opens a storage and creates what is missing on this machine. Uploads to a storage elsewhere are staged
+    /// below `scratch`.
+    pub(crate) fn open(place: &Place, scratch: &Path, faults: Faults) -> Result<Self, IndexError> {
         let unfinished = match place {
             Place::Folder(root) => root.join("unfinished"),
             Place::Objects(_) => scratch.join("unfinished"),
@@ -167,21 +162,18 @@ impl Blobs {
             Place::Folder(root) => Arc::new(Folder::new(root.clone(), unfinished.clone())),
             Place::Objects(objects) => Arc::new(objects.clone()),
         };
-        let blobs = Self { storage, unfinished, faults };
-        blobs.sweep(keep);
-        Ok(blobs)
+        Ok(Self { storage, unfinished, faults })
     }
 
-    fn sweep(&self, keep: Duration) {
-        let Ok(entries) = fs::read_dir(&self.unfinished) else { return };
+    /// What uploads left behind that never finished, and is as old as that or older.
+    pub(crate) fn remains(&self, keep: Duration) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.unfinished) else { return Vec::new() };
         let now = SystemTime::now();
-        for entry in entries.flatten() {
+        let old = |entry: &fs::DirEntry| {
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let old = modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age >= keep));
-            if old && let Err(error) = fs::remove_file(entry.path()) {
-                tracing::warn!(%error, path = %entry.path().display(), "cannot remove an unfinished upload");
-            }
-        }
+            modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age >= keep))
+        };
+        entries.flatten().filter(old).map(|entry| entry.path()).collect()
     }
 
     /// Begins an upload of at most `limit` bytes; with a filename they are judged while they arrive.
@@ -309,7 +301,7 @@ mod tests {
     }
 
     fn open(root: &Path, faults: Faults) -> Blobs {
-        Blobs::open(&Place::Folder(root.to_owned()), root, Duration::from_secs(60), faults).unwrap()
+        Blobs::open(&Place::Folder(root.to_owned()), root, faults).unwrap()
     }
 
     #[tokio::test]
@@ -339,10 +331,9 @@ mod tests {
     async fn only_old_remains_are_swept() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = open(folder.path(), Faults::default());
-        fs::write(folder.path().join("unfinished/.tmpx"), b"x").unwrap();
-        blobs.sweep(Duration::from_secs(60));
-        assert!(folder.path().join("unfinished/.tmpx").exists());
-        blobs.sweep(Duration::ZERO);
-        assert!(!folder.path().join("unfinished/.tmpx").exists());
+        let left = folder.path().join("unfinished/.tmpx");
+        fs::write(&left, b"x").unwrap();
+        assert_eq!(blobs.remains(Duration::from_secs(60)), Vec::<PathBuf>::new());
+        assert_eq!(blobs.remains(Duration::ZERO), [left]);
     }
 }

@@ -20,7 +20,7 @@ use shipway_dist::finding::Finding;
 use shipway_dist::simple::JSON_TYPE;
 
 use super::negotiate;
-use crate::error::IndexError;
+use crate::error::{IndexError, READ_ONLY};
 use crate::pages::Format;
 
 /// A refusal on its way to [`finish`].
@@ -123,6 +123,10 @@ fn encode(error: &IndexError, form: Form, original: &HeaderMap) -> Response {
     let unexpected = status == StatusCode::INTERNAL_SERVER_ERROR;
     let message = match error {
         _ if unexpected => "the index failed; its log says why".to_owned(),
+        _ if error.code() == READ_ONLY => {
+            "the disk or the database of the index takes no writes now; whoever runs it has to look"
+                .to_owned()
+        }
         IndexError::Database { .. } if error.is_passing() => {
             "the index cannot use its database now; try again".to_owned()
         }

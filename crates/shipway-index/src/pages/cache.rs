@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
-use super::{Body, Coding, Format, List, Page, project_page, rendered};
+use super::{Body, Coding, Format, Former, List, Page, project_page, text};
 use crate::error::IndexError;
 use crate::project::{Channel, Project};
 use crate::store::{self, Serials, Stamp, Store, TokenRow};
@@ -23,8 +23,13 @@ use crate::tokens::Grant;
 
 /// Names that are known to be absent, and tokens; a flood of either is forgotten as a whole.
 const REMEMBERED: usize = 10_000;
+/// The parts of the pages of more large projects than this are not kept after a write.
+const FORMER: usize = 64;
 /// More changed projects than this, and a list is read anew.
 const CHANGES: usize = 5_000;
+
+/// The parts of earlier pages of a project, by channel.
+type Formers = Vec<(ChannelName, Former)>;
 
 /// A project in memory, and its pages, built when first asked for.
 #[derive(Debug)]
@@ -38,12 +43,21 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn new(project: Project) -> Self {
+    fn new(project: Project, former: Formers) -> Self {
         let channels: BTreeSet<_> =
             project.releases.iter().flat_map(|release| release.channels.keys()).collect();
-        let pages = channels.into_iter().map(|channel| (channel.clone(), Page::default())).collect();
+        let page = |channel: &ChannelName| {
+            let former = former.iter().find(|(name, _)| name == channel).map(|(_, former)| former.clone());
+            (channel.clone(), Page::after(former))
+        };
+        let pages = channels.into_iter().map(page).collect();
         let weight = AtomicUsize::new(weight_of(&project));
         Self { project, pages, weight, used: AtomicBool::new(true) }
+    }
+
+    /// What the next pages of the project can take over.
+    fn formers(&self) -> Formers {
+        self.pages.iter().filter_map(|(channel, page)| Some((channel.clone(), page.former()?))).collect()
     }
 
     fn page(&self, channel: &str) -> Option<&Page> {
@@ -68,6 +82,8 @@ struct Inner {
     serials: Serials,
     channels: Option<Arc<Vec<Channel>>>,
     projects: HashMap<String, Arc<Entry>>,
+    /// Parts of large pages that a commit made old, until they are asked for again.
+    former: HashMap<String, Formers>,
     /// Names without a project.
     absent: HashSet<String>,
     claimed: HashSet<String>,
@@ -277,7 +293,8 @@ impl Cache {
         let project = store::load_project(&mut snapshot, name).await?;
         let claimed = project.is_some() || store::is_claimed(&mut snapshot, name).await?;
         drop(snapshot);
-        let entry = project.map(|project| Arc::new(Entry::new(project)));
+        let former = self.read().former.get(name).cloned().unwrap_or_default();
+        let entry = project.map(|project| Arc::new(Entry::new(project, former)));
         let mut inner = self.write();
         // What was read may be older than a refresh that another request made in between.
         if inner.serials == known {
@@ -322,7 +339,7 @@ impl Cache {
         }
         let (source, listed) = (entry.clone(), channel.clone());
         let render = move |format| match project_page(&source.project, &listed) {
-            Some(page) => rendered(&page, format),
+            Some(page) => text(&page, format),
             None => Err(IndexError::not_found(format!("channel `{listed}`"))),
         };
         let (body, added) = page.form(format, coding, render).await?;
@@ -427,7 +444,13 @@ impl Inner {
         self.claimed.clear();
         self.absent.clear();
         for name in changed {
-            self.remove(name);
+            let formers = self.remove(name).map(|entry| entry.formers()).unwrap_or_default();
+            if !formers.is_empty() {
+                if self.former.len() >= FORMER {
+                    self.former.clear();
+                }
+                self.former.insert(name.clone(), formers);
+            }
         }
         self.lists.retain(|_, listing| {
             listing.changed.extend(changed.iter().cloned());
@@ -437,14 +460,15 @@ impl Inner {
 
     fn keep(&mut self, name: &str, entry: &Arc<Entry>) {
         self.remove(name);
+        self.former.remove(name);
         self.weight += entry.weight.load(Ordering::Relaxed);
         self.queue.push_back(Arc::downgrade(entry));
         self.projects.insert(name.to_owned(), entry.clone());
     }
 
-    fn remove(&mut self, name: &str) {
-        if let Some(entry) = self.projects.remove(name) {
-            self.weight = self.weight.saturating_sub(entry.weight.load(Ordering::Relaxed));
-        }
+    fn remove(&mut self, name: &str) -> Option<Arc<Entry>> {
+        let entry = self.projects.remove(name)?;
+        self.weight = self.weight.saturating_sub(entry.weight.load(Ordering::Relaxed));
+        Some(entry)
     }
 }

@@ -207,7 +207,7 @@ impl List {
         let (mut digest, mut crc) = (Hasher::default(), flate2::Crc::new());
         let mut size: u32 = 0;
         if coding == Coding::Gzip {
-            pieces.push(Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]));
+            pieces.push(Bytes::from_static(GZIP_HEAD));
         }
         let mut add = |piece: &Piece, plain: &Plain| {
             if plain.bytes.is_empty() {
@@ -229,11 +229,7 @@ impl List {
         }
         add(&tail, tail.plain(Vec::new))?;
         if coding == Coding::Gzip {
-            // An empty last block, then the trailer (RFC 1952, 2.3.1).
-            let mut end = vec![3, 0];
-            end.extend(crc.sum().to_le_bytes());
-            end.extend(size.to_le_bytes());
-            pieces.push(end.into());
+            pieces.push(gzip_end(&crc, size).into());
         }
         let (digest, _) = digest.finish();
         let length = pieces.iter().map(Bytes::len).sum();
@@ -251,8 +247,19 @@ fn slot(format: Format, coding: Coding) -> usize {
     format * 3 + coding
 }
 
+/// What a gzip member of deflate blocks begins with.
+pub(super) const GZIP_HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// An empty last block, then the trailer (RFC 1952, 2.3.1).
+pub(super) fn gzip_end(crc: &flate2::Crc, size: u32) -> Vec<u8> {
+    let mut end = vec![3, 0];
+    end.extend(crc.sum().to_le_bytes());
+    end.extend(size.to_le_bytes());
+    end
+}
+
 /// Deflate blocks that end at a byte boundary and forget what came before.
-fn deflated(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn deflated(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = Compress::new(Compression::new(6), false);
     let mut out = Vec::with_capacity(bytes.len() / 3 + 1024);
     loop {

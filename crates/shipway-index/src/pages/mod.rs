@@ -6,14 +6,15 @@
 
 mod cache;
 mod list;
+mod parts;
 mod render;
 
 use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
-use shipway_dist::digest::Sha256;
 use shipway_dist::simple::ProjectPage;
 use tokio::sync::OnceCell;
 
@@ -21,6 +22,8 @@ use crate::error::IndexError;
 
 pub(crate) use cache::Cache;
 pub(crate) use list::{List, ListBody};
+use parts::Part;
+pub(crate) use parts::{Former, Text, text};
 pub(crate) use render::project_page;
 
 /// A format of a page.
@@ -57,6 +60,8 @@ impl Coding {
 pub(crate) struct Page {
     html: Variants,
     json: Variants,
+    /// What the page before it had of the same.
+    former: Option<Former>,
 }
 
 /// One format in every coding.
@@ -65,6 +70,7 @@ struct Variants {
     identity: OnceCell<Body>,
     gzip: OnceCell<Body>,
     zstd: OnceCell<Body>,
+    parts: OnceLock<Arc<Vec<Part>>>,
 }
 
 /// Bytes and their strong ETag; every representation has its own.
@@ -113,23 +119,47 @@ impl Page {
         self.variants(format).cell(coding).get()
     }
 
+    /// A page that takes over what it has in common with the one before.
+    pub(crate) fn after(former: Option<Former>) -> Self {
+        Self { former, ..Self::default() }
+    }
+
+    /// What the next page can take over; nothing of a small one.
+    pub(crate) fn former(&self) -> Option<Former> {
+        let mut former = Former::default();
+        let built = [&self.html, &self.json].map(|variants| variants.parts.get());
+        if built.iter().any(Option::is_none)
+            && let Some(before) = &self.former
+        {
+            // A form that nobody asked for since: the next one may still have its parts.
+            former = before.clone();
+        }
+        built.into_iter().flatten().for_each(|parts| former.add(parts));
+        Some(former).filter(|former| !former.is_empty())
+    }
+
     /// The form, built by whoever comes first, and how many bytes were added to memory.
     pub(crate) async fn form(
         &self,
         format: Format,
         coding: Coding,
-        render: impl FnOnce(Format) -> Result<Vec<u8>, IndexError> + Send + 'static,
+        render: impl FnOnce(Format) -> Result<Text, IndexError> + Send + 'static,
     ) -> Result<(Body, usize), IndexError> {
         let variants = self.variants(format);
         let mut added = 0;
         let identity = async {
-            let bytes = tokio::task::spawn_blocking(move || {
-                let bytes = render(format)?;
-                let digest = Sha256::of(&bytes).to_hex();
-                Ok::<_, IndexError>(Body::new(bytes, &digest, Coding::Identity))
-            });
-            let body = bytes.await??;
+            let former = self.former.clone();
+            let build = move || {
+                let text = render(format)?;
+                let (parts, digest) = text.parts(former.as_ref());
+                let body = Body::new(text.bytes, &digest.to_hex(), Coding::Identity);
+                Ok::<_, IndexError>((body, parts))
+            };
+            let (body, parts) = tokio::task::spawn_blocking(build).await??;
             added += body.bytes.len();
+            if !parts.is_empty() {
+                let _ = variants.parts.set(Arc::new(parts));
+            }
             Ok::<_, IndexError>(body)
         };
         let identity = variants.identity.get_or_try_init(|| identity).await?.clone();
@@ -137,13 +167,19 @@ impl Page {
             return Ok((identity, added));
         }
         let compressed = async {
+            let parts = variants.parts.get().cloned();
             let build = move || {
                 let digest = identity.etag.to_str().unwrap_or_default().trim_matches('"').to_owned();
-                let bytes = compress(&identity.bytes, coding)?;
-                Ok::<_, IndexError>(Body::new(bytes, &digest, coding))
+                let (bytes, kept) = match parts.filter(|_| coding == Coding::Gzip) {
+                    Some(parts) => {
+                        parts::gzip(&identity.bytes, &parts).map_err(IndexError::io("compress", "a page"))?
+                    }
+                    None => (compress(&identity.bytes, coding)?, 0),
+                };
+                Ok::<_, IndexError>((Body::new(bytes, &digest, coding), kept))
             };
-            let body = tokio::task::spawn_blocking(build).await??;
-            added += body.bytes.len();
+            let (body, kept) = tokio::task::spawn_blocking(build).await??;
+            added += body.bytes.len() + kept;
             Ok::<_, IndexError>(body)
         };
         let body = variants.cell(coding).get_or_try_init(|| compressed).await?.clone();
@@ -163,8 +199,8 @@ fn compress(identity: &[u8], coding: Coding) -> Result<Vec<u8>, IndexError> {
     compressed.map_err(IndexError::io("compress", "a page"))
 }
 
-/// Writes a project page in a format.
-pub(crate) fn rendered(page: &ProjectPage, format: Format) -> Result<Vec<u8>, IndexError> {
+/// A project page in a format, in one piece.
+fn rendered(page: &ProjectPage, format: Format) -> Result<Vec<u8>, IndexError> {
     match format {
         Format::Json => Ok(serde_json::to_vec(page)?),
         Format::SimpleHtml | Format::Html => Ok(render::project_html(page).into_string().into_bytes()),

@@ -79,9 +79,14 @@ pub(super) fn project_html(page: &ProjectPage) -> Markup {
         &title,
         html! {
             h1 { (title) } "\n"
-            @for file in &page.files { (anchor(file)) br; "\n" }
+            @for file in &page.files { (link(file)) }
         },
     )
+}
+
+/// A file's line.
+pub(super) fn link(file: &PageFile) -> Markup {
+    html! { (anchor(file)) br; "\n" }
 }
 
 fn document(title: &str, body: Markup) -> Markup {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 
 use super::{Write, pulse};
 use crate::error::IndexError;
@@ -173,6 +173,12 @@ async fn sqlite(path: &Path, connections: u32) -> Result<AnyPool, IndexError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .acquire_timeout(Duration::from_secs(60))
+        // When the disk is full SQLite itself ends the transaction. The driver believes that it is still in it
+        // and would refuse every later one, so the connection goes.
+        .before_acquire(|connection: &mut AnyConnection, _| {
+            let usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(usable) })
+        })
         .after_connect(|connection: &mut AnyConnection, _| {
             Box::pin(async move {
                 // FULL: an acknowledged write survives a power cut, not only a crash.

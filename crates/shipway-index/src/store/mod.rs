@@ -9,6 +9,7 @@ mod audit;
 mod checkpoint;
 mod connect;
 mod evidence;
+mod files;
 mod journal;
 mod keys;
 mod lists;
@@ -48,7 +49,7 @@ pub(crate) use sessions::{
     renew, session,
 };
 pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
-pub(crate) use trouble::{is_away, is_full};
+pub(crate) use trouble::{is_away, is_full, is_read_only};
 pub(crate) use upstream::{pin, pinned, pins_of};
 
 /// The database.

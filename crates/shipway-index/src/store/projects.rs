@@ -8,10 +8,10 @@ use shipway_dist::digest::Sha256;
 use shipway_dist::name::ProjectName;
 use sqlx::{AnyConnection, Row as _};
 
-use super::{integer, parse, size};
+use super::{integer, parse};
 use crate::config::ChannelConfig;
 use crate::error::IndexError;
-use crate::project::{Channel, Membership, Project, Release, Requires, StoredFile, version_key};
+use crate::project::{Channel, Membership, Project, Release, Requires, version_key};
 
 /// The counters that say what a cache must forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,7 +115,7 @@ pub(crate) async fn load_project(
     let Some(row) = row else { return Ok(None) };
     let name: ProjectName = parse("projects.display", row.try_get("display")?)?;
     let mut releases = load_releases(connection, normalized).await?;
-    load_files(connection, normalized, &mut releases).await?;
+    super::files::load(connection, normalized, &mut releases).await?;
     let memberships =
         sqlx::query("SELECT channel, version_key, serial, record FROM channel_releases WHERE project = $1")
             .bind(normalized)
@@ -164,38 +164,6 @@ async fn load_releases(
         Ok((row.try_get("version_key")?, release))
     };
     rows.iter().map(release).collect()
-}
-
-async fn load_files(
-    connection: &mut AnyConnection,
-    normalized: &str,
-    releases: &mut BTreeMap<String, Release>,
-) -> Result<(), IndexError> {
-    let rows = sqlx::query(
-        "SELECT filename, version_key, sha256, size, metadata_sha256, requires_python, uploaded_at, yanked,
-                removed_at
-         FROM files WHERE project = $1 ORDER BY filename",
-    )
-    .bind(normalized)
-    .fetch_all(connection)
-    .await?;
-    for row in rows {
-        let metadata: Option<String> = row.try_get("metadata_sha256")?;
-        let file = StoredFile {
-            filename: row.try_get("filename")?,
-            sha256: parse("files.sha256", row.try_get("sha256")?)?,
-            size: size(row.try_get("size")?),
-            metadata_sha256: metadata.map(|text| parse("files.metadata_sha256", text)).transpose()?,
-            requires_python: row.try_get("requires_python")?,
-            uploaded_at: row.try_get("uploaded_at")?,
-            yanked: row.try_get("yanked")?,
-            removed: row.try_get::<Option<String>, _>("removed_at")?.is_some(),
-        };
-        if let Some(release) = releases.get_mut(&row.try_get::<String, _>("version_key")?) {
-            release.files.push(file);
-        }
-    }
-    Ok(())
 }
 
 /// What the ledger says of a filename.

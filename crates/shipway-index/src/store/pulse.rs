@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sqlx::AnyPool;
 use tokio::sync::Mutex;
@@ -20,6 +21,8 @@ use super::projects::{Serials, serials};
 use crate::error::IndexError;
 
 const HEADER: usize = 48;
+/// How long a request waits for the answer of a database before it is told that there is none.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The only version of the WAL index format there has been.
 const FORMAT: u32 = 3_007_000;
 
@@ -120,8 +123,13 @@ impl Asking {
     }
 
     async fn ask(&self) -> Result<Serials, IndexError> {
-        let mut connection = self.pool.acquire().await?;
-        serials(&mut connection).await
+        let asked = async {
+            let mut connection = self.pool.acquire().await?;
+            serials(&mut connection).await
+        };
+        // A database that stands still, and a network that swallows everything, never answer.
+        let answer = tokio::time::timeout(PATIENCE, asked).await;
+        answer.unwrap_or(Err(IndexError::Database { source: sqlx::Error::PoolTimedOut }))
     }
 }
 

@@ -1,9 +1,19 @@
 //! What an error of a database means.
 
-/// Whether no space is left: SQLITE_FULL (primary result code 13), or PostgreSQL's disk_full.
+/// Whether no space is left: SQLITE_FULL (13) and SQLITE_IOERR_SHMSIZE (4874), or PostgreSQL's disk_full.
 pub(crate) fn is_full(error: &sqlx::Error) -> bool {
-    let full = |code: std::borrow::Cow<'_, str>| code == "13" || code == "53100";
-    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(full))
+    has_code(error, |code| ["13", "4874", "53100"].contains(&code))
+}
+
+/// Whether it takes no writes: SQLITE_READONLY (8) in all its forms, or PostgreSQL's
+/// read_only_sql_transaction, as a standby says.
+pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
+    let primary = |code: &str| code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|code| code & 0xff);
+    has_code(error, |code| primary(code) == Some(8) || code == "25006")
+}
+
+fn has_code(error: &sqlx::Error, which: impl Fn(&str) -> bool) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| which(&code)))
 }
 
 /// Whether the database is away, or so busy that waiting for it was given up.

@@ -13,7 +13,7 @@ use url::Url;
 use super::client::RawPage;
 use super::rules::CoolDown;
 use crate::error::IndexError;
-use crate::pages::{Body, Coding, Format, Page, rendered};
+use crate::pages::{Body, Coding, Format, Page, text};
 use crate::project::encode_segment;
 
 /// A file of upstream.
@@ -44,7 +44,7 @@ impl UpstreamPage {
             return Ok(body.clone());
         }
         let source = self.source.clone();
-        let (body, _) = self.page.form(format, coding, move |format| rendered(&source, format)).await?;
+        let (body, _) = self.page.form(format, coding, move |format| text(&source, format)).await?;
         Ok(body)
     }
 

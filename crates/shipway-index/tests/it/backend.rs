@@ -120,6 +120,27 @@ pub(crate) async fn execute(folder: &Path, sql: &str) {
     }
 }
 
+/// Waits for what a process that died may have left under way in PostgreSQL.
+pub(crate) struct Waiter(Option<PgConnection>);
+
+impl Waiter {
+    pub(crate) async fn over(folder: &Path) -> Self {
+        match backend() {
+            Backend::Sqlite => Self(None),
+            Backend::Postgres => Self(Some(PgConnection::connect(&database_url(folder)).await.unwrap())),
+        }
+    }
+
+    /// Waits until nobody decides about a project.
+    pub(crate) async fn wait(&mut self, project: &str) {
+        let Some(connection) = &mut self.0 else { return };
+        for call in ["pg_advisory_lock", "pg_advisory_unlock"] {
+            let call = AssertSqlSafe(format!("SELECT {call}(hashtextextended($1, 0))"));
+            sqlx::query(call).bind(project).execute(&mut *connection).await.unwrap();
+        }
+    }
+}
+
 /// The rows of every table, each a line.
 pub(crate) async fn rows(folder: &Path) -> String {
     match backend() {

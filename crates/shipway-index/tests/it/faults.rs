@@ -1,13 +1,16 @@
 //! Database or storage away, slow, and breaking off: a clear answer, no damage, and recovery without hands.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use shipway_index::StorageOptions;
 use shipway_testing::{Forwarder, S3, Trouble};
 
-use crate::backend::{database_url, endpoint};
-use crate::kit::{Folder, Kit, blobs, wheel};
+use crate::backend::{Waiter, database_url, endpoint};
+use crate::kit::{Folder, Kit, blobs, client, wheel};
+use crate::load::{Client, Follower, Whole, Worker};
 
 /// A server whose database and storage are reached through forwarders.
 async fn troubled() -> (Kit, Forwarder, Forwarder) {
@@ -127,4 +130,90 @@ async fn i12_a_large_file_goes_in_parts_and_comes_back_by_range_and_redirect() {
     assert!(kit.http.get(forged).send().await.unwrap().status().is_client_error());
     let head = kit.request(reqwest::Method::HEAD, &path).send().await.unwrap();
     assert_eq!(head.headers()["content-length"].to_str().unwrap(), dist.bytes.len().to_string());
+}
+
+#[tokio::test]
+async fn l5_a_database_that_stands_still_is_said_and_goes_on_where_it_was() {
+    let (kit, database, _storage) = troubled().await;
+    let held = wheel("demo", "1.0", "a");
+    assert_eq!(kit.upload(&held).await.status(), 200);
+    database.trouble(Trouble::Silent);
+    let ask = async || {
+        let response = kit.get("/dev/simple/demo/").send().await.unwrap();
+        (response.status().as_u16(), response.headers().get("retry-after").is_some())
+    };
+    // Many at once wait together and not one after the other.
+    let all = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(ask(), ask(), ask()) });
+    assert_eq!(all.await.unwrap(), ((503, true), (503, true), (503, true)));
+    assert_eq!(kit.get("/healthz").send().await.unwrap().status(), 200);
+    database.trouble(Trouble::None);
+    assert_eq!(kit.listed("dev", "demo").await.unwrap(), [held.filename.as_str()]);
+    assert_eq!(kit.upload(&wheel("demo", "1.1", "a")).await.status(), 200);
+    fsck_is_clean(&kit).await;
+}
+
+#[tokio::test]
+async fn l5_a_storage_that_errs_is_said_and_nothing_half_is_seen() {
+    let (kit, _database, storage) = troubled().await;
+    let held = wheel("demo", "1.0", "a");
+    assert_eq!(kit.upload(&held).await.status(), 200);
+    let before = kit.stored().await;
+    storage.trouble(Trouble::Failing);
+    let path = format!("/files/{}/{}", held.sha256(), held.filename);
+    let new = wheel("demo", "1.1", "a");
+    // Tried again for a while; both at once.
+    let (refused, file) = tokio::join!(kit.upload(&new), async { kit.get(&path).send().await.unwrap() });
+    assert_eq!((refused.status().as_u16(), file.status().as_u16()), (503, 503));
+    assert_eq!(kit.listed("dev", "demo").await.unwrap(), [held.filename.as_str()]);
+    storage.trouble(Trouble::None);
+    assert_eq!(kit.stored().await, before, "no row, no object, no staged file");
+    assert_eq!(kit.upload(&new).await.status(), 200);
+    fsck_is_clean(&kit).await;
+}
+
+/// Connections to database and storage are cut again and again under load: what was acknowledged is there, what
+/// was refused or not answered is done or not done, and nothing is between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l5_connections_that_are_cut_under_load_lose_nothing() {
+    let (kit, database, storage) = troubled().await;
+    kit.policy("[channel.staging]\nrequires = []\n[channel.stable]\nrequires = []\n").await;
+    let token = kit.server.token.expose().to_owned();
+    let way = Client { http: client(), url: kit.url(""), token };
+    let whole = Whole::default();
+    let mut workers: Vec<_> = (0..3).map(|number| Worker::new(number, 5, whole.clone())).collect();
+    let (mut random, mut log) = (shipway_testing::Random(5), Follower::default());
+    let mut waiter = Waiter::over(kit.folder.path()).await;
+    for round in 0..8 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (number, mut worker) in std::mem::take(&mut workers).into_iter().enumerate() {
+            let (way, stop) = (way.clone(), stop.clone());
+            tasks.spawn(async move {
+                worker.run(&way, &stop).await;
+                (number, worker)
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20 + random.below(60) as u64)).await;
+        let cut = if round % 3 == 2 { &storage } else { &database };
+        cut.trouble(Trouble::Away);
+        tokio::time::sleep(Duration::from_millis(random.below(50) as u64)).await;
+        cut.trouble(Trouble::None);
+        stop.store(true, Ordering::Relaxed);
+        let mut ended = tasks.join_all().await;
+        ended.sort_by_key(|(number, _)| *number);
+        workers = ended.into_iter().map(|(_, worker)| worker).collect();
+        for worker in &mut workers {
+            waiter.wait(&worker.project.name).await;
+            worker.compare(&way).await.unwrap();
+        }
+        log.follow(&way, None).await.unwrap();
+        workers.iter().for_each(|worker| log.agrees_with(&worker.project));
+    }
+    assert!(workers.iter().map(|worker| worker.done).sum::<u64>() > 8);
+    // Bytes of a refused upload may be left when the database was away as well: named, and no damage.
+    let admin = kit.admin().await;
+    let found = admin.fsck(true).await.unwrap();
+    assert!(found.problems.iter().all(|problem| problem.kind == "extra"), "{found:?}");
+    admin.close().await;
+    fsck_is_clean(&kit).await;
 }

@@ -6,18 +6,24 @@
 #![expect(clippy::duplicate_mod, reason = "every test runs on both backends")]
 
 mod backend;
+mod child;
 mod fuzz;
 mod kit;
+mod load;
+mod model;
 mod vouch;
 
 #[path = "."]
 mod sqlite {
     mod channels;
     mod crash;
+    #[cfg(target_os = "linux")]
+    mod disk;
     mod files;
     mod fsck;
     mod judge;
     mod keys;
+    mod kills;
     mod local;
     mod log;
     mod migration;
@@ -28,6 +34,8 @@ mod sqlite {
     mod processes;
     mod races;
     mod readers;
+    #[cfg(target_os = "linux")]
+    mod rude;
     mod servers;
     mod sessions;
     mod transfer;
@@ -45,6 +53,7 @@ mod postgres {
     mod fsck;
     mod judge;
     mod keys;
+    mod kills;
     mod local;
     mod log;
     mod pages;
@@ -52,6 +61,8 @@ mod postgres {
     mod processes;
     mod races;
     mod readers;
+    #[cfg(target_os = "linux")]
+    mod rude;
     mod servers;
     mod sessions;
     mod transfer;

@@ -85,6 +85,72 @@ async fn i7_64_uploads_of_one_filename_over_two_servers_give_one_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn f6_publishes_of_one_project_at_once_over_two_servers_come_one_after_the_other() {
+    let pair = pair().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..24 {
+        let kit = if at % 2 == 0 { pair.0.clone() } else { pair.1.clone() };
+        // Twelve releases, each published twice.
+        let version = format!("1.{}", at / 2);
+        tasks.spawn(async move {
+            let files = [wheel("demo", &version, "a"), crate::kit::sdist("demo", &version, "a")];
+            kit.publish("demo", &version, &files).await
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(pair.0.listed("dev", "demo").await.unwrap().len(), 24);
+    let published = |stored: &str| {
+        stored.lines().filter(|line| line.starts_with("journal") && line.contains("'publish'")).count()
+    };
+    assert_eq!(published(&pair.0.stored().await), 12, "the second of each found it done");
+
+    // Other bytes for one release: one wins, whole, and the others are told.
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..24 {
+        let kit = if at % 2 == 0 { pair.0.clone() } else { pair.1.clone() };
+        tasks.spawn(async move { one_of_many(&kit, at).await });
+    }
+    let winners: Vec<_> = tasks.join_all().await.into_iter().filter_map(|won| won["won"].as_u64()).collect();
+    let [winner] = winners[..] else { panic!("{winners:?} won") };
+    let page = pair.1.json("/dev/simple/other/").await;
+    let salt = winner.to_string();
+    for file in [wheel("other", "1.0", &salt), crate::kit::sdist("other", "1.0", &salt)] {
+        let listed = page["files"].as_array().unwrap();
+        let found = listed.iter().find(|listed| listed["filename"] == file.filename.as_str()).unwrap();
+        assert_eq!(found["hashes"]["sha256"], file.sha256().to_hex());
+    }
+    assert_eq!(page["files"].as_array().unwrap().len(), 2);
+    let admin = pair.0.admin().await;
+    assert_eq!(admin.fsck(false).await.unwrap().problems, Vec::new(), "the bytes that lost are gone");
+    admin.close().await;
+}
+
+/// Tries to publish `other` 1.0 with bytes of its own; says whether it won.
+async fn one_of_many(kit: &Kit, number: u64) -> serde_json::Value {
+    let salt = number.to_string();
+    let files = [wheel("other", "1.0", &salt), crate::kit::sdist("other", "1.0", &salt)];
+    let (status, begun) = kit.post("/api/v1/sessions", crate::kit::session("other", "1.0", &files)).await;
+    if status == 422 {
+        return json!({});
+    }
+    assert_eq!(status, 201, "{begun}");
+    let id = begun["id"].as_str().unwrap();
+    for file in &files {
+        let (status, body) = kit.put(id, file).await;
+        if status != 200 {
+            // A later session took its place.
+            assert!(status == 404 || status == 422, "{status} {body}");
+            return json!({});
+        }
+    }
+    match kit.post(&format!("/api/v1/sessions/{id}/publish"), json!({})).await {
+        (200, _) => json!({ "won": number }),
+        (404 | 422, _) => json!({}),
+        (status, body) => panic!("{status} {body}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i12_two_servers_go_on_with_one_log() {
     use shipway_dist::log::{Checkpoint, VerifierKey};
     let (one, other) = pair().await;
