@@ -7,7 +7,11 @@
 
 mod backend;
 mod fuzz;
+mod conformance;
+mod intake;
 mod kit;
+mod openapi;
+mod proxied;
 mod vouch;
 
 #[path = "."]

@@ -16,6 +16,12 @@ pub const DATA_DIR: &str = "SHIPWAY_DATA_DIR";
 pub const PYTHON: &str = "SHIPWAY_PYTHON";
 /// The log filter.
 pub const LOG: &str = "SHIPWAY_LOG";
+/// How a line of the log is written: `json`, else text.
+pub const LOG_FORMAT: &str = "SHIPWAY_LOG_FORMAT";
+/// The user at an index that is imported from.
+pub const SOURCE_USERNAME: &str = "SHIPWAY_SOURCE_USERNAME";
+/// The password at an index that is imported from.
+pub const SOURCE_PASSWORD: &str = "SHIPWAY_SOURCE_PASSWORD";
 /// For tests: abort the process when it reaches the named point.
 pub const CRASH_AT: &str = "SHIPWAY_CRASH_AT";
 

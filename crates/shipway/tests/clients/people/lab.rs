@@ -108,7 +108,8 @@ impl Lab {
     pub(super) fn program(&self, program: PathBuf, folder: &Path, way: Way) -> Program {
         let home = folder.join("home");
         std::fs::create_dir_all(&home).expect("a folder");
-        let keyring = Tools::get().client("keyring");
+        // Not pip's own neighbour, which pip passes over.
+        let keyring = Tools::get().alone("flit", "keyring");
         let tools = keyring.parent().expect("a folder");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(tools.to_owned()).chain(std::env::split_paths(&path));

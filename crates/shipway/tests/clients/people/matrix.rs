@@ -129,8 +129,8 @@ pub(super) fn run(lab: &Lab, client: Client, case: Case) {
 /// The table for people.
 pub(super) fn table() -> String {
     let mut text = "# Clients\n\nWhat each client does with an index, unmodified, with a URL and a token. Made by \
-        the tests that run every cell (`cargo nextest run -p shipway --test clients -E 'test(i1_every)'`, the \
-        whole table with `--run-ignored all`); refresh with `SHIPWAY_REFRESH=1`.\n\n|"
+        the tests that run every cell (`cargo nextest run -p shipway --test clients --run-ignored all -E \
+        'test(i1_)'`); refresh with `SHIPWAY_REFRESH=1`.\n\n|"
         .to_owned();
     for client in Client::ALL {
         text.push_str(&format!(" | {} {}", client.name(), client.version()));

@@ -45,13 +45,36 @@ fn i1_every_client_uploads_and_installs_with_a_url_and_a_token() {
     });
 }
 
-#[test]
-#[ignore = "long: eight clients in twelve cases"]
-fn long_i1_every_client_in_every_case() {
-    for client in Client::ALL {
-        eprintln!("{} {}", client.name(), client.version());
-    }
-    run(|client| Case::ALL.into_iter().filter(|case| matrix::absent(client, *case).is_none()).collect());
+/// Runs every case of one client.
+fn every_case(client: Client) {
+    eprintln!("{} {}", client.name(), client.version());
+    run(|other| {
+        let has = |case: &Case| client == other && matrix::absent(client, *case).is_none();
+        Case::ALL.into_iter().filter(has).collect()
+    });
+}
+
+macro_rules! every_case {
+    ($($name:ident: $client:ident,)*) => {
+        $(
+            #[test]
+            #[ignore = "long: a client in all of its cases"]
+            fn $name() {
+                every_case(Client::$client);
+            }
+        )*
+    };
+}
+
+every_case! {
+    long_i1_pip_in_every_case: Pip,
+    long_i1_uv_in_every_case: Uv,
+    long_i1_twine_in_every_case: Twine,
+    long_i1_poetry_in_every_case: Poetry,
+    long_i1_pdm_in_every_case: Pdm,
+    long_i1_hatch_in_every_case: Hatch,
+    long_i1_flit_in_every_case: Flit,
+    long_i1_devpi_in_every_case: Devpi,
 }
 
 #[test]
