@@ -56,11 +56,7 @@ pub(crate) fn metrics_router(app: App) -> Router {
 }
 
 /// All routes over an index.
-pub(crate) fn router(
-    index: Index,
-    metrics_elsewhere: bool,
-    proxies: proxies::Proxies,
-) -> (Router, App) {
+pub(crate) fn router(index: Index, metrics_elsewhere: bool, proxies: proxies::Proxies) -> (Router, App) {
     let shared = Arc::new(Shared {
         metrics: operations::Metrics::default(),
         limiter: limits::Limiter::new(&index.limits),

@@ -13,9 +13,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use shipway_dist::wire::{
-    ApiError, Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, KeyList, LogInfo, MarkRequest,
-    PolicyDocument, Preflight, ProjectRecord, PromotionRequest, RollbackRequest, Session, SessionRequest,
-    code,
+    ApiError, Change, ChannelList, EvidenceList, EvidenceRequest, FileAccepted, KeyList, LogInfo,
+    MarkRequest, PolicyDocument, Preflight, ProjectRecord, PromotionRequest, RollbackRequest, Session,
+    SessionRequest, code,
 };
 
 use super::{Answer, App, api, log};
@@ -223,7 +223,11 @@ const OPERATIONS: &[Operation] = &[
         sent: Sent::Document(shape::<SessionRequest>),
         answers: &[
             (201, "a new session", shape::<Session>),
-            (200, "a session that was open, or a release that is published with these bytes", shape::<Session>),
+            (
+                200,
+                "a session that was open, or a release that is published with these bytes",
+                shape::<Session>,
+            ),
         ],
         codes: &[
             code::TOKEN_SCOPE,
@@ -356,9 +360,8 @@ const OPERATIONS: &[Operation] = &[
 
 /// The routes below `/api/v1`.
 pub(super) fn routes() -> Router<App> {
-    let add = |router: Router<App>, operation: &Operation| {
-        router.route(operation.path, (operation.handler)())
-    };
+    let add =
+        |router: Router<App>, operation: &Operation| router.route(operation.path, (operation.handler)());
     OPERATIONS.iter().fold(Router::new(), add)
 }
 
@@ -406,7 +409,12 @@ pub(crate) fn document() -> Value {
 }
 
 impl Operation {
-    fn describe(&self, reading: &mut SchemaGenerator, writing: &mut SchemaGenerator, error: &Schema) -> Value {
+    fn describe(
+        &self,
+        reading: &mut SchemaGenerator,
+        writing: &mut SchemaGenerator,
+        error: &Schema,
+    ) -> Value {
         let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
         for (status, when, shape) in self.answers {
             let content = json!({ "application/json": { "schema": shape(writing) } });
@@ -432,7 +440,8 @@ impl Operation {
             Some(action) => described["description"] = json!(format!("The token must allow `{action}`.")),
             None => {
                 described["security"] = json!([{ "bearer": [] }, { "basic": [] }, {}]);
-                described["description"] = json!("For whoever may read; without a token where the index lets anybody.");
+                described["description"] =
+                    json!("For whoever may read; without a token where the index lets anybody.");
             }
         }
         let body = match self.sent {

@@ -284,7 +284,9 @@ impl Index {
         let client = client.ok_or_else(|| broken("there is no connection".to_owned()))?;
         let mut response = client.file(url).await?;
         let mut staging = self.blobs.stage(self.limits.file_size, Some(filename));
-        while let Some(bytes) = response.chunk().await.map_err(|error| broken(error.without_url().to_string()))? {
+        while let Some(bytes) =
+            response.chunk().await.map_err(|error| broken(error.without_url().to_string()))?
+        {
             staging.push(bytes).await?;
         }
         staging.finish().await
@@ -294,7 +296,10 @@ impl Index {
 /// What the name says, where the channel takes it.
 fn parse(channel: &Channel, item: &Item) -> Result<DistributionFilename, IndexError> {
     let parsed: DistributionFilename = item.filename.parse().map_err(|error| {
-        IndexError::bad_request(format!("`{}` is the name of neither a wheel nor an sdist: {error}", item.filename))
+        IndexError::bad_request(format!(
+            "`{}` is the name of neither a wheel nor an sdist: {error}",
+            item.filename
+        ))
     })?;
     let (_, mut findings) = judge_filename(&item.filename, &parsed.name, &parsed.version);
     findings.extend(judge_version(&parsed.version, channel));
@@ -309,10 +314,8 @@ fn verify(item: &Item, staged: &Staged) -> Result<bool, IndexError> {
     for (algorithm, found) in own {
         let Some(promised) = item.hashes.get(algorithm) else { continue };
         if !promised.eq_ignore_ascii_case(&found) {
-            let why = format!(
-                "`{}` has {algorithm} `{found}`, its source promised `{promised}`",
-                item.filename
-            );
+            let why =
+                format!("`{}` has {algorithm} `{found}`, its source promised `{promised}`", item.filename);
             return Err(IndexError::Upstream { why });
         }
         verified = true;

@@ -124,11 +124,14 @@ impl DataOfFile {
     fn hashes(&self) -> BTreeMap<String, String> {
         let text = |key: &str| self.entrymapping.get(key).and_then(serde_json::Value::as_str);
         let mut hashes = BTreeMap::new();
+        // Servers before 2.1 wrote this one.
+        hashes.extend(text("md5").map(|hex| ("md5".to_owned(), hex.to_owned())));
         if let Some((algorithm, hex)) = text("hash_spec").and_then(|spec| spec.split_once('=')) {
             hashes.insert(algorithm.to_owned(), hex.to_owned());
         }
         if let Some(all) = self.entrymapping.get("hashes").and_then(serde_json::Value::as_object) {
-            let pair = |(name, hex): (&String, &serde_json::Value)| Some((name.clone(), hex.as_str()?.to_owned()));
+            let pair =
+                |(name, hex): (&String, &serde_json::Value)| Some((name.clone(), hex.as_str()?.to_owned()));
             hashes.extend(all.iter().filter_map(pair));
         }
         hashes
@@ -230,7 +233,10 @@ async fn listed_projects(client: &Client) -> Result<Vec<String>, IndexError> {
         list.projects.into_iter().map(|entry| entry.name).collect()
     } else {
         let text = std::str::from_utf8(&raw.body).map_err(|_| nothing())?;
-        page::anchors(text).into_iter().map(|anchor| anchor.filename.trim_end_matches('/').to_owned()).collect()
+        page::anchors(text)
+            .into_iter()
+            .map(|anchor| anchor.filename.trim_end_matches('/').to_owned())
+            .collect()
     };
     // What is no name of a project is a link to something else.
     let mut names: Vec<String> = names

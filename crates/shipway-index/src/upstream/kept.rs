@@ -167,7 +167,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base: Url = "http://127.0.0.1:1/simple/".parse().unwrap();
         let disk = Disk::of(folder.path(), &base);
-        let raw = |size: usize| RawPage { url: base.clone(), is_json: true, etag: None, body: vec![b'x'; size].into() };
+        let raw = |size: usize| RawPage {
+            url: base.clone(),
+            is_json: true,
+            etag: None,
+            body: vec![b'x'; size].into(),
+        };
         let bound = Bound::new(16_000);
         for at in 0..40 {
             let name = format!("p{at:02}");
@@ -176,7 +181,10 @@ mod tests {
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + at)).unwrap();
             bound.keep(&disk, size).unwrap();
         }
-        let total: u64 = std::fs::read_dir(&disk.folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        let total: u64 = std::fs::read_dir(&disk.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
         assert!(total <= 16_000, "{total}");
         assert!(disk.get("p39").is_some() && disk.get("p00").is_none());
         // An answer that is larger than the bound alone does not stay, and is no error.

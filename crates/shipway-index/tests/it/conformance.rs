@@ -33,7 +33,11 @@ async fn i2_the_format_in_the_query_is_read_with_its_plus_as_it_arrives() {
     for format in ["application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1%2Bjson"] {
         let path = format!("/dev/simple/demo/?format={format}");
         let response = kit.get(&path).header("accept", "text/html").send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &JSON.parse().unwrap()), "{path}");
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &JSON.parse().unwrap()),
+            "{path}"
+        );
     }
     let unknown = kit.get("/dev/simple/demo/?format=nonsense").send().await.unwrap();
     assert_eq!(unknown.status(), 406);
@@ -52,7 +56,10 @@ async fn i2_equal_wishes_prefer_json_and_every_answer_varies() {
         let response = kit.get("/dev/simple/demo/").header("accept", accept).send().await.unwrap();
         assert_eq!(response.headers()["content-type"], JSON, "{accept}");
         let vary = response.headers()["vary"].to_str().unwrap();
-        assert!(["Accept", "Accept-Encoding", "Authorization"].iter().all(|name| vary.contains(name)), "{vary}");
+        assert!(
+            ["Accept", "Accept-Encoding", "Authorization"].iter().all(|name| vary.contains(name)),
+            "{vary}"
+        );
     }
 }
 

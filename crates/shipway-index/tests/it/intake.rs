@@ -76,18 +76,22 @@ async fn i15_a_simple_index_comes_in_with_digests_times_and_yanks_and_goes_on_wh
     for (name, version) in [("demo", "1.0"), ("demo", "1.1"), ("other", "1.0")] {
         assert_eq!(far.upload(&wheel(name, version, "far")).await.status(), 200);
     }
-    let mark = serde_json::json!({ "project": "demo", "version": "1.1", "set": true, "reason": "drops readings" });
+    let mark =
+        serde_json::json!({ "project": "demo", "version": "1.1", "set": true, "reason": "drops readings" });
     assert_eq!(far.post("/api/v1/yanks", mark).await.0, 200);
 
     let folder = tempfile::tempdir().unwrap();
     let admin = empty(folder.path()).await;
-    let url = far.url("/dev/simple/").replace("http://", &format!("http://__token__:{}@", far.server.token.expose()));
+    let url = far
+        .url("/dev/simple/")
+        .replace("http://", &format!("http://__token__:{}@", far.server.token.expose()));
     let source = intake(IntakeSource::Simple(url));
     let mut first = source.clone();
     first.projects = vec!["other".parse().unwrap()];
     assert_eq!(take(&admin, &first).await.taken, 1);
     let seen = std::sync::Mutex::new(Vec::new());
-    let taken = admin.take_in(&source, &|now| seen.lock().unwrap().push((now.all, now.outcome))).await.unwrap();
+    let taken =
+        admin.take_in(&source, &|now| seen.lock().unwrap().push((now.all, now.outcome))).await.unwrap();
     assert_eq!((taken.taken, taken.held, taken.unverified), (2, 1, 0), "{taken:?}");
     let seen = seen.into_inner().unwrap();
     assert!(seen.len() == 3 && seen.iter().all(|(all, _)| *all == 3));

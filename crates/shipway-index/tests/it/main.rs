@@ -6,8 +6,8 @@
 #![expect(clippy::duplicate_mod, reason = "every test runs on both backends")]
 
 mod backend;
-mod fuzz;
 mod conformance;
+mod fuzz;
 mod intake;
 mod kit;
 mod openapi;

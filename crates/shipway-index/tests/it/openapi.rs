@@ -137,7 +137,8 @@ async fn everything() -> Recorder {
 
     let limited = index.kit.token("limited", &["other"], &[], &[Action::Read]).await;
     for (token, status) in [(None, 401), (Some("shipway_no_such"), 401), (Some(limited.expose()), 403)] {
-        let (found, body) = index.call_as(token, Method::POST, "/api/v1/yanks", Some(mark(true, "1.0"))).await;
+        let (found, body) =
+            index.call_as(token, Method::POST, "/api/v1/yanks", Some(mark(true, "1.0"))).await;
         assert_eq!(found, status, "{body}");
     }
     index

@@ -20,12 +20,18 @@ async fn a_limit_counts_whom_a_trusted_proxy_names_and_nobody_else_is_believed()
     };
     let kit = limited(&["127.0.0.0/8"]).await;
     for client in ["192.0.2.1", "192.0.2.2"] {
-        assert_eq!([get(&kit, client).await, get(&kit, client).await, get(&kit, client).await], [200, 200, 429]);
+        assert_eq!(
+            [get(&kit, client).await, get(&kit, client).await, get(&kit, client).await],
+            [200, 200, 429]
+        );
     }
     // What the client itself wrote before the proxy's word changes nothing.
     assert_eq!(get(&kit, "203.0.113.9, 192.0.2.1").await, 429);
     let kit = limited(&[]).await;
-    assert_eq!([get(&kit, "192.0.2.1").await, get(&kit, "192.0.2.2").await, get(&kit, "192.0.2.3").await], [200, 200, 429]);
+    assert_eq!(
+        [get(&kit, "192.0.2.1").await, get(&kit, "192.0.2.2").await, get(&kit, "192.0.2.3").await],
+        [200, 200, 429]
+    );
 }
 
 #[tokio::test]

@@ -10,12 +10,14 @@ const CONTAINER: &str = include_str!("../../../../docs/Containerfile");
 
 /// Starts `shipway` with the arguments of a document, in a place of the test, until it answers.
 fn serves(place: &Place, arguments: &[String]) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let bind = format!("127.0.0.1:{port}");
     let mut arguments = arguments.to_vec();
     match arguments.iter().position(|argument| argument == "--bind") {
         Some(at) => arguments[at + 1] = bind,
-        None => std::fs::write(place.path("server.toml"), format!("bind = \"{bind}\"\nupstream = \"off\"\n")).expect("a file"),
+        None => std::fs::write(place.path("server.toml"), format!("bind = \"{bind}\"\nupstream = \"off\"\n"))
+            .expect("a file"),
     }
     let program = place.shipway([]).args(&arguments);
     let mut running = Running::start(&program, &place.path("operated.log"), false);
@@ -44,13 +46,19 @@ fn i16_the_service_file_is_sound_and_what_it_starts_serves() {
         let unit = place.path("shipway.service");
         let binary = env!("CARGO_BIN_EXE_shipway");
         std::fs::write(&unit, SERVICE.replace("/usr/local/bin/shipway", binary)).expect("a written file");
-        place.program("systemd-analyze").args(["verify", "--man=no"]).arg(unit).must().never_says("Unknown key");
+        place
+            .program("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(unit)
+            .must()
+            .never_says("Unknown key");
     }
 }
 
 #[test]
 fn the_container_file_starts_what_serves() {
-    let instructions: Vec<&str> = CONTAINER.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    let instructions: Vec<&str> =
+        CONTAINER.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
     let of = |name: &str| -> String {
         let found = instructions.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         found.unwrap_or_else(|| panic!("no {name}")).to_owned()
@@ -82,10 +90,14 @@ fn a_log_in_json_has_a_line_for_each_request_with_its_identifier() {
     assert_eq!(request("GET", &url, &[("X-Request-Id", "trace-42")], &[]).status, 200);
     let log = server.log();
     let lines = log.lines().filter(|line| line.starts_with('{'));
-    let lines: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let lines: Vec<serde_json::Value> =
+        lines.map(|line| serde_json::from_str(line).expect("an object")).collect();
     let line = lines.iter().find(|line| line["id"] == "trace-42").unwrap_or_else(|| panic!("{log}"));
     assert_eq!((&line["path"], &line["status"]), (&"/dev/simple/".into(), &200.into()), "{line}");
-    assert!(line["timestamp"].is_string() && line["level"] == "INFO" && line["peer"] == "127.0.0.1", "{line}");
+    assert!(
+        line["timestamp"].is_string() && line["level"] == "INFO" && line["peer"] == "127.0.0.1",
+        "{line}"
+    );
     server.end();
 }
 
@@ -96,7 +108,9 @@ fn i15_a_real_devpi_and_a_real_pypiserver_come_in_by_their_pages_and_by_an_expor
         let run = index.place.shipway(["admin", "import", "--channel", "dev", "--json"]).args(arguments);
         run.arg("--data").arg(index.place.data())
     };
-    let wheel = |name: &str, version: &str| Wheel::new(name, version).write(&index.place.folder(&format!("w-{name}")));
+    let wheel = |name: &str, version: &str| {
+        Wheel::new(name, version).write(&index.place.folder(&format!("w-{name}")))
+    };
     // devpi, by its pages and by its export.
     let (devpi, channels) = crate::foreign::devpi(&index.place);
     let held = [wheel("gadget", "1.0.0"), wheel("gadget", "1.1.0")];
@@ -113,15 +127,51 @@ fn i15_a_real_devpi_and_a_real_pypiserver_come_in_by_their_pages_and_by_an_expor
     assert_eq!(index.listed("dev", "gadget"), digests);
     devpi.end();
     let export = index.place.path("export");
-    let run = index.place.program(Tools::get().server("devpi-export")).arg("--serverdir").arg(index.place.path("devpi"));
+    let run = index
+        .place
+        .program(Tools::get().server("devpi-export"))
+        .arg("--serverdir")
+        .arg(index.place.path("devpi"));
     run.arg(&export).must();
     let again = import(&[export.to_str().expect("a path")]).must().json();
-    assert_eq!((&again["held"], &again["taken"], &again["unverified"]), (&2.into(), &0.into(), &0.into()), "{again}");
+    assert_eq!(
+        (&again["held"], &again["taken"], &again["unverified"]),
+        (&2.into(), &0.into(), &0.into()),
+        "{again}"
+    );
     // The export brings times: into an index that holds nothing yet.
     let fresh = index.place.path("fresh");
     let run = index.place.shipway(["admin", "import", "--channel", "stable", "--json"]).arg(&export);
     let taken = run.arg("--data").arg(&fresh).must().json();
     assert_eq!((&taken["taken"], &taken["unverified"]), (&2.into(), &0.into()), "{taken}");
+    let data: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(export.join("dataindex.json")).expect("a file")).expect("JSON");
+    let file = data["indexes"]["team/dev"]["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .find(|file| file["relpath"].as_str().is_some_and(|path| path.ends_with(&held[0].filename)));
+    let when = &file.expect("the file")["log"][0]["when"];
+    let part = |at: usize| when[at].as_i64().expect("a number");
+    let said = format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.000000Z",
+        part(0),
+        part(1),
+        part(2),
+        part(3),
+        part(4),
+        part(5)
+    );
+    let near = shipway_testing::Server::start(&index.place, &fresh, []);
+    let page = request(
+        "GET",
+        &format!("{}gadget/?format=application/vnd.pypi.simple.v1%2Bjson", near.simple("stable")),
+        &[],
+        &[],
+    );
+    let page: serde_json::Value = serde_json::from_slice(&page.body).expect("a page");
+    assert_eq!(page["files"][0]["upload-time"], said.as_str(), "{page}");
+    near.end();
 
     // pypiserver, with a password from the environment and never told.
     let (pypiserver, channel) = crate::foreign::pypiserver(&index.place, "old");

@@ -119,7 +119,9 @@ impl Wanted<'_> {
                 "[tool.poetry]\npackage-mode = false\n\n[[tool.poetry.source]]\nname = \"lab\"\nurl = \"{url}\"\n\
                  priority = \"primary\"\n"
             ),
-            _ => format!("[tool.pdm]\ndistribution = false\n\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"{url}\"\n"),
+            _ => format!(
+                "[tool.pdm]\ndistribution = false\n\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"{url}\"\n"
+            ),
         };
         let text = format!(
             "[project]\nname = \"consumer\"\nversion = \"0\"\nrequires-python = \">=3.9\"\ndependencies = [\"{}\"]\n\n{tool}",
@@ -131,7 +133,11 @@ impl Wanted<'_> {
     /// Locks what is wanted.
     fn lock(&self) -> Ran {
         let run = match self.client {
-            Client::Pip => self.pip().args(["lock", "--output", "pylock.toml", "--index-url"]).arg(self.url()).arg(self.requirement),
+            Client::Pip => self
+                .pip()
+                .args(["lock", "--output", "pylock.toml", "--index-url"])
+                .arg(self.url())
+                .arg(self.requirement),
             Client::Uv => self.uv().arg("lock"),
             Client::Poetry => self.poetry().arg("lock"),
             _ => self.pdm().arg("lock"),
@@ -167,10 +173,14 @@ impl Wanted<'_> {
     fn install(&self, further: &[&str]) -> Ran {
         let target = self.folder.join("target");
         let run = match self.client {
-            Client::Pip => self.pip().args(["install", "--index-url", &self.url(), "--target"]).arg(target).args(further),
-            Client::Uv => {
-                self.uv().args(["pip", "install", "--default-index", &self.url(), "--target"]).arg(target).args(further)
+            Client::Pip => {
+                self.pip().args(["install", "--index-url", &self.url(), "--target"]).arg(target).args(further)
             }
+            Client::Uv => self
+                .uv()
+                .args(["pip", "install", "--default-index", &self.url(), "--target"])
+                .arg(target)
+                .args(further),
             Client::Poetry => self.poetry().arg("install"),
             _ => self.pdm().arg("sync"),
         };
@@ -182,7 +192,8 @@ impl Wanted<'_> {
         match self.client {
             Client::Pip | Client::Uv => {
                 if let Some(before) = self.before {
-                    let option = if self.client == Client::Pip { "--uploaded-prior-to" } else { "--exclude-newer" };
+                    let option =
+                        if self.client == Client::Pip { "--uploaded-prior-to" } else { "--exclude-newer" };
                     further.extend([option, before]);
                 }
                 further.push(self.requirement);
@@ -215,7 +226,11 @@ impl Wanted<'_> {
                 }
             };
             let ran = self.install(further);
-            if passes { ran.ended(0) } else { ran.failed() };
+            if passes {
+                ran.ended(0)
+            } else {
+                ran.failed()
+            };
             assert_eq!(self.installed().is_some(), passes, "{digest}");
         }
     }
@@ -232,5 +247,6 @@ impl Wanted<'_> {
 fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).expect("a written file");
     #[cfg(unix)]
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a private file");
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("a private file");
 }

@@ -68,7 +68,8 @@ impl Lab {
         lab.index.place.folder("keyring");
         lab.index.place.write("keyring/shipway_test_keyring.py", KEYRING);
         let ways = [Way::Plain, Way::Tls];
-        let mut services: Vec<String> = ways.iter().flat_map(|way| [lab.upload_url(*way), lab.simple(*way)]).collect();
+        let mut services: Vec<String> =
+            ways.iter().flat_map(|way| [lab.upload_url(*way), lab.simple(*way)]).collect();
         services.push("poetry-repository-lab".to_owned());
         let secrets = serde_json::json!({ "password": lab.index.token, "services": services });
         lab.index.place.write("keyring/secrets.json", &secrets.to_string());
@@ -175,7 +176,8 @@ impl Lab {
 impl Sample {
     /// A project of that name, version 1.0.0.
     pub(super) fn new(lab: &Lab, name: &str) -> (Self, FileOfWheel) {
-        let sample = Self { name: name.to_owned(), folder: lab.index.place.folder(&format!("samples/{name}")) };
+        let sample =
+            Self { name: name.to_owned(), folder: lab.index.place.folder(&format!("samples/{name}")) };
         let wheel = sample.fill("as it was");
         (sample, wheel)
     }

@@ -34,16 +34,8 @@ pub(super) enum Case {
 }
 
 impl Client {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Pip,
-        Self::Uv,
-        Self::Twine,
-        Self::Poetry,
-        Self::Pdm,
-        Self::Hatch,
-        Self::Flit,
-        Self::Devpi,
-    ];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Pip, Self::Uv, Self::Twine, Self::Poetry, Self::Pdm, Self::Hatch, Self::Flit, Self::Devpi];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -60,8 +52,11 @@ impl Client {
 
     /// The version that is pinned for the tests.
     pub(super) fn version(self) -> &'static str {
-        let pinned =
-            [include_str!("../requirements.txt"), include_str!("../each.txt"), include_str!("../servers.txt")];
+        let pinned = [
+            include_str!("../requirements.txt"),
+            include_str!("../each.txt"),
+            include_str!("../servers.txt"),
+        ];
         let name = if self == Self::Devpi { "devpi-server" } else { self.name() };
         let words = pinned.into_iter().flat_map(str::split_whitespace);
         let mut versions = words.filter_map(|word| word.strip_prefix(name)?.strip_prefix("=="));
@@ -128,10 +123,11 @@ pub(super) fn run(lab: &Lab, client: Client, case: Case) {
 
 /// The table for people.
 pub(super) fn table() -> String {
-    let mut text = "# Clients\n\nWhat each client does with an index, unmodified, with a URL and a token. Made by \
+    let mut text =
+        "# Clients\n\nWhat each client does with an index, unmodified, with a URL and a token. Made by \
         the tests that run every cell (`cargo nextest run -p shipway --test clients --run-ignored all -E \
         'test(i1_)'`); refresh with `SHIPWAY_REFRESH=1`.\n\n|"
-        .to_owned();
+            .to_owned();
     for client in Client::ALL {
         text.push_str(&format!(" | {} {}", client.name(), client.version()));
     }

@@ -81,7 +81,11 @@ impl Upload<'_> {
 
     fn wheels(&self) -> Vec<std::path::PathBuf> {
         let files = std::fs::read_dir(self.sample.folder.join("dist")).expect("a folder");
-        files.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "whl")).collect()
+        files
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "whl"))
+            .collect()
     }
 
     fn uv(&self) -> Program {

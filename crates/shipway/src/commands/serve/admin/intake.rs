@@ -106,9 +106,11 @@ fn report(taken: &Taken, into: &str, dry_run: bool) -> Result<Outcome> {
         said.push_str(&format!("; the source has no digest of {}", taken.unverified));
     }
     if !taken.failed.is_empty() {
-        let error = Error::incomplete("import", said).hint("run the same command again: it goes on where it ended");
+        let error =
+            Error::incomplete("import", said).hint("run the same command again: it goes on where it ended");
         return Err(taken.failed.iter().fold(error, |error, one| error.cause(one.why.clone())));
     }
-    let lines: String = taken.refused.iter().map(|one| format!("refused  {}: {}\n", one.filename, one.why)).collect();
+    let lines: String =
+        taken.refused.iter().map(|one| format!("refused  {}: {}\n", one.filename, one.why)).collect();
     Ok(Outcome::new(&document).print(lines).say(said))
 }
