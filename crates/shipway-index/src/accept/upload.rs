@@ -137,6 +137,9 @@ impl Index {
         if let Some(source) = &known.source {
             detail["from"] = json!(source);
         }
+        if let Some(reason) = &known.yanked {
+            detail["yanked"] = json!(reason);
+        }
         let entry = Entry {
             at: &at,
             actor: who.name(),
