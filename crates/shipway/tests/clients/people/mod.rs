@@ -46,6 +46,7 @@ fn i1_every_client_uploads_and_installs_with_a_url_and_a_token() {
 }
 
 /// Runs every case of one client.
+#[expect(clippy::print_stderr, reason = "says which version was tested")]
 fn every_case(client: Client) {
     eprintln!("{} {}", client.name(), client.version());
     run(|other| {
