@@ -22,6 +22,7 @@ pub mod name;
 pub mod policy;
 pub mod report;
 pub mod rules;
+mod schema;
 pub mod signing;
 pub mod simple;
 pub mod wire;

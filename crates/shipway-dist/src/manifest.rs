@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pep440_rs::Version;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
@@ -47,7 +48,7 @@ pub struct Manifest {
 }
 
 /// One file of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestFile {
     /// The filename, without any folder.
     pub filename: String,

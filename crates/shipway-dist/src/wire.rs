@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::ChannelName;
@@ -16,7 +17,7 @@ use crate::policy::{Item, Policy, Requirement, Role};
 use crate::signing::{Envelope, KeyId, PublicKey};
 
 /// An answer that is not 2xx.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiError {
     /// `shipway.error/1`.
     pub schema: String,
@@ -78,7 +79,7 @@ pub mod code {
 }
 
 /// `GET /api/v1/channels`: the channels in order of promotion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelList {
     /// `shipway.index.channels/1`.
     pub schema: String,
@@ -89,7 +90,7 @@ pub struct ChannelList {
 }
 
 /// A channel of the index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelEntry {
     /// Its name.
     pub name: ChannelName,
@@ -98,7 +99,7 @@ pub struct ChannelEntry {
 }
 
 /// `GET /api/v1/projects/{project}`: everything about one project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectRecord {
     /// `shipway.index.project/1`.
     pub schema: String,
@@ -113,7 +114,7 @@ pub struct ProjectRecord {
 }
 
 /// A project in a channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectChannel {
     /// The channel.
     pub name: ChannelName,
@@ -124,7 +125,7 @@ pub struct ProjectChannel {
 }
 
 /// A release, as the index holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseRecord {
     /// The version, canonical.
     pub version: String,
@@ -157,7 +158,7 @@ pub struct ReleaseRecord {
 }
 
 /// A file, as the index holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRecord {
     /// The filename.
     pub filename: String,
@@ -176,7 +177,7 @@ pub struct FileRecord {
 
 /// `POST /api/v1/sessions`: begin (or resume) the upload of a whole release; and
 /// `POST /api/v1/preflight`: would that be accepted, writing nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionRequest {
     /// The project.
     pub project: ProjectName,
@@ -211,7 +212,7 @@ pub struct SessionRequest {
 }
 
 /// An action that a run is going to need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Need {
     /// The action of a token: `promote`, `block`, `evidence`.
     pub action: String,
@@ -222,7 +223,7 @@ pub struct Need {
 
 /// Answer to a session request: 201 for a new session, 200 for one that was open already, and 200 with
 /// state `published` when exactly these bytes are a visible release already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// `shipway.index.session/1`.
     pub schema: String,
@@ -237,7 +238,7 @@ pub struct Session {
 }
 
 /// Where a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Files are taken, nothing is visible.
@@ -247,7 +248,7 @@ pub enum SessionState {
 }
 
 /// Answer of `POST /api/v1/preflight`: always 200 when the token is good; the problems are data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preflight {
     /// `shipway.index.preflight/1`.
     pub schema: String,
@@ -258,7 +259,7 @@ pub struct Preflight {
 }
 
 /// Answer of `PUT /api/v1/sessions/{id}/files/{filename}` (the raw bytes as the body).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileAccepted {
     /// `shipway.index.file/1`.
     pub schema: String,
@@ -273,7 +274,7 @@ pub struct FileAccepted {
 }
 
 /// `POST /api/v1/promotions`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PromotionRequest {
     /// The project.
     pub project: ProjectName,
@@ -292,7 +293,7 @@ pub struct PromotionRequest {
 }
 
 /// A person's decision to pass over a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Override {
     /// The gates or rules passed over (`skip-channel` for a channel that was left out).
     pub gates: Vec<String>,
@@ -304,7 +305,7 @@ pub struct Override {
 
 /// `POST /api/v1/rollbacks`: the version is blocked, and every channel whose current release it was gets
 /// the earlier one back, in one transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RollbackRequest {
     /// The project.
     pub project: ProjectName,
@@ -318,7 +319,7 @@ pub struct RollbackRequest {
 }
 
 /// `POST /api/v1/yanks` and `POST /api/v1/blocks`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarkRequest {
     /// The project.
     pub project: ProjectName,
@@ -335,7 +336,7 @@ pub struct MarkRequest {
 }
 
 /// Answer to every change of a release: what changed, and how the project stands now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// `shipway.index.change/1`.
     pub schema: String,
@@ -358,7 +359,7 @@ pub struct Change {
 }
 
 /// A channel whose current release moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Moved {
     /// The channel.
     pub channel: ChannelName,
@@ -369,7 +370,7 @@ pub struct Moved {
 }
 
 /// `POST /api/v1/projects/{project}/releases/{version}/evidence`: a signed statement to keep with the release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceRequest {
     /// The statement, signed by a known key. One about other bytes is kept too, and counts as such.
     pub envelope: Envelope,
@@ -379,7 +380,7 @@ pub struct EvidenceRequest {
 }
 
 /// `GET /api/v1/projects/{project}/releases/{version}/evidence`, oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceList {
     /// `shipway.index.evidence/1`.
     pub schema: String,
@@ -390,7 +391,7 @@ pub struct EvidenceList {
 }
 
 /// A statement that the index keeps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredStatement {
     /// Digest of the envelope, its id; of a statement without signatures that of its bytes.
     pub id: Sha256,
@@ -419,7 +420,7 @@ impl StoredStatement {
 }
 
 /// `GET /api/v1/policy`: what the channels ask.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyDocument {
     /// `shipway.index.policy/1`.
     pub schema: String,
@@ -434,7 +435,7 @@ pub struct PolicyDocument {
 }
 
 /// `GET /api/v1/keys`: who may sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyList {
     /// `shipway.index.keys/1`.
     pub schema: String,
@@ -445,7 +446,7 @@ pub struct KeyList {
 }
 
 /// A key that an index knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRecord {
     /// Its id.
     pub id: KeyId,
@@ -468,7 +469,7 @@ pub struct KeyRecord {
 }
 
 /// `GET /api/v1/log`: who signs the checkpoints of the tamper-evident log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogInfo {
     /// `shipway.index.log/1`.
     pub schema: String,

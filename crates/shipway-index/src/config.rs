@@ -44,6 +44,8 @@ pub struct Config {
     pub metrics: Option<String>,
     /// What the index accepts.
     pub limits: Limits,
+    /// Addresses and networks (`10.0.0.0/8`) of proxies, which are believed when they say who asks.
+    pub trusted_proxies: Vec<String>,
     /// Certificate and key, both PEM; absent: plain HTTP.
     pub tls: Option<TlsFiles>,
     /// The clock.
@@ -68,6 +70,7 @@ impl Config {
             upstream_rules: UpstreamRules::default(),
             metrics: None,
             limits: Limits::default(),
+            trusted_proxies: Vec::new(),
             tls: None,
             clock: Clock::system(),
             faults: Faults::default(),
@@ -251,6 +254,8 @@ pub struct Limits {
     pub cache: usize,
     /// How many uploads are received and judged at once; more wait. Each takes two threads.
     pub uploads: usize,
+    /// How many bytes of last good pages of upstream stay on disk.
+    pub upstream_disk: u64,
     /// How many requests one identity may make in a minute; absent: as many as it likes.
     pub requests_per_minute: Option<NonZeroU32>,
 }
@@ -265,6 +270,7 @@ impl Default for Limits {
             unfinished: Duration::from_secs(24 * 60 * 60),
             cache: 64 * 1024 * 1024,
             uploads: 32,
+            upstream_disk: 512 * 1024 * 1024,
             requests_per_minute: None,
         }
     }

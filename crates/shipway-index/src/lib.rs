@@ -43,6 +43,7 @@ pub use config::{
     ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream, UpstreamRules,
 };
 pub use error::IndexError;
+pub use http::openapi;
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};
-pub use transfer::{Manifest, export, import};
+pub use transfer::{Intake, IntakeSource, Manifest, Outcome, Progress, Refused, Taken, export, import};

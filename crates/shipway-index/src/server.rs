@@ -83,10 +83,11 @@ async fn run(
     let unbound = |source| IndexError::Bind { address: "the listener".to_owned(), source };
     let address = listener.local_addr().map_err(unbound)?;
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
+    let proxies = http::Proxies::new(&config.trusted_proxies)?;
     let anonymous_read = config.anonymous_read.unwrap_or(address.ip().is_loopback());
     let index = Index::open(&config, Access { anonymous_read, ephemeral }).await?;
     let warm = index.ephemeral.is_none();
-    let (router, app) = http::router(index, config.metrics.is_some());
+    let (router, app) = http::router(index, config.metrics.is_some(), proxies);
     let secure = tls.is_some();
     let (stop, stopped) = watch::channel(false);
     let metrics = match &config.metrics {

@@ -3,6 +3,7 @@
 //! A place is a temporary directory with a HOME of its own and a cleared environment. Nothing here is ever a
 //! normal dependency, and everything here panics when it cannot do its work: a test has no better answer.
 
+mod authority;
 pub mod forge;
 mod forwarder;
 mod http;
@@ -21,6 +22,7 @@ mod sigstore;
 mod tools;
 mod wheel;
 
+pub use authority::Authority;
 pub use forwarder::{Exchange, Forwarder, Trouble};
 pub use http::{Answer, get, post, request};
 pub use listener::{PrivateCa, Reply, Request, listen};

@@ -98,13 +98,19 @@ impl Server {
             .args(if arguments.contains(&"--upstream") { &[][..] } else { &["--upstream", "off"][..] })
             .args(arguments)
             .env("SHIPWAY_LOG", "shipway=info,shipway_index=debug");
-        let mut running = Running::start(&program, &place.path("serve.log"), true);
+        // A second server of one place has a log of its own.
+        let log = (1..).map(|at| place.path(&format!("serve-{at}.log"))).find(|path| !path.exists());
+        let mut running = Running::start(&program, &log.expect("a free name"), true);
         let stdout = running.child.stdout.take().expect("stdout");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         let url = line.trim().trim_end_matches('/').to_owned();
-        assert!(url.starts_with("http://127.0.0.1:"), "no URL: {line:?}\n{}", running.log());
-        running.wait_for(&format!("{url}/healthz"));
+        let known = url.starts_with("http://127.0.0.1:") || url.starts_with("https://127.0.0.1:");
+        assert!(known, "no URL: {line:?}\n{}", running.log());
+        // It listens once it has said so; over TLS only a client that knows the authority can ask.
+        if url.starts_with("http:") {
+            running.wait_for(&format!("{url}/healthz"));
+        }
         Self { running, url }
     }
 

@@ -1,8 +1,9 @@
 //! The real clients and servers: environments in the target folder, made once from pinned requirements.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::program::Program;
 
@@ -45,6 +46,24 @@ impl Tools {
     /// A client, such as `pip`, `uv` or `twine`.
     pub fn client(&self, name: &str) -> PathBuf {
         self.folder.join("clients/bin").join(name)
+    }
+
+    /// A program of a client that has an environment of its own, as `each.txt` pins it.
+    ///
+    /// # Panics
+    /// When nothing is pinned under that name, or the environment cannot be made.
+    pub fn alone(&self, name: &str, program: &str) -> PathBuf {
+        static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = format!("client-{name}");
+        if !made.contains(name) {
+            let pinned = include_str!("../../shipway/tests/clients/each.txt");
+            let line = pinned.lines().find(|line| line.starts_with(&format!("{name}==")));
+            let line = line.unwrap_or_else(|| panic!("`{name}` is not pinned in each.txt"));
+            self.make(&folder, &line.replace(' ', "\n"));
+            made.insert(name.to_owned());
+        }
+        self.folder.join(folder).join("bin").join(program)
     }
 
     /// A program of the other indexes, such as `devpi-server`.

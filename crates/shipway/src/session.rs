@@ -158,10 +158,11 @@ fn log(environment: &Environment, verbose: u8, colored: bool) {
         (None, _) => "shipway=debug,shipway_index=debug,shipway_release=debug".to_owned(),
     };
     let filter = tracing_subscriber::EnvFilter::new(filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only when a subscriber is set already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colored)
-        .try_init();
+    let _ = match environment.get(config::environment::LOG_FORMAT) {
+        // A line is one object: the fields of the event beside its time, level and target.
+        Some("json") => log.json().flatten_event(true).with_ansi(false).try_init(),
+        _ => log.with_ansi(colored).try_init(),
+    };
 }

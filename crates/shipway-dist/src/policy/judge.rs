@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{APPROVAL, ChannelPolicy, Requirement, Role};
@@ -14,7 +15,7 @@ use crate::digest::Sha256;
 use crate::evidence::{Statement, Verdict};
 
 /// How an item of a policy stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ItemVerdict {
     /// It holds.
@@ -46,7 +47,7 @@ impl ItemVerdict {
 }
 
 /// One thing that a channel asks and how it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
     /// `GATE`, `GATE@CHANNEL`, `approval` or `local`.
     pub id: String,

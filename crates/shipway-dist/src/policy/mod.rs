@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::channel::ChannelName;
@@ -20,7 +21,7 @@ pub use judge::{Held, Item, ItemVerdict, Judged, Signer, judge};
 pub use requirement::{Requirement, RequirementError};
 
 /// Who may speak with a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The pipeline: what ran and how it ended.
@@ -69,7 +70,7 @@ impl FromStr for Role {
 }
 
 /// The policy of an index.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Policy {
     /// Who may publish, and whose keys are known.
@@ -81,7 +82,7 @@ pub struct Policy {
 }
 
 /// Who may publish, and whose keys are known.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PublishPolicy {
     /// What is asked of a release that no known CI key vouches for.
@@ -94,7 +95,7 @@ pub struct PublishPolicy {
 }
 
 /// What is asked of a release that was built on a person's machine (row E17).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalReleases {
     /// It is taken, and marked `local` for ever.
@@ -107,7 +108,7 @@ pub enum LocalReleases {
 }
 
 /// What a channel asks.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ChannelPolicy {
     /// The gates whose evidence is asked for, each with the channel it must speak of where one is named.
@@ -133,7 +134,7 @@ pub struct ChannelPolicy {
 }
 
 /// Whether a refusal refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// It does.
@@ -147,7 +148,7 @@ pub enum Mode {
 pub const APPROVAL: &str = "approval";
 
 /// The role whose statement counts, by gate.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Roles(BTreeMap<String, Role>);
 

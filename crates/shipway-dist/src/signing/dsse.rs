@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyId, PrivateKey, PublicKey};
@@ -15,7 +16,7 @@ use crate::evidence::Statement;
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
 /// A signed payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// The payload, in base64.
     pub payload: String,
@@ -27,7 +28,7 @@ pub struct Envelope {
 }
 
 /// A signature of an envelope.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvelopeSignature {
     /// A hint which key it is; shipway writes the key's id.
     #[serde(default)]

@@ -20,7 +20,7 @@ use crate::error::IndexError;
 use crate::project::{Project, StoredFile};
 use crate::store::LedgerRow;
 
-pub(crate) use upload::{Accepted, Upload};
+pub(crate) use upload::{Accepted, Known, Upload};
 
 /// Reads a version of a request.
 pub(crate) fn parse_version(text: &str) -> Result<Version, IndexError> {

@@ -21,6 +21,18 @@ pub(crate) struct Upload {
     pub(crate) form: Form,
     pub(crate) filename: String,
     pub(crate) staged: Staged,
+    pub(crate) known: Known,
+}
+
+/// What is known of a file that comes from another index; nothing of an upload.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// Where it comes from, without credentials.
+    pub(crate) source: Option<String>,
+    /// When it was uploaded there, as the index writes times.
+    pub(crate) uploaded_at: Option<String>,
+    /// Why it is yanked there, when it is; may be empty.
+    pub(crate) yanked: Option<String>,
 }
 
 /// What became of an upload.
@@ -41,7 +53,7 @@ impl Index {
     /// # Errors
     /// Whatever the rules refuse; no row, no blob and no name is left then.
     pub(crate) async fn upload(&self, who: &Identity, upload: Upload) -> Result<Accepted, IndexError> {
-        let Upload { channel, form, filename, staged } = upload;
+        let Upload { channel, form, filename, staged, known } = upload;
         form.judge_action()?;
         let name = form.name()?;
         who.grant()?.require(Action::Upload, Some(name.normalized()), Some(channel.name.as_str()))?;
@@ -82,7 +94,7 @@ impl Index {
         };
         let judged = file::judge(staged, expected, facts.warnings.clone()).await?;
         let placed = self.place(judged).await?;
-        let result = self.commit_upload(who, &facts, &channel, &candidate, &placed).await;
+        let result = self.commit_upload(who, &facts, (&channel, &known), &candidate, &placed).await;
         let new = match result {
             Ok(new) => new,
             Err(error) => {
@@ -108,7 +120,7 @@ impl Index {
         &self,
         who: &Identity,
         facts: &Facts,
-        channel: &Channel,
+        (channel, known): (&Channel, &Known),
         candidate: &Candidate<'_>,
         judged: &Judged,
     ) -> Result<bool, IndexError> {
@@ -121,13 +133,20 @@ impl Index {
         self.blobs.place(&judged.staged).await?;
         let at = self.clock.text();
         let normalized = facts.name.normalized();
+        let mut detail = json!({ "channel": channel.name, "sha256": candidate.sha256 });
+        if let Some(source) = &known.source {
+            detail["from"] = json!(source);
+        }
+        if let Some(reason) = &known.yanked {
+            detail["yanked"] = json!(reason);
+        }
         let entry = Entry {
             at: &at,
             actor: who.name(),
             action: "upload",
             project: normalized,
             object: candidate.filename,
-            detail: json!({ "channel": channel.name, "sha256": candidate.sha256 }),
+            detail,
         };
         let (serial, record) = store::append(&mut write, entry).await?;
         let release = NewRelease {
@@ -153,10 +172,13 @@ impl Index {
             size: judged.staged.size,
             metadata_sha256: judged.metadata.as_ref().map(|(sha256, _)| *sha256),
             requires_python: judged.requires_python.as_deref(),
-            at: &at,
+            at: known.uploaded_at.as_deref().unwrap_or(&at),
             by: who.name(),
         };
         store::insert_file(&mut write, &file).await?;
+        if let Some(reason) = &known.yanked {
+            store::yank_file(&mut write, candidate.filename, reason).await?;
+        }
         self.faults.pass("upload.rows");
         let membership = Membership { serial, record };
         store::insert_membership(&mut write, &channel.name, (normalized, &facts.version), &membership, &at)

@@ -165,6 +165,20 @@ impl Blobs {
         Ok(Self { storage, unfinished, faults })
     }
 
+    /// Whether uploads can be staged here, and the storage answers.
+    ///
+    /// # Errors
+    /// When not.
+    pub(crate) async fn ready(&self) -> Result<(), IndexError> {
+        let unfinished = self.unfinished.clone();
+        let stage = move || {
+            NamedTempFile::new_in(&unfinished).map(drop).map_err(IndexError::io("write to", &unfinished))
+        };
+        tokio::task::spawn_blocking(stage).await??;
+        // A digest of nothing: what is asked for is an answer.
+        self.storage.size(Sha256::of(b"")).await.map(drop)
+    }
+
     /// What uploads left behind that never finished, and is as old as that or older.
     pub(crate) fn remains(&self, keep: Duration) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.unfinished) else { return Vec::new() };

@@ -74,15 +74,17 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let id = request.headers().get(&super::front::REQUEST_ID).cloned();
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<Arc<IndexError>>();
     let (status, duration_ms) = (response.status(), began.elapsed().as_millis());
     let Some(error) = error else { return response };
+    let id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
     if status.is_server_error() {
         let cause = chain(&error);
-        tracing::error!(%method, %path, status = status.as_u16(), duration_ms, cause, "failed");
+        tracing::error!(id, %method, %path, status = status.as_u16(), duration_ms, cause, "failed");
     } else {
-        tracing::debug!(%method, %path, status = status.as_u16(), duration_ms, code = error.code(), "refused");
+        tracing::debug!(id, %method, %path, status = status.as_u16(), duration_ms, code = error.code(), "refused");
     }
     let page = matches!(method, Method::GET | Method::HEAD);
     encode(&error, form_of(&path, accept.as_deref(), page), response.headers())

@@ -23,7 +23,7 @@ use super::{App, answer, auth, negotiate, simple};
 use crate::tokens::Identity;
 
 /// The name of the field that carries the identifier of a request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers the requests of one connection.
 pub(crate) struct Front {
@@ -68,11 +68,11 @@ impl Front {
         Self { app, router: TowerToHyperService::new(router), peer }
     }
 
-    fn note(&self, request: &Request<Incoming>) -> Noted {
+    fn note(&self, request: &Request<Incoming>, peer: IpAddr) -> Noted {
         let log = tracing::enabled!(target: "shipway_index::access", tracing::Level::INFO).then(|| Logged {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            peer: self.peer,
+            peer,
             field: request.headers().get(AUTHORIZATION).map(|field| Sha256::of(field.as_bytes())),
         });
         Noted {
@@ -89,11 +89,12 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        let noted = self.note(&request);
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let peer = self.app.proxies.client(self.peer, request.headers());
+        let noted = self.note(&request, peer);
         if let Some(limits) = &self.app.limiter
             && !matches!(noted.route, Route::Operations)
-            && let Err(error) = limits.admit(&who(&self.app, request.headers(), self.peer))
+            && let Err(error) = limits.admit(&who(&self.app, request.headers(), peer))
         {
             let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
             let response = answer::refusal(&error, request.method(), request.uri().path(), accept);
@@ -104,6 +105,8 @@ impl hyper::service::Service<Request<Incoming>> for Front {
             return Answering::Ready(Some(finish(&self.app, noted, response)));
         }
         let app = self.app.clone();
+        // What is logged on the way names it too.
+        request.headers_mut().insert(REQUEST_ID, noted.id.clone());
         let answered = hyper::service::Service::call(&self.router, request);
         Answering::Routed(Box::pin(async move {
             let response = answered.await.unwrap_or_else(|never| match never {});

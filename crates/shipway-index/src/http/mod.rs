@@ -8,7 +8,9 @@ pub(crate) mod front;
 mod limits;
 mod log;
 mod negotiate;
+mod openapi;
 mod operations;
+mod proxies;
 mod ranges;
 mod send;
 mod simple;
@@ -20,12 +22,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post};
 
 use crate::error::IndexError;
 use crate::index::Index;
 
 use answer::Failure;
+pub(crate) use proxies::Proxies;
 
 /// What every handler sees.
 pub(crate) struct Shared {
@@ -34,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) limiter: Option<limits::Limiter>,
     pub(crate) uploads: limits::Uploads,
     pub(crate) files: send::Sender,
+    pub(crate) proxies: proxies::Proxies,
     /// Whether `/metrics` has an address of its own.
     pub(crate) metrics_elsewhere: bool,
 }
@@ -52,13 +56,14 @@ pub(crate) fn metrics_router(app: App) -> Router {
 }
 
 /// All routes over an index.
-pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
+pub(crate) fn router(index: Index, metrics_elsewhere: bool, proxies: proxies::Proxies) -> (Router, App) {
     let shared = Arc::new(Shared {
         metrics: operations::Metrics::default(),
         limiter: limits::Limiter::new(&index.limits),
         uploads: limits::Uploads::new(&index.limits),
         files: send::Sender::default(),
         metrics_elsewhere,
+        proxies,
         index,
     });
     let simple = |prefix: &str| {
@@ -73,23 +78,6 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
             )
             .route(&format!("/{{channel}}/{prefix}/{{project}}/"), project)
     };
-    let api = Router::new()
-        .route("/channels", get(api::channels))
-        .route("/policy", get(api::policy))
-        .route("/keys", get(api::keys))
-        .route("/log", get(log::info))
-        .route("/projects/{project}", get(api::project))
-        .route("/projects/{project}/releases/{version}/evidence", get(api::evidence).post(api::add_evidence))
-        .route("/preflight", post(api::preflight))
-        .route("/sessions", post(api::begin_session))
-        .route("/sessions/{id}", get(api::session))
-        .route("/sessions/{id}", delete(api::delete_session))
-        .route("/sessions/{id}/files/{filename}", put(api::put_file))
-        .route("/sessions/{id}/publish", post(api::publish))
-        .route("/promotions", post(api::promote))
-        .route("/rollbacks", post(api::roll_back))
-        .route("/yanks", post(api::yank))
-        .route("/blocks", post(api::block));
     let router = Router::new()
         .route("/", get(operations::home))
         .route("/healthz", get(operations::healthz))
@@ -98,7 +86,7 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
         .route("/files/{sha256}/{filename}", get(files::file))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*path}", get(log::tile))
-        .nest("/api/v1", api)
+        .nest("/api/v1", openapi::routes())
         .merge(simple("simple"))
         .merge(simple("+simple"))
         .route("/{channel}", get(simple::slash).post(upload::upload))
@@ -110,6 +98,11 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool) -> (Router, App) {
         .layer(middleware::from_fn(answer::finish))
         .with_state(shared.clone());
     (router, shared)
+}
+
+/// The OpenAPI document of `/api/v1`.
+pub fn openapi() -> serde_json::Value {
+    openapi::document()
 }
 
 async fn no_route() -> Failure {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Answer, App, auth};
@@ -135,16 +135,30 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the database answers too.
-pub(super) async fn readyz(State(app): State<App>) -> Answer {
-    let ready = async { crate::store::serials(&mut *app.index.store.read().await?).await };
-    match ready.await {
-        Ok(_) => Ok("ready\n".into_response()),
-        Err(error) => {
-            tracing::warn!(%error, "not ready");
-            Err(error.into())
-        }
+/// After this long what does not answer is not ready.
+const READY: Duration = Duration::from_secs(5);
+
+/// `GET /readyz`: the database and the storage answer too.
+pub(super) async fn readyz(State(app): State<App>) -> Response {
+    let database = async { crate::store::serials(&mut *app.index.store.read().await?).await.map(drop) };
+    let (database, storage) = tokio::join!(
+        tokio::time::timeout(READY, database),
+        tokio::time::timeout(READY, app.index.blobs.ready())
+    );
+    let mut text = String::new();
+    for (what, answered) in [("database", database), ("storage", storage)] {
+        let cause = match answered {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {} seconds", READY.as_secs()),
+        };
+        tracing::warn!(what, cause, "not ready");
+        let _ = writeln!(text, "the {what} does not answer");
     }
+    if text.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], text).into_response()
 }
 
 /// `GET /metrics` beside the pages: for whoever may read every project. With an address of its own it is

@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Answer, App, auth, detached, negotiate};
 use crate::accept::form::Form;
-use crate::accept::{Accepted, Upload};
+use crate::accept::{Accepted, Known, Upload};
 use crate::blobs::{Blobs, Staged};
 use crate::error::IndexError;
 use crate::project::{Channel, encode_segment};
@@ -80,7 +80,7 @@ where
         form.judge_action()?;
         return Err(IndexError::bad_request("the form has no `content`, the file itself"));
     };
-    Ok((who, Upload { channel, form, filename, staged }, place))
+    Ok((who, Upload { channel, form, filename, staged, known: Known::default() }, place))
 }
 
 /// The channel, if this token may upload to it. The project is judged as soon as the form names it.

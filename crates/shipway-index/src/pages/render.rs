@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, html};
 use shipway_dist::channel::ChannelName;
-use shipway_dist::simple::{API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, Yanked};
+use shipway_dist::simple::{API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, ProjectStatus, Yanked};
 
 use crate::project::{Project, StoredFile, encode_segment};
 
@@ -68,7 +68,7 @@ pub(crate) fn file_url(sha256: &str, filename: &str) -> String {
 /// What stands before and after the links of a list.
 pub(super) fn around(title: &str) -> (String, String) {
     const MARK: &str = "<i>";
-    let page = document(title, html! { (maud::PreEscaped(MARK)) }).into_string();
+    let page = document(title, None, html! { (maud::PreEscaped(MARK)) }).into_string();
     let (head, tail) = page.split_once(MARK).unwrap_or((&page, ""));
     (head.to_owned(), tail.to_owned())
 }
@@ -77,6 +77,7 @@ pub(super) fn project_html(page: &ProjectPage) -> Markup {
     let title = format!("Links for {}", page.name);
     document(
         &title,
+        page.project_status.as_ref(),
         html! {
             h1 { (title) } "\n"
             @for file in &page.files { (link(file)) }
@@ -89,13 +90,20 @@ pub(super) fn link(file: &PageFile) -> Markup {
     html! { (anchor(file)) br; "\n" }
 }
 
-fn document(title: &str, body: Markup) -> Markup {
+/// A page; of a project with its status where it has one (PEP 792).
+fn document(title: &str, status: Option<&ProjectStatus>, body: Markup) -> Markup {
     html! {
         (DOCTYPE) "\n"
         html lang="en" { "\n"
             head { "\n"
                 meta charset="utf-8"; "\n"
                 meta name="pypi:repository-version" content=(API_VERSION); "\n"
+                @if let Some(status) = status {
+                    meta name="pypi:project-status" content=(status.status); "\n"
+                    @if let Some(reason) = &status.reason {
+                        meta name="pypi:project-status-reason" content=(reason); "\n"
+                    }
+                }
                 title { (title) } "\n"
             } "\n"
             body { "\n" (body) } "\n"
@@ -151,9 +159,11 @@ mod tests {
             name: "a".into(),
             versions: vec!["1.0+l".into()],
             files: vec![file()],
-            project_status: None,
+            project_status: Some(ProjectStatus { status: "archived".into(), reason: Some("a > b".into()) }),
         };
         let html = project_html(&page).into_string();
+        assert!(html.contains(r#"<meta name="pypi:project-status" content="archived">"#), "{html}");
+        assert!(html.contains(r#"<meta name="pypi:project-status-reason" content="a &gt; b">"#), "{html}");
         assert!(html.contains(r#"<meta name="pypi:repository-version" content="1.4">"#), "{html}");
         assert!(html.contains(r#"data-requires-python="&gt;=3.8,&lt;4""#), "{html}");
         assert!(html.contains(r#"data-yanked="it &quot;broke&quot; &lt;x&gt;""#), "{html}");

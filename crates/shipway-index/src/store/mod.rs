@@ -41,7 +41,7 @@ pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
     insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
-    metadata, references, serials, touch, unblock, upsert_release, yank,
+    metadata, references, serials, touch, unblock, upsert_release, yank, yank_file,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{

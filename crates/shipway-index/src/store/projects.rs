@@ -393,6 +393,17 @@ pub(crate) async fn yank(
     Ok(())
 }
 
+/// Yanks one file, as another index had it.
+pub(crate) async fn yank_file(
+    connection: &mut AnyConnection,
+    filename: &str,
+    reason: &str,
+) -> Result<(), IndexError> {
+    let query = sqlx::query("UPDATE files SET yanked = $2 WHERE filename = $1").bind(filename).bind(reason);
+    query.execute(connection).await?;
+    Ok(())
+}
+
 /// Marks a file as removed; the row, and so the claim to the filename, stays.
 pub(crate) async fn mark_removed(
     connection: &mut AnyConnection,

@@ -13,7 +13,9 @@
 mod archive;
 mod export;
 mod import;
+mod intake;
 mod rows;
+mod sources;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use export::export;
 pub use import::import;
+pub use intake::{Intake, Outcome, Progress, Refused, Taken};
+pub use sources::Source as IntakeSource;
 
 /// Every table that is moved, each after those that it refers to.
 pub(crate) const TABLES: [&str; 16] = [

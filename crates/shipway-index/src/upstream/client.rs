@@ -16,7 +16,7 @@ use crate::error::IndexError;
 const PAGE: usize = 128 * 1024 * 1024;
 
 /// What upstream says of a page.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Page(RawPage),
     /// As it was under the ETag that was sent.
     Unchanged,
@@ -26,16 +26,16 @@ pub(super) enum Answer {
 
 /// A page as it came.
 #[derive(Clone)]
-pub(super) struct RawPage {
+pub(crate) struct RawPage {
     /// Where it came from in the end; links are relative to it.
-    pub(super) url: Url,
-    pub(super) is_json: bool,
-    pub(super) etag: Option<String>,
-    pub(super) body: bytes::Bytes,
+    pub(crate) url: Url,
+    pub(crate) is_json: bool,
+    pub(crate) etag: Option<String>,
+    pub(crate) body: bytes::Bytes,
 }
 
 /// A connection to the other index.
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     /// User and password of the URL; sent to its own origin alone.
@@ -43,7 +43,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) async fn connect(setting: &Upstream) -> Result<Self, IndexError> {
+    pub(crate) async fn connect(setting: &Upstream) -> Result<Self, IndexError> {
         let setting = setting.clone();
         let found = tokio::task::spawn_blocking(move || discover::find(&setting)).await??;
         let Found { mut url, roots } = found;
@@ -66,16 +66,25 @@ impl Client {
     }
 
     /// Where the projects are, without credentials.
-    pub(super) fn base(&self) -> &Url {
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
+    /// The list of projects.
+    pub(crate) async fn list(&self) -> Result<Answer, IndexError> {
+        self.read(self.base.clone(), None).await
+    }
+
     /// The page of a project, if it is another than the one with this ETag.
-    pub(super) async fn page(&self, name: &str, etag: Option<&str>) -> Result<Answer, IndexError> {
+    pub(crate) async fn page(&self, name: &str, etag: Option<&str>) -> Result<Answer, IndexError> {
         let url = self
             .base
             .join(&format!("{name}/"))
             .map_err(|error| IndexError::Upstream { why: format!("no URL for `{name}`: {error}") })?;
+        self.read(url, etag).await
+    }
+
+    async fn read(&self, url: Url, etag: Option<&str>) -> Result<Answer, IndexError> {
         let accept = format!("{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1");
         let prepare = |request: reqwest::RequestBuilder| {
             let request = request.header(ACCEPT, &accept);
@@ -108,7 +117,7 @@ impl Client {
     }
 
     /// The bytes of a file, not yet read.
-    pub(super) async fn file(&self, url: &Url) -> Result<Response, IndexError> {
+    pub(crate) async fn file(&self, url: &Url) -> Result<Response, IndexError> {
         // The bytes as they are: a coding would be undone here and the digest be that of something else.
         let response = self.send(url, |request| request.header(ACCEPT_ENCODING, "identity")).await?;
         sound(url, response)
@@ -150,7 +159,7 @@ fn sound(url: &Url, response: Response) -> Result<Response, IndexError> {
 }
 
 /// An error without the URL that the library adds, which may hold credentials.
-pub(super) fn failed(url: &Url, error: &reqwest::Error) -> IndexError {
+pub(crate) fn failed(url: &Url, error: &reqwest::Error) -> IndexError {
     let mut causes = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -6,12 +6,12 @@
 //! bytes is refused from then on. An upstream that fails is an error or the last good page, never an empty
 //! answer. See docs/design/upstream.md.
 
-mod client;
+pub(crate) mod client;
 mod discover;
 mod files;
 mod flights;
 mod kept;
-mod page;
+pub(crate) mod page;
 mod rules;
 
 use std::collections::HashMap;
@@ -53,6 +53,7 @@ pub(crate) struct Upstream {
     failures: AtomicU64,
     stale: AtomicU64,
     shared: AtomicU64,
+    disk: Arc<kept::Bound>,
 }
 
 /// A page to serve.
@@ -105,6 +106,7 @@ impl Upstream {
             failures: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            disk: Arc::new(kept::Bound::new(config.limits.upstream_disk)),
         }))
     }
 
@@ -188,10 +190,10 @@ impl Upstream {
                 Ok(None)
             }
             Answer::Page(raw) => {
-                let name = name.to_owned();
+                let (name, bound) = (name.to_owned(), self.disk.clone());
                 let build = move || {
                     let page = page::rewrite(&name, raw.clone(), &pins, &age)?;
-                    if let Err(error) = disk.put(&name, &raw) {
+                    if let Err(error) = disk.put(&name, &raw).and_then(|size| bound.keep(&disk, size)) {
                         tracing::warn!(%error, project = name, "the page of upstream is not kept on disk");
                     }
                     Ok::<_, IndexError>(page)

@@ -54,11 +54,22 @@ impl UpstreamPage {
     }
 }
 
+/// Reads a page as another index wrote it.
+pub(crate) fn read(name: &str, is_json: bool, body: &[u8]) -> Result<Document, IndexError> {
+    let malformed =
+        |why: String| IndexError::Upstream { why: format!("the page of `{name}` cannot be read: {why}") };
+    if is_json {
+        return serde_json::from_slice(body).map_err(|error| malformed(error.to_string()));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;
+    Ok(Document { files: anchors(text), versions: Vec::new(), project_status: None })
+}
+
 /// What is read of a JSON page; indexes differ in what they leave out.
 #[derive(Deserialize)]
-struct Document {
+pub(crate) struct Document {
     #[serde(default)]
-    files: Vec<DocumentFile>,
+    pub(crate) files: Vec<DocumentFile>,
     #[serde(default)]
     versions: Vec<String>,
     #[serde(default, rename = "project-status")]
@@ -66,19 +77,19 @@ struct Document {
 }
 
 #[derive(Deserialize)]
-struct DocumentFile {
-    filename: String,
-    url: String,
+pub(crate) struct DocumentFile {
+    pub(crate) filename: String,
+    pub(crate) url: String,
     #[serde(default)]
-    hashes: BTreeMap<String, String>,
+    pub(crate) hashes: BTreeMap<String, String>,
     #[serde(default)]
     size: Option<u64>,
     #[serde(default, rename = "upload-time")]
-    upload_time: Option<String>,
+    pub(crate) upload_time: Option<String>,
     #[serde(default, rename = "requires-python")]
     requires_python: Option<String>,
     #[serde(default)]
-    yanked: Yanked,
+    pub(crate) yanked: Yanked,
     #[serde(default, rename = "core-metadata")]
     core_metadata: Option<CoreMetadata>,
     #[serde(default, rename = "dist-info-metadata")]
@@ -97,14 +108,7 @@ pub(super) fn rewrite(
     pins: &HashMap<String, Sha256>,
     age: &CoolDown,
 ) -> Result<UpstreamPage, IndexError> {
-    let malformed =
-        |why: String| IndexError::Upstream { why: format!("the page of `{name}` cannot be read: {why}") };
-    let document = if raw.is_json {
-        serde_json::from_slice::<Document>(&raw.body).map_err(|error| malformed(error.to_string()))?
-    } else {
-        let text = std::str::from_utf8(&raw.body).map_err(|error| malformed(error.to_string()))?;
-        Document { files: anchors(text), versions: Vec::new(), project_status: None }
-    };
+    let document = read(name, raw.is_json, &raw.body)?;
     let (mut listed, mut files) = (Vec::new(), HashMap::new());
     let (mut shown, mut young) = (BTreeSet::new(), BTreeSet::new());
     let mut held_back = 0;
@@ -176,7 +180,7 @@ fn page_file(file: &DocumentFile, sha256: &Sha256, metadata: Option<&Sha256>) ->
 }
 
 /// The anchors of an HTML page (PEP 503). Attributes are read as every index writes them: quoted.
-fn anchors(html: &str) -> Vec<DocumentFile> {
+pub(crate) fn anchors(html: &str) -> Vec<DocumentFile> {
     let mut files = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find("<a ").or_else(|| rest.find("<a\n")) {
@@ -188,8 +192,10 @@ fn anchors(html: &str) -> Vec<DocumentFile> {
         let filename = unescape(after[..close].trim());
         let Some(href) = attribute(tag, "href") else { continue };
         let fragment = href.rsplit_once('#').map(|(_, fragment)| fragment).unwrap_or_default();
-        let digest =
-            |text: &str| text.strip_prefix("sha256=").map(|hex| ("sha256".to_owned(), hex.to_owned()));
+        let digest = |text: &str| {
+            let (algorithm, hex) = text.split_once('=')?;
+            Some((algorithm.to_ascii_lowercase(), hex.to_owned()))
+        };
         let metadata =
             attribute(tag, "data-core-metadata").or_else(|| attribute(tag, "data-dist-info-metadata"));
         files.push(DocumentFile {
@@ -259,7 +265,7 @@ fn unescape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(raw: RawPage, pins: &HashMap<String, Sha256>) -> Result<UpstreamPage, IndexError> {
+    fn rewritten(raw: RawPage, pins: &HashMap<String, Sha256>) -> Result<UpstreamPage, IndexError> {
         let rules = crate::upstream::Rules::new(&crate::config::UpstreamRules::default());
         rewrite("demo", raw, pins, &rules.at(jiff::Timestamp::UNIX_EPOCH))
     }
@@ -283,8 +289,8 @@ mod tests {
             {{"filename":"other-1.0-py3-none-any.whl","url":"o","hashes":{{"sha256":"{a}"}}}}]}}"#
         );
         let none = HashMap::new();
-        let from_html = read(raw(false, &html), &none).unwrap();
-        let from_json = read(raw(true, &json), &none).unwrap();
+        let from_html = rewritten(raw(false, &html), &none).unwrap();
+        let from_json = rewritten(raw(true, &json), &none).unwrap();
         assert_eq!(from_html.source, from_json.source);
         assert_eq!(from_html.files.len(), 1);
         let file = &from_json.files["demo-1.0-py3-none-any.whl"];
@@ -297,12 +303,12 @@ mod tests {
         let (a, b) = (Sha256::of(b"a"), Sha256::of(b"b"));
         let html = format!("<a href=\"demo-1.0.tar.gz#sha256={a}\">demo-1.0.tar.gz</a>");
         let pins = HashMap::from([("demo-1.0.tar.gz".to_owned(), b)]);
-        assert!(read(raw(false, &html), &pins).unwrap().files.is_empty());
+        assert!(rewritten(raw(false, &html), &pins).unwrap().files.is_empty());
     }
 
     #[test]
     fn malformed_pages_are_errors() {
-        assert!(read(raw(true, "nonsense"), &HashMap::new()).is_err());
-        assert!(read(raw(false, "<a href=\"x"), &HashMap::new()).unwrap().files.is_empty());
+        assert!(rewritten(raw(true, "nonsense"), &HashMap::new()).is_err());
+        assert!(rewritten(raw(false, "<a href=\"x"), &HashMap::new()).unwrap().files.is_empty());
     }
 }

@@ -1,37 +1,46 @@
 //! The index from outside: over a socket, against a data directory of its own, each test alone.
 //!
-//! Every test runs on SQLite and files and on PostgreSQL and S3; see [`backend`].
+//! Every test runs on SQLite and files and on PostgreSQL and S3, but those of the HTTP interface alone; see
+//! [`backend`].
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::duplicate_mod, reason = "every test runs on both backends")]
 
 mod backend;
 mod child;
+mod conformance;
 mod fuzz;
+mod intake;
 mod kit;
 mod load;
 mod model;
+mod openapi;
+mod proxied;
 mod vouch;
 
 #[path = "."]
 mod sqlite {
     mod channels;
+    mod conformance;
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;
     mod files;
     mod fsck;
+    mod intake;
     mod judge;
     mod keys;
     mod kills;
     mod local;
     mod log;
     mod migration;
+    mod openapi;
     mod operations;
     mod pages;
     mod passing;
     mod policy;
     mod processes;
+    mod proxied;
     mod races;
     mod readers;
     #[cfg(target_os = "linux")]

@@ -26,6 +26,12 @@ pub const ID_TOKEN: &str = "SHIPWAY_ID_TOKEN";
 pub const ID_TOKEN_VARIABLE: &str = "SHIPWAY_ID_TOKEN_VARIABLE";
 /// Seconds that an uploaded file may take until the index lists it.
 pub const VISIBLE_WITHIN: &str = "SHIPWAY_VISIBLE_WITHIN";
+/// How a line of the log is written: `json`, else text.
+pub const LOG_FORMAT: &str = "SHIPWAY_LOG_FORMAT";
+/// The user at an index that is imported from.
+pub const SOURCE_USERNAME: &str = "SHIPWAY_SOURCE_USERNAME";
+/// The password at an index that is imported from.
+pub const SOURCE_PASSWORD: &str = "SHIPWAY_SOURCE_PASSWORD";
 /// For tests: abort the process when it reaches the named point.
 pub const CRASH_AT: &str = "SHIPWAY_CRASH_AT";
 

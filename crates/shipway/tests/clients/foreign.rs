@@ -11,14 +11,14 @@ use shipway_testing::{Place, PrivateCa, Program, Project, Ran, Running, Tools, r
 use crate::place;
 
 /// Passwords that no output, record or argument list may hold.
-const RIGHT: &str = "canary-right-7f31";
+pub(crate) const RIGHT: &str = "canary-right-7f31";
 const WRONG: &str = "canary-wrong-c08e";
 
 /// Where a channel of a foreign index is.
-struct Channel {
+pub(crate) struct Channel {
     name: &'static str,
-    upload: String,
-    simple: String,
+    pub(crate) upload: String,
+    pub(crate) simple: String,
 }
 
 fn sample<'a>(place: &'a Place, channels: &[Channel]) -> Project<'a> {
@@ -161,7 +161,12 @@ fn listed_at(simple: &str, authorization: Option<&str>) -> Vec<(String, String)>
 }
 
 /// A devpi-server with the user `team` and two indexes.
-fn devpi(place: &Place) -> (Running, [Channel; 2]) {
+pub(crate) fn devpi(place: &Place) -> (Running, [Channel; 2]) {
+    devpi_with(place, &[])
+}
+
+/// A devpi-server with further variables in its environment.
+pub(crate) fn devpi_with(place: &Place, variables: &[(&str, &str)]) -> (Running, [Channel; 2]) {
     let tools = Tools::get();
     let data = place.path("devpi");
     let init = place.program(tools.server("devpi-init")).args(["--no-root-pypi", "--serverdir"]);
@@ -169,6 +174,7 @@ fn devpi(place: &Place) -> (Running, [Channel; 2]) {
     let port = free_port().to_string();
     let server = place.program(tools.server("devpi-server")).args(["--host", "127.0.0.1", "--port", &port]);
     let server = server.args(["--threads", "4", "--serverdir"]).arg(&data);
+    let server = variables.iter().fold(server, |server, (name, value)| server.env(name, value));
     let mut running = Running::start(&server, &place.path("devpi.log"), false);
     let root = format!("http://127.0.0.1:{port}");
     running.wait_for(&format!("{root}/+api"));
@@ -190,7 +196,7 @@ fn devpi(place: &Place) -> (Running, [Channel; 2]) {
     (running, channels)
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
@@ -240,7 +246,7 @@ fn foreign_pypiserver_takes_the_whole_pipeline_with_credentials_of_twine_and_too
 }
 
 /// A pypiserver that plays one channel.
-fn pypiserver(place: &Place, name: &'static str) -> (Running, Channel) {
+pub(crate) fn pypiserver(place: &Place, name: &'static str) -> (Running, Channel) {
     let tools = Tools::get();
     let script = "import sys; from passlib.apache import HtpasswdFile; f = HtpasswdFile(sys.argv[1], new=True); \
                   f.set_password('ci', sys.argv[2]); f.save()";

@@ -8,6 +8,8 @@ mod evidence;
 mod foreign;
 mod index;
 mod installs;
+mod operated;
+mod people;
 mod real_projects;
 mod uploads;
 #[path = "../shared/variants.rs"]

@@ -39,6 +39,11 @@ pub(crate) struct Settings {
     pub(crate) uploads: Option<NonZeroU32>,
     /// How many MiB of projects and pages are kept in memory.
     pub(crate) cache_mib: Option<NonZeroU32>,
+    /// Addresses and networks of proxies that are believed when they say who asks.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// How many MiB of last good pages of upstream are kept on disk.
+    pub(crate) upstream_disk_mib: Option<NonZeroU32>,
     /// The channels of a new index, in order of promotion; the first takes uploads.
     #[serde(default)]
     pub(crate) channels: Vec<ChannelName>,
@@ -60,6 +65,9 @@ impl Settings {
         limits.requests_per_minute = self.requests_per_minute;
         let number = |value: NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
         limits.uploads = self.uploads.map_or(limits.uploads, number);
+        config.trusted_proxies.clone_from(&self.trusted_proxies);
+        limits.upstream_disk =
+            self.upstream_disk_mib.map_or(limits.upstream_disk, |mib| u64::from(mib.get()) * 1024 * 1024);
         limits.cache = self.cache_mib.map_or(limits.cache, |mib| number(mib).saturating_mul(1024 * 1024));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `shipway admin`
 
+mod intake;
 mod keys;
 mod policy;
 mod whole;
@@ -110,12 +111,19 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
             config.data.display()
         ));
     }
-    if let Area::Whole(whole::Whole::Import { from }) = &arguments.area {
-        return runtime()?.block_on(whole::import(&config, from));
+    if let Area::Whole(whole::Whole::Import(from)) = &arguments.area
+        && from.channel.is_none()
+    {
+        return runtime()?.block_on(whole::import(&config, std::path::Path::new(&from.from)));
     }
     runtime()?.block_on(async {
         let admin = Admin::open(&config).await.map_err(|error| index_error(&error))?;
-        let result = act(&admin, &arguments.area).await;
+        let result = match &arguments.area {
+            Area::Whole(whole::Whole::Import(from)) => {
+                intake::act(&admin, from, from.channel.as_deref().unwrap_or_default(), session).await
+            }
+            area => act(&admin, area).await,
+        };
         admin.close().await;
         result
     })

@@ -28,12 +28,13 @@ pub(super) enum Whole {
         #[arg(value_name = "DIR|FILE")]
         to: PathBuf,
     },
-    /// Take an export into an empty index, on whatever database and storage
-    Import {
-        /// The folder or file
-        #[arg(value_name = "DIR|FILE")]
-        from: PathBuf,
-    },
+    /// Take an export into an empty index, on whatever database and storage; or files into a channel
+    ///
+    /// With --channel every file of a folder, of an export of devpi-server, or of another simple index is judged as
+    /// an upload is; it keeps its digest, upload time and yank where they are known. What is refused is listed, and
+    /// a run that was broken off goes on when it is run again. Credentials of a source stand in its URL, or in
+    /// SHIPWAY_SOURCE_USERNAME and SHIPWAY_SOURCE_PASSWORD.
+    Import(super::intake::From),
 }
 
 pub(super) async fn act(admin: &Admin, whole: &Whole) -> Result<Outcome> {
@@ -49,7 +50,7 @@ pub(super) async fn act(admin: &Admin, whole: &Whole) -> Result<Outcome> {
             Ok(Outcome::new(&json!({ "path": to, "tables": written.tables, "blobs": written.blobs, "bytes": written.bytes }))
                 .say(said))
         }
-        Whole::Import { .. } => Err(Error::incomplete("internal", "an import opens the index itself")),
+        Whole::Import(_) => Err(Error::incomplete("internal", "an import opens the index itself")),
     }
 }
 
@@ -96,7 +97,7 @@ fn report(found: &Fsck) -> Result<Outcome> {
 }
 
 /// What stands against moving an index is refused; what fails on the way may succeed later.
-fn unusable(error: &IndexError) -> Error {
+pub(super) fn unusable(error: &IndexError) -> Error {
     match error {
         IndexError::Export { .. } | IndexError::Keys { .. } | IndexError::Log { .. } => refused(error),
         _ => index_error(error),
