@@ -1,8 +1,6 @@
 //! Rows D1 to D3, D9 to D17, D21, G10 and J10: each defect, seeded alone into a released project, is refused before
 //! anything is published, by the gate that is meant for it.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 
 use crate::project::Project;
@@ -116,22 +114,13 @@ fn demo() -> Project {
 
 /// The demo, released once as 1.2.4; made once for all tests of one binary.
 fn released() -> Project {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let binary = std::fs::metadata(env!("CARGO_BIN_EXE_shipway")).unwrap();
-    let modified = binary.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let folder: PathBuf = target.join("gates-base").join(format!("{}-{}", binary.len(), modified.as_nanos()));
-    let lock = std::fs::File::create(target.join("gates-base.lock")).unwrap();
-    lock.lock().unwrap();
-    if !folder.join("complete").exists() {
-        let _ = std::fs::remove_dir_all(target.join("gates-base"));
+    Project::made_once("gates-base", || {
         let project = demo();
         project.run(&["release", "patch"]).assert(0, &["rollback-rehearsal passed"]);
         project.write("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- More.\n");
         project.commit("go on");
-        project.save(&folder);
-        std::fs::write(folder.join("complete"), "").unwrap();
-    }
-    Project::saved(&folder)
+        project
+    })
 }
 
 /// A replacement in a file.

@@ -5,8 +5,8 @@
 
 pub mod client;
 pub mod github;
-pub mod gitlab;
 mod github_guards;
+pub mod gitlab;
 pub mod guards;
 pub mod location;
 mod model;

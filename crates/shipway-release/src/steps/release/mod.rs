@@ -233,7 +233,9 @@ fn lacking_ground(context: &Context<'_>) -> Vec<Error> {
     }
     let channel = context.config.first_channel();
     let target = context.target();
-    errors.extend(target.and_then(|target| crate::steps::publish::require_credential(context, target, channel)).err());
+    errors.extend(
+        target.and_then(|target| crate::steps::publish::require_credential(context, target, channel)).err(),
+    );
     errors.extend(target_channels(context).err());
     errors
 }

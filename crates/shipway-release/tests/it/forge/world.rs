@@ -147,14 +147,22 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        std::fs::write(home.join(".pypirc"), "[pypi]
+        std::fs::write(
+            home.join(".pypirc"),
+            "[pypi]
 username = u
 password = canary-pypirc
-").unwrap();
-        std::fs::write(home.join(".netrc"), "machine 127.0.0.1
+",
+        )
+        .unwrap();
+        std::fs::write(
+            home.join(".netrc"),
+            "machine 127.0.0.1
 login u
 password canary-netrc
-").unwrap();
+",
+        )
+        .unwrap();
         let forge = Forge::start_as(face, folder.path(), "team/demo");
         let workflow = workflow_path(face);
         let first = forge.git().commit(
