@@ -486,6 +486,28 @@ fn gitlabs_scripts_take_variables_in_double_quotes_only() {
                 }
             }
             if path.ends_with("shipway.yml") {
+                // What `forge merged-release --dispatch` looks for, and what it sends.
+                let named = node.at(&["workflow", "rules"]).expect("rules").items();
+                let title =
+                    named[0].at(&["variables", "SHIPWAY_PIPELINE"]).and_then(Node::text).expect("a name");
+                let shown = title.replace("$SHIPWAY_VERSION", "1.4.0").replace("$SHIPWAY_PULL_REQUEST", "7");
+                assert_eq!(shown, publish_title("1.4.0", 7));
+                assert_eq!(
+                    node.at(&["variables", "SHIPWAY_PUBLISHES"]).and_then(Node::text),
+                    Some("publish")
+                );
+                let build = node.get("build").expect("the job whose archive is verified");
+                let kept = build.at(&["artifacts", "paths"]).expect("paths").texts();
+                let at =
+                    if variant.folder.is_empty() { String::new() } else { format!("{}/", variant.folder) };
+                assert_eq!(
+                    kept,
+                    [
+                        format!("{at}dist/*"),
+                        format!("{at}.shipway/manifest.json"),
+                        format!("{at}.shipway/evidence/"),
+                    ]
+                );
                 let publish = node.get("shipway-publish").expect("a job");
                 assert!(
                     publish.get("resource_group").is_some() && publish.at(&["environment", "name"]).is_some()

@@ -134,6 +134,14 @@ fn lacking(config: &Config, place: &Place) -> Vec<Error> {
                 "[tool.shipway.workflows] image = \"...@sha256:...\", with Python, git and curl in it",
             ));
     }
+    if forge.kind == ForgeKind::GitLab && forge.artifact != forge.manifest_artifact {
+        let what =
+            "the generated pipeline has one job that builds, and the configuration names two artifacts";
+        errors.push(
+            Error::usage("config-value", what)
+                .hint("leave out `forge.manifest-artifact`, or name the same job in both"),
+        );
+    }
     if forge.kind == ForgeKind::GitLab
         && settings.authentication == Authentication::Oidc
         && settings.audience.is_none()

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ops::forge::Run;
 use crate::ops::forge::github::plain;
+use crate::steps::forge::source::prefix_of;
 use crate::steps::forge::{Making, short};
 
 /// Largest manifest that is read.
@@ -58,15 +59,16 @@ pub(super) fn take(
     let mut written = Vec::new();
     let mut found = Records::default();
     let is_combined = settings.artifact == settings.manifest_artifact;
+    let layout =
+        layout::Layout { version: expected.version.to_string(), prefix: prefix_of(expected.context)? };
     let mut problems = Vec::new();
     for one in downloaded {
         let is_manifest =
             one.artifact.name == settings.manifest_artifact || one.artifact.name == "manifest.json";
-        let version = expected.version.to_string();
         let result = if is_manifest && is_combined && one.artifact.name == settings.artifact {
-            layout::unfold_both(one, &version, folder, &mut written, &mut found)
+            layout::unfold_both(one, &layout, folder, &mut written, &mut found)
         } else if is_manifest {
-            layout::read_records(one, &version, &mut found)
+            layout::read_records(one, &layout, &mut found)
         } else {
             unfold(one, folder, &mut written)
         };

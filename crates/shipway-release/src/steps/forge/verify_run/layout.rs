@@ -20,7 +20,18 @@ enum Member<'a> {
     Distribution(&'a str),
 }
 
-fn member<'a>(name: &'a str, version: &str) -> Option<Member<'a>> {
+/// What the paths in an archive are read by.
+pub(super) struct Layout {
+    /// The version of the release.
+    pub(super) version: String,
+    /// The project's folder in the repository, ending in `/`; empty for the root. Archives of GitLab's jobs hold paths
+    /// from the root.
+    pub(super) prefix: String,
+}
+
+fn member<'a>(name: &'a str, layout: &Layout) -> Option<Member<'a>> {
+    let name = name.strip_prefix(layout.prefix.as_str()).unwrap_or(name);
+    let version = layout.version.as_str();
     let own = name.strip_prefix(".shipway/").unwrap_or(name);
     let evidence =
         own.strip_prefix("evidence/").and_then(|rest| rest.strip_prefix(version)?.strip_prefix('/'));
@@ -44,13 +55,13 @@ fn put(place: &mut Option<Vec<u8>>, bytes: Vec<u8>, what: &str) -> Result<(), Un
 }
 
 /// Reads the manifest, and the build statement beside it.
-pub(super) fn read_records(one: &Downloaded, version: &str, found: &mut Records) -> Result<(), Unfit> {
+pub(super) fn read_records(one: &Downloaded, layout: &Layout, found: &mut Records) -> Result<(), Unfit> {
     if is_raw(one)? {
         let mut file =
             File::open(&one.path).map_err(|error| Unfit::Failed(Error::io("read", &one.path, &error)))?;
         return put(&mut found.manifest, read_small(&mut file)?, "manifest");
     }
-    walk(one, version, found, &mut |_, name, _| {
+    walk(one, layout, found, &mut |_, name, _| {
         Err(Unfit::Because(format!("it holds `{}`, expected `manifest.json`", plain(name))))
     })?;
     match found.manifest {
@@ -62,13 +73,13 @@ pub(super) fn read_records(one: &Downloaded, version: &str, found: &mut Records)
 /// Reads the records and writes the distribution files of one archive that holds both.
 pub(super) fn unfold_both(
     one: &Downloaded,
-    version: &str,
+    layout: &Layout,
     folder: &Path,
     written: &mut Vec<Written>,
     found: &mut Records,
 ) -> Result<(), Unfit> {
     let mut left = MOST_BYTES;
-    walk(one, version, found, &mut |from, name, size| {
+    walk(one, layout, found, &mut |from, name, size| {
         let filename = plain_filename(name)?;
         write(from, &filename, folder, written, left)?;
         left = left.saturating_sub(size);
@@ -83,7 +94,7 @@ pub(super) fn unfold_both(
 /// What is done with a distribution file: its bytes, its name, its size.
 type Take<'t> = &'t mut dyn FnMut(&mut dyn std::io::Read, &str, u64) -> Result<(), Unfit>;
 
-fn walk(one: &Downloaded, version: &str, found: &mut Records, take: Take<'_>) -> Result<(), Unfit> {
+fn walk(one: &Downloaded, layout: &Layout, found: &mut Records, take: Take<'_>) -> Result<(), Unfit> {
     let mut archive = members_of(one, true)?;
     for at in 0..archive.len() {
         let mut from = archive.by_index(at).map_err(|error| error.to_string())?;
@@ -92,7 +103,7 @@ fn walk(one: &Downloaded, version: &str, found: &mut Records, take: Take<'_>) ->
         }
         let name = from.name().map_err(|error| error.to_string())?.into_owned();
         let size = from.size();
-        match member(&name, version) {
+        match member(&name, layout) {
             Some(Member::Manifest) => put(&mut found.manifest, read_small(&mut from)?, "manifest")?,
             Some(Member::Statement) => put(&mut found.statement, read_small(&mut from)?, "build statement")?,
             Some(Member::Other) => {}
