@@ -84,8 +84,12 @@ fn told(outcome: Outcome, report: &WorkflowsReport) -> Outcome {
             (State::Fresh, false, _) => "as the configuration says",
             (State::Missing, false, _) => "missing",
             (State::Stale, false, _) => "not what the configuration says now",
-            (State::Edited, false, _) => "changed by hand",
-            (State::Foreign, false, _) => "written by hand",
+            (State::Edited, false, _) => {
+                "changed by hand, left as it is; `shipway workflows generate --overwrite` writes it anew"
+            }
+            (State::Foreign, false, _) => {
+                "written by hand, left as it is; `shipway workflows generate --overwrite` replaces it"
+            }
         };
         outcome.say(format!("{}: {word}", file.path))
     })

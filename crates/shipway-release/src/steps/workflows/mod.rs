@@ -223,8 +223,12 @@ pub fn refusal(report: &WorkflowsReport) -> Option<Error> {
         report.findings.iter().fold(error, |error, one| error.cause(format!("{}: {}", one.id, one.message)));
     let is_drift =
         report.findings.iter().all(|one| matches!(one.id.as_str(), "workflow-missing" | "workflow-stale"));
+    let is_by_hand =
+        report.findings.iter().all(|one| matches!(one.id.as_str(), "workflow-edited" | "workflow-foreign"));
     Some(if is_drift {
         error.hint("shipway workflows generate")
+    } else if is_by_hand {
+        error.hint("bring the change to the configuration, then shipway workflows generate --overwrite")
     } else {
         error.hint(format!("shipway explain {}", first.id))
     })
