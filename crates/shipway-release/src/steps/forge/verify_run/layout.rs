@@ -113,3 +113,35 @@ fn walk(one: &Downloaded, layout: &Layout, found: &mut Records, take: Take<'_>) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_from_the_top_or_from_the_projects_folder() {
+        let layout = Layout { version: "1.3.0".to_owned(), prefix: "packages/demo/".to_owned() };
+        let is = |name: &str| match member(name, &layout) {
+            Some(Member::Manifest) => "manifest",
+            Some(Member::Statement) => "statement",
+            Some(Member::Other) => "other",
+            Some(Member::Distribution("demo.whl")) => "file",
+            Some(Member::Distribution(_)) => "another file",
+            None => "refused",
+        };
+        for at in ["", "packages/demo/"] {
+            assert_eq!(is(&format!("{at}.shipway/manifest.json")), "manifest");
+            assert_eq!(is(&format!("{at}.shipway/evidence/1.3.0/build.json")), "statement");
+            assert_eq!(is(&format!("{at}.shipway/evidence/1.3.0/notes.json")), "other");
+            assert_eq!(is(&format!("{at}dist/demo.whl")), "file");
+            assert_eq!(is(&format!("{at}.shipway/evidence/1.2.0/build.json")), "refused");
+        }
+        for name in [
+            "packages/other/dist/demo.whl",
+            "packages/demo/dist/more/demo.whl",
+            "dist/packages/demo/demo.whl",
+        ] {
+            assert_eq!(is(name), "refused", "{name}");
+        }
+    }
+}
