@@ -93,7 +93,7 @@ impl Index {
     pub(crate) async fn open(config: &Config, access: Access) -> Result<Self, IndexError> {
         let parts = Parts::open(config).await?;
         let Parts { store, blobs, tiles, lock } = parts;
-        create_channels(&store, config).await?;
+        create_channels(&store, config, access.ephemeral.is_some()).await?;
         let keys = config.keys();
         let log_key = key_file::open(&store, &keys, "log.pem").await?;
         let key = key_file::open(&store, &keys, "index.pem").await?;
@@ -182,7 +182,10 @@ pub(crate) fn closed(channel: &Channel, channels: &[Channel]) -> IndexError {
 }
 
 /// Creates the configured channels that are missing, after those that are there.
-async fn create_channels(store: &Store, config: &Config) -> Result<(), IndexError> {
+///
+/// An embedded index is opened by whichever project names it: where the channels that it holds are not the first of the
+/// project's, nothing is added, and the project is told.
+async fn create_channels(store: &Store, config: &Config, is_embedded: bool) -> Result<(), IndexError> {
     let held = store::channels(&mut *store.read().await?).await?;
     let known = |name: &ChannelName, held: &[Channel]| held.iter().any(|channel| channel.name == *name);
     // Only what was asked for by name is added to an index that has channels.
@@ -192,6 +195,10 @@ async fn create_channels(store: &Store, config: &Config) -> Result<(), IndexErro
     }
     let mut write = store.write().await?;
     let held = store::channels(&mut write).await?;
+    let begins = wanted.iter().map(|channel| &channel.name).take(held.len());
+    if is_embedded && !begins.eq(held.iter().map(|channel| &channel.name)) {
+        return Ok(());
+    }
     for channel in wanted.iter().filter(|channel| !known(&channel.name, &held)) {
         store::insert_channel(&mut write, channel).await?;
     }

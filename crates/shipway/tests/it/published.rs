@@ -44,7 +44,11 @@ fn g12_a_promotion_needs_nothing_but_the_index() {
     let empty = project.home().join("elsewhere");
     std::fs::create_dir(&empty).unwrap();
     let arguments = ["promote", "1.2.4", "--to", "stable", "--name", "demo-pkg", "--yes"];
-    let output = project.command(env!("CARGO_BIN_EXE_shipway"), &empty).args(arguments).output().unwrap();
+    let promote = || project.command(env!("CARGO_BIN_EXE_shipway"), &empty).args(arguments).output().unwrap();
+    // Without a configuration there are three channels, and nothing is added to an index that holds two others.
+    assert_eq!(promote().status.code(), Some(2));
+    std::fs::write(empty.join("shipway.toml"), "channels = [\"dev\", \"stable\"]\n").unwrap();
+    let output = promote();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stable = project.run(&["status", "--json"]).json()["channels"][1].clone();
     assert_eq!(stable["version"], "1.2.4");
