@@ -8,14 +8,10 @@
 
 mod backend;
 mod child;
-mod conformance;
 mod fuzz;
-mod intake;
 mod kit;
 mod load;
 mod model;
-mod openapi;
-mod proxied;
 mod vouch;
 
 #[path = "."]
