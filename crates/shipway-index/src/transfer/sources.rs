@@ -92,7 +92,6 @@ impl Source {
 /// What devpi-server writes beside the files that it exports; much more stands there.
 #[derive(Deserialize)]
 struct DataIndex {
-    #[serde(default)]
     indexes: BTreeMap<String, DataOfIndex>,
 }
 
