@@ -179,6 +179,14 @@ pub(crate) fn readable(text: &str) -> String {
             }
             None => line.to_owned(),
         };
+        // How small an archive packs depends on what else stands in the fixture.
+        let line = match line.find(" bytes, as the forge says") {
+            Some(at) => {
+                let head = line[..at].trim_end_matches(|c: char| c.is_ascii_digit());
+                format!("{head}N{}", &line[at..])
+            }
+            None => line,
+        };
         lines.push_str(&line);
         lines.push('\n');
     }
