@@ -36,6 +36,7 @@ fn f6_two_publishes_at_once_end_with_one_release() {
 fn g12_a_promotion_needs_nothing_but_the_index() {
     let project = Project::demo();
     project.run(&["release", "patch", "--to", "dev"]).assert(0, &[]);
+    project.run(&["smoke", "1.2.4", "--from", "dev"]).assert(0, &[]);
     let digests = project.run(&["status", "--json"]).json()["channels"][0]["files"].clone();
     // The run's artifacts have expired, and so has every copy of them.
     for kept in ["dist", ".shipway"] {

@@ -50,13 +50,14 @@ const NOT_AT_GITLAB: [&str; 32] = [
 ];
 
 /// Scenarios that end otherwise there, each for the reason beside it.
-const OTHERWISE_AT_GITLAB: [(&str, Want); 10] = [
+const OTHERWISE_AT_GITLAB: [(&str, Want); 11] = [
     // A rebase is one of the branch, and then a fast-forward, which the policy must allow.
     ("b1 rebase", refused(1, "merge-strategy")),
     ("b1 rebase of two commits", refused(1, "merge-strategy")),
     ("b1 by commit, rebase", refused(1, "merge-strategy")),
     // The number is a part of every address.
     ("another repository of the same name", refused(1, "not-found")),
+    ("race: the name leads to another repository now", refused(1, "not-found")),
     // The faults answer in GitHub's shape.
     ("some files are missing from the list", refused(3, "unexpected-answer")),
     ("the list of artifacts is cut", refused(3, "unexpected-answer")),
