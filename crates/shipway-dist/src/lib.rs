@@ -25,6 +25,7 @@ pub mod rules;
 mod schema;
 pub mod signing;
 pub mod simple;
+mod stdlib;
 pub mod wire;
 
 pub use channel::ChannelName;
@@ -35,3 +36,4 @@ pub use globs::Globs;
 pub use manifest::{Manifest, ManifestFile};
 pub use name::ProjectName;
 pub use pep440_rs::Version;
+pub use stdlib::is_stdlib;

@@ -1,11 +1,15 @@
 //! An authority that nobody knows but the clients of a test, and a certificate of it for the loopback address.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A private authority.
 #[derive(Debug, Clone)]
@@ -53,5 +57,17 @@ impl Authority {
             certificate: write("server.pem", certificate.pem()),
             key: write("server-key.pem", key.serialize_pem()),
         }
+    }
+
+    /// What a server of this process needs to speak TLS with the certificate.
+    ///
+    /// # Panics
+    /// When its files cannot be read.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificate = CertificateDer::from_pem_file(&self.certificate).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth();
+        Arc::new(config.with_single_cert(vec![certificate], key).expect("a configuration"))
     }
 }

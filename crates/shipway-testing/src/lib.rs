@@ -26,7 +26,7 @@ pub use authority::Authority;
 pub use forwarder::{Exchange, Forwarder, Trouble};
 pub use http::{Answer, get, post, request};
 pub use interrupter::{Interrupter, Moment, Strike};
-pub use listener::{PrivateCa, Reply, Request, listen};
+pub use listener::{Reply, Request, listen};
 pub use place::Place;
 pub use postgres::Postgres;
 pub use program::{Program, Ran};

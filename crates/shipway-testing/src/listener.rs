@@ -2,11 +2,11 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::authority::Authority;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -58,54 +58,18 @@ impl Reply {
     }
 }
 
-/// A certificate authority of one test, and a certificate of it for this machine.
-#[derive(Debug)]
-pub struct PrivateCa {
-    file: PathBuf,
-    config: Arc<ServerConfig>,
-}
-
-impl PrivateCa {
-    /// Makes both; the authority's certificate goes to a file in `folder`.
-    ///
-    /// # Panics
-    /// When they cannot be made.
-    pub fn new(folder: &Path) -> Self {
-        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "authority of a test");
-        let own = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let key = KeyPair::generate().expect("a key");
-        let leaf = CertificateParams::new(names).expect("parameters").signed_by(&key, &own).expect("a leaf");
-        let file = folder.join("authority.pem");
-        std::fs::write(&file, own.pem()).expect("a written file");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder().with_no_client_auth();
-        let config = config.with_single_cert(vec![leaf.der().clone()], key).expect("a configuration");
-        Self { file, config: Arc::new(config) }
-    }
-
-    /// The authority's certificate, for `SSL_CERT_FILE`.
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-}
-
 /// Answers until the process ends; gives the URL without a final slash. `handler` gives none to drop the connection.
 ///
 /// # Panics
 /// When no port is free.
 pub fn listen(
-    tls: Option<&PrivateCa>,
+    tls: Option<&Authority>,
     handler: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
-    let tls = tls.map(|one| Arc::clone(&one.config));
+    let tls = tls.map(Authority::server);
     let handler = Arc::new(handler);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -142,7 +106,8 @@ fn answer(stream: impl Read + Write, handler: &impl Fn(&Request) -> Option<Reply
     stream.flush()
 }
 
-fn read_request(reader: &mut impl std::io::BufRead) -> std::io::Result<Request> {
+/// Reads one request with its body.
+pub(crate) fn read_request(reader: &mut impl std::io::BufRead) -> std::io::Result<Request> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut parts = line.split_whitespace().map(str::to_owned);

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use serde_json::json;
 use shipway_dist::Sha256;
 
-use crate::listener::{PrivateCa, Reply, Request, listen};
+use crate::authority::Authority;
+use crate::listener::{Reply, Request, listen};
 
 /// The password of the user `__token__`.
 pub const PASSWORD: &str = "canary-public-2b9e";
@@ -53,7 +54,7 @@ impl PublicIndex {
     ///
     /// # Panics
     /// When no port is free.
-    pub fn start(tls: Option<&PrivateCa>) -> Self {
+    pub fn start(tls: Option<&Authority>) -> Self {
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let own = Arc::clone(&shelf);
         let url = listen(tls, move |request| answer(&own, request));

@@ -10,7 +10,6 @@ mod observe;
 pub(crate) mod record;
 mod release;
 mod sdist;
-mod stdlib;
 pub(crate) mod wheel;
 
 use std::io;

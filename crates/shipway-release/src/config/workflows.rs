@@ -11,6 +11,7 @@ use url::Url;
 use super::load::Merge;
 use super::{Environment, ForeignChannel, environment};
 use crate::error::Error;
+use crate::ops::secret::is_private;
 
 /// How the generated workflows build, test and publish.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -41,17 +42,17 @@ pub struct RawWorkflows {
     /// For GitLab with `oidc`: the audience that the index asks for.
     pub audience: Option<String>,
     /// The names of the secrets that the jobs read.
-    pub secrets: Option<RawSecrets>,
+    pub secrets: Option<SecretNames>,
     /// Where the shipway binary comes from, by platform: `linux-x86_64`, `linux-aarch64`, `macos-x86_64`,
     /// `macos-aarch64`.
     pub binary: Option<BTreeMap<String, RawBinary>>,
 }
 
-/// The names of the secrets that the jobs read.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+/// The names of the secrets that the jobs read; none is not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields)]
-pub struct RawSecrets {
+pub struct SecretNames {
     /// The token of the index; default for a shipway index: `SHIPWAY_TOKEN`.
     pub token: Option<String>,
     /// The user at a foreign index; default `INDEX_USER`.
@@ -106,25 +107,6 @@ pub struct Binary {
     pub url: String,
     /// Its digest.
     pub sha256: shipway_dist::Sha256,
-}
-
-/// The names of the secrets that the jobs read; none is not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretNames {
-    /// The token of a shipway index.
-    pub token: Option<String>,
-    /// The user at a foreign index.
-    pub user: Option<String>,
-    /// The password at a foreign index.
-    pub password: Option<String>,
-    /// The URL of a shipway index.
-    pub index: Option<String>,
-    /// The upload URL of a foreign index.
-    pub upload: Option<String>,
-    /// The URL that a foreign index is read from.
-    pub simple: Option<String>,
-    /// The key that evidence is signed with.
-    pub key: Option<String>,
 }
 
 /// What the project says about its generated workflows.
@@ -269,7 +251,7 @@ impl Merge {
         foreign
     }
 
-    fn secrets(&mut self, raw: RawSecrets, by: Authentication, foreign: bool) -> SecretNames {
+    fn secrets(&mut self, raw: SecretNames, by: Authentication, foreign: bool) -> SecretNames {
         let named = |name: Option<String>, default: &str, wanted: bool| {
             name.or_else(|| (wanted && by == Authentication::Secrets).then(|| default.to_owned()))
         };
@@ -277,10 +259,7 @@ impl Merge {
             token: named(raw.token, "SHIPWAY_TOKEN", !foreign),
             user: named(raw.user, "INDEX_USER", foreign),
             password: named(raw.password, "INDEX_PASSWORD", foreign),
-            index: raw.index,
-            upload: raw.upload,
-            simple: raw.simple,
-            key: raw.key,
+            ..raw
         };
         let all = [
             ("token", &names.token),
@@ -314,21 +293,12 @@ impl Merge {
                 self.errors.push(Error::usage("config-value", text));
                 continue;
             };
-            let fits = |url: &Url| {
-                let is_loopback = match url.host() {
-                    Some(url::Host::Ipv4(host)) => host.is_loopback(),
-                    Some(url::Host::Ipv6(host)) => host.is_loopback(),
-                    Some(url::Host::Domain(host)) => host == "localhost",
-                    None => false,
-                };
-                url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
-            };
             match url.parse::<Url>() {
                 Ok(parsed) if parsed.password().is_some() || !parsed.username().is_empty() => {
                     let text = format!("`{key}.url` holds a user or password");
                     self.errors.push(Error::usage("secret-in-config", text).hint("remove it from the URL"));
                 }
-                Ok(parsed) if fits(&parsed) && is_plain_text(parsed.as_str()) => {
+                Ok(parsed) if is_private(&parsed) && is_plain_text(parsed.as_str()) => {
                     if let Some(sha256) = self.parse(&format!("{key}.sha256"), &sha256) {
                         binaries.push(Binary { platform, url: parsed.into(), sha256 });
                     }

@@ -354,7 +354,7 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> Error {
 }
 
 /// The innermost reasons of an error; the outer ones of reqwest repeat the URL.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut texts = Vec::new();
     let mut source = error.source();
     while let Some(inner) = source {

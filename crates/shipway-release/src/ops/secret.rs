@@ -33,6 +33,22 @@ pub fn public_url(url: &url::Url) -> url::Url {
     public
 }
 
+/// Whether a URL leads to this machine and nowhere else.
+pub fn is_here(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        // RFC 6761, section 6.3: names below `localhost` are this machine as well.
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// Whether a secret may be sent there, and a program taken from there: over TLS, or on this machine.
+pub fn is_private(url: &url::Url) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && is_here(url))
+}
+
 /// A text with the user and password of every `scheme://user:password@` replaced by `…`.
 ///
 /// For what tools print: a remote's or an index's URL may hold a credential.
@@ -70,5 +86,24 @@ mod tests {
         let text =
             redact("fatal: unable to access 'https://user:canary@host.example/x.git/': no, http://plain/");
         assert_eq!(text, "fatal: unable to access 'https://…@host.example/x.git/': no, http://plain/");
+    }
+
+    #[test]
+    fn f10_an_open_line_is_good_for_this_machine_alone() {
+        for (url, expected) in [
+            ("https://index.example/", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://127.8.8.8/", true),
+            ("http://[::1]/", true),
+            ("http://localhost/", true),
+            ("http://forge.localhost/", true),
+            ("http://index.example/", false),
+            ("http://localhost.example/", false),
+            ("http://127.0.0.1.example/", false),
+            ("http://10.0.0.1/", false),
+            ("ftp://127.0.0.1/", false),
+        ] {
+            assert_eq!(is_private(&url.parse().unwrap()), expected, "{url}");
+        }
     }
 }

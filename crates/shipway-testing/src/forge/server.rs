@@ -2,7 +2,7 @@
 //!
 //! Written on sockets, because faults are about bytes: half an answer, one without an end, a connection that drops.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +14,7 @@ use super::fault::Instead;
 use super::gitlab;
 use super::repository::Repository;
 use super::state::{Face, State};
+use crate::listener;
 
 /// What both sockets share.
 #[derive(Debug)]
@@ -99,30 +100,16 @@ pub(super) fn serve(repository: Repository, state: State, token: &str) -> Arc<Sh
 }
 
 fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut parts = line.split_whitespace().map(str::to_owned);
-    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let mut body = vec![0; length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)];
-    reader.read_exact(&mut body)?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let one = listener::read_request(&mut BufReader::new(stream))?;
+    let pairs = one.query.split('&').filter_map(|pair| pair.split_once('='));
     let query = pairs.map(|(name, value)| (decode(name), decode(&value.replace('+', " ")))).collect();
+    let target = if one.query.is_empty() { one.path.clone() } else { format!("{}?{}", one.path, one.query) };
     Ok(Request {
-        method,
-        path: path.to_owned(),
+        method: one.method,
+        path: one.path,
         query,
-        headers,
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        headers: one.headers,
+        body: serde_json::from_slice(&one.body).unwrap_or(Value::Null),
         target,
     })
 }

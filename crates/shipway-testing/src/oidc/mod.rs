@@ -12,8 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::http::try_request;
-use crate::listener::{PrivateCa, Reply, Request, listen};
+use crate::listener::{Reply, Request, listen};
 
 /// The audience of the index.
 pub const AUDIENCE: &str = "index-of-the-test";
@@ -68,7 +69,7 @@ impl Oidc {
     ///
     /// # Panics
     /// When no port is free.
-    pub fn start(tls: Option<&PrivateCa>, behind: Option<(&str, &str)>) -> Self {
+    pub fn start(tls: Option<&Authority>, behind: Option<(&str, &str)>) -> Self {
         let claims = json!({
             "sub": "repo:team/demo:environment:release", "repository": "team/demo", "repository_id": "4711",
             "repository_owner_id": "47", "environment": "release", "ref": "refs/heads/main", "ref_type": "branch",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use shipway_testing::oidc::Oidc;
-use shipway_testing::{Place, PrivateCa, Program, Project, Ran, Running, Tools, request};
+use shipway_testing::{Authority, Place, Program, Project, Ran, Running, Tools, request};
 
 use crate::place;
 
@@ -286,7 +286,7 @@ fn d23_on_one_foreign_channel_publish_refuses_unless_everything_declared_holds_w
 fn f10_a_pypiserver_behind_a_minter_takes_the_identity_of_the_job_with_tools_from_the_registry() {
     let place = place();
     let (server, channel) = pypiserver(&place, "only");
-    let authority = PrivateCa::new(&place.home());
+    let authority = Authority::new(&place.home());
     let authorization = basic("ci", RIGHT);
     let oidc = Oidc::start(Some(&authority), Some((&channel.upload, &authorization)));
     let behind = Channel {
@@ -297,7 +297,7 @@ fn f10_a_pypiserver_behind_a_minter_takes_the_identity_of_the_job_with_tools_fro
     let project = sample(&place, &[behind]);
     // Both authorities: the test's own, and the one that this machine reads packages with.
     let usual = std::env::var_os("SSL_CERT_FILE").map(std::fs::read_to_string).transpose();
-    let own = std::fs::read_to_string(authority.file()).expect("a certificate");
+    let own = std::fs::read_to_string(&authority.root).expect("a certificate");
     let both = place.write("both.pem", &format!("{own}{}", usual.expect("certificates").unwrap_or_default()));
     let in_ci = |run: Program| {
         let run = run.env("SSL_CERT_FILE", &both);

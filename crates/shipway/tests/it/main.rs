@@ -6,6 +6,7 @@
 
 mod api;
 mod at_forge;
+mod bootstrap;
 mod build;
 mod bump;
 mod check;
@@ -25,6 +26,7 @@ mod project;
 mod public;
 mod published;
 mod release;
+mod release_killed;
 mod runner;
 mod seeded;
 mod servers;

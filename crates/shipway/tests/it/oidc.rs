@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use shipway_testing::oidc::{AUDIENCE, Oidc};
-use shipway_testing::{Place, PrivateCa, Reply, Server, get, listen};
+use shipway_testing::{Authority, Place, Reply, Server, get, listen};
 
 use crate::project::{PYPROJECT, Project, Run};
 
@@ -13,7 +13,7 @@ use crate::project::{PYPROJECT, Project, Run};
 struct Ground {
     place: Place,
     server: Server,
-    authority: PrivateCa,
+    authority: Authority,
     oidc: Oidc,
     project: Project,
 }
@@ -30,7 +30,7 @@ impl Ground {
         admin(&["policy", "set", policy.to_str().unwrap()]);
         let token = admin(&["token", "create", "--name", "all", "--action", "upload,read,evidence"]);
         let server = Server::start(&place, &place.data(), []);
-        let authority = PrivateCa::new(&place.home());
+        let authority = Authority::new(&place.home());
         let oidc = Oidc::start(Some(&authority), Some((server.url(), &format!("Bearer {token}"))));
         let mut project = Project::demo();
         if foreign {
@@ -47,7 +47,7 @@ impl Ground {
             project.set("SHIPWAY_INDEX", &format!("{}/", oidc.url()));
         }
         project.set("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring");
-        project.set("SSL_CERT_FILE", authority.file().to_str().unwrap());
+        project.set("SSL_CERT_FILE", authority.root.to_str().unwrap());
         project.run(&["build"]).assert(0, &[]);
         project.set("PATH", &told(&place, &["git", "python3"]));
         Self { place, server, authority, oidc, project }
@@ -171,11 +171,11 @@ fn f10_publish_to_a_foreign_index_sends_a_minted_token_as_twine_sends_a_password
     let mut ground = Ground::new(true);
     ground.in_ci();
     // The certificate counts: without the authority nothing is said to the server.
-    let other = PrivateCa::new(&ground.place.folder("other"));
-    ground.project.set("SSL_CERT_FILE", other.file().to_str().unwrap());
+    let other = Authority::new(&ground.place.folder("other"));
+    ground.project.set("SSL_CERT_FILE", other.root.to_str().unwrap());
     ground.run(&["publish", "--dry-run"]).assert(3, &["cannot reach"]);
     assert!(ground.oidc.state().log.is_empty());
-    ground.project.set("SSL_CERT_FILE", ground.authority.file().to_str().unwrap());
+    ground.project.set("SSL_CERT_FILE", ground.authority.root.to_str().unwrap());
 
     let dry = ground.run(&["publish", "--dry-run", "--json", "-vv"]);
     dry.assert(0, &["good until"]);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::check::entry_points::{self, EntryPoint};
 use crate::check::metadata::{fields, imports};
-use crate::check::stdlib::is_stdlib;
 use crate::filename::DistributionFilename;
 use crate::finding::{Findings, shown};
 use crate::metadata::Metadata;
 use crate::rules::wheel as rules;
+use crate::stdlib::is_stdlib;
 
 use super::wheel_file;
 

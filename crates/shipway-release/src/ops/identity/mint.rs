@@ -11,13 +11,13 @@ use reqwest::blocking::Client;
 use serde::Deserialize;
 use url::Url;
 
-use super::request::{self, ask, is_private, shown};
+use super::request::{self, ask, shown};
 use super::{Claims, Source, mask};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::ops::credentials::Credential;
 use crate::ops::forge::github::plain;
-use crate::ops::secret::Secret;
+use crate::ops::secret::{Secret, is_private};
 
 /// How long a token is good when the index does not say.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(15);

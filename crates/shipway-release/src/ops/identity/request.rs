@@ -6,9 +6,10 @@ use std::time::Duration;
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::{StatusCode, redirect};
 use serde::de::DeserializeOwned;
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::{Error, Result};
+use crate::ops::http::chain;
 use crate::ops::secret::public_url;
 
 /// Largest answer that is read; a token takes a few KB.
@@ -30,17 +31,6 @@ pub(super) fn client() -> Result<Client> {
         .timeout(Duration::from_secs(30))
         .build()
         .map_err(|error| Error::incomplete("tls", "cannot set up HTTP").cause(error.to_string()))
-}
-
-/// Whether a secret may be sent there: over TLS, or to this machine.
-pub(super) fn is_private(url: &Url) -> bool {
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_here)
 }
 
 /// An answer.
@@ -102,37 +92,4 @@ pub(super) fn shown(url: &Url) -> Url {
     let mut shown = public_url(url);
     shown.set_query(None);
     shown
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts = Vec::new();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        texts.push(inner.to_string());
-        source = inner.source();
-    }
-    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn f10_an_open_line_is_good_for_this_machine_alone() {
-        for (url, expected) in [
-            ("https://index.example/", true),
-            ("http://127.0.0.1:8080/", true),
-            ("http://127.8.8.8/", true),
-            ("http://[::1]/", true),
-            ("http://localhost/", true),
-            ("http://index.example/", false),
-            ("http://localhost.example/", false),
-            ("http://127.0.0.1.example/", false),
-            ("http://10.0.0.1/", false),
-            ("ftp://127.0.0.1/", false),
-        ] {
-            assert_eq!(is_private(&url.parse().unwrap()), expected, "{url}");
-        }
-    }
 }

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::evidence;
 use crate::ops::forge::Location;
 use crate::ops::git::Git;
+use crate::ops::secret::is_here;
 use crate::ops::target::Target;
 
 /// How many releases are looked through.
@@ -37,7 +38,7 @@ pub struct Proof {
 pub fn live_forge(context: &Context<'_>) -> Option<Value> {
     let run = context.environment.get(environment::FORGE_RUN)?;
     let location = location_of(context)?;
-    (!is_loopback(&location.api))
+    (!is_here(&location.api))
         .then(|| json!({ "host": host_of(&location.api), "repository": location.repository, "run": run }))
 }
 
@@ -48,15 +49,6 @@ fn location_of(context: &Context<'_>) -> Option<Location> {
 
 fn host_of(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(host)) => host.is_loopback(),
-        Some(url::Host::Ipv6(host)) => host.is_loopback(),
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        None => true,
-    }
 }
 
 /// Says whether this forge is proven; nothing for a project without one.

@@ -276,9 +276,7 @@ fn climb(channels: &[&str]) -> Vec<Value> {
 
 fn binaries(config: &Config) -> Vec<Value> {
     let pattern = |platform: &str| {
-        let (name, system, machine) = PLATFORMS.iter().find(|(name, ..)| *name == platform)?;
-        // Linux calls it aarch64, macOS arm64.
-        let _ = name;
+        let (_, system, machine) = PLATFORMS.iter().find(|(name, ..)| *name == platform)?;
         Some(format!("{system}/{machine}"))
     };
     let one = |binary: &crate::config::Binary| {

@@ -3,8 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io::{Read, Write as _};
-use std::path::Path;
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client as Connection, RequestBuilder, Response};
@@ -15,19 +14,19 @@ use serde_json::Value;
 use url::Url;
 
 use super::location::Location;
-use super::model::Download;
 use super::status;
 use crate::config::ForgeKind;
 use crate::error::{Error, Result};
 use crate::ops::secret::public_url;
 
+mod download;
+
 /// Largest JSON answer that is read; a page of a hundred pull requests takes about 2 MB.
 const LARGEST_ANSWER: u64 = 16 << 20;
 /// How long limits are waited for in all, in one run of the program.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
-/// How long an answer may take, and a download.
+/// How long an answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
-const DOWNLOAD_TIME: Duration = Duration::from_secs(3600);
 /// How often a request is sent that may be repeated.
 const TRIES: u32 = 3;
 /// How many redirects are followed.
@@ -422,76 +421,6 @@ impl Client {
             }
         }
         Err(Error::incomplete("answer-too-large", format!("{} has no end of {what}", self.place())))
-    }
-
-    /// Downloads into a file while hashing. The first answer redirects to a store, which never gets the token.
-    pub(super) fn download(&self, what: &str, url: Url, to: &Path, limit: u64) -> Result<Download> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            // The store's address holds for about a minute, so that a repeat begins at the forge again.
-            match self.timed(|| self.download_once(what, url.clone(), to, limit)) {
-                Err(error)
-                    if tries < TRIES
-                        && matches!(error.code(), "unreachable" | "truncated" | "server-error") =>
-                {
-                    self.pause(Duration::from_millis(200 << tries));
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn download_once(&self, what: &str, url: Url, to: &Path, limit: u64) -> Result<Download> {
-        let mut url = url;
-        for _ in 0..HOPS {
-            let request = if url.origin() == self.location.api.origin() {
-                self.request(Method::GET, &url)
-            } else {
-                self.connection.get(url.clone())
-            };
-            let request = request.header("accept-encoding", "identity").timeout(DOWNLOAD_TIME);
-            let mut response = self.send(what, request)?;
-            if response.status().is_redirection() {
-                let next = location(response.headers(), &url)
-                    .ok_or_else(|| self.astray(what, "a redirect leads nowhere"))?;
-                let is_weaker = url.scheme() == "https" && next.scheme() != "https";
-                if is_weaker || !matches!(next.scheme(), "http" | "https") {
-                    return Err(self.astray(what, "a redirect leaves https"));
-                }
-                url = next;
-                continue;
-            }
-            if !response.status().is_success() {
-                let answer = self.read_whole(what, response)?;
-                return Err(self.refusal(what, &answer));
-            }
-            let (sha256, size) = copy(what, &mut response, to, limit)?;
-            return Ok(Download { sha256, size });
-        }
-        Err(self.astray(what, "too many redirects"))
-    }
-}
-
-fn copy(what: &str, from: &mut Response, to: &Path, limit: u64) -> Result<(shipway_dist::Sha256, u64)> {
-    let mut file = std::fs::File::create(to).map_err(|error| Error::io("write", to, &error))?;
-    let mut hasher = shipway_dist::digest::Hasher::default();
-    let mut buffer = vec![0; 128 * 1024];
-    let mut size = 0_u64;
-    loop {
-        let read = from.read(&mut buffer).map_err(|error| {
-            Error::incomplete("truncated", format!("the download of {what} broke off"))
-                .cause(error.to_string())
-        })?;
-        if read == 0 {
-            return Ok(hasher.finish());
-        }
-        size += read as u64;
-        if size > limit {
-            return Err(Error::refused("too-large", format!("{what} has more than {limit} bytes")));
-        }
-        hasher.update(&buffer[..read]);
-        file.write_all(&buffer[..read]).map_err(|error| Error::io("write", to, &error))?;
     }
 }
 

@@ -193,6 +193,6 @@ const MODULES: [&str; 189] = [
 ];
 
 /// Whether a name is that of a module of the standard library.
-pub(crate) fn is_stdlib(name: &str) -> bool {
+pub fn is_stdlib(name: &str) -> bool {
     MODULES.binary_search(&name).is_ok()
 }
