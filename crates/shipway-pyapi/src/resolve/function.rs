@@ -239,13 +239,11 @@ impl<'s> Resolver<'s> {
             }
         }
         // `name = other_name` inside a class body.
-        if let (Some(Value::Name(path)), Some(parent)) = (&assigned.value, self.def(key).parent) {
-            let owner = DefKey { module: key.module, def: parent };
-            if let Some(other) = self.own_member(owner, path).filter(|other| *other != key)
-                && !matches!(self.def(other).kind, DefKind::Value(_) | DefKind::Import(_))
-            {
-                return self.shape_of(other);
-            }
+        if let Some(Value::Name(path)) = &assigned.value
+            && let Some(other) = self.bound_above(key, path)
+            && !matches!(self.def(other).kind, DefKind::Value(_) | DefKind::Import(_))
+        {
+            return self.shape_of(other);
         }
         match self.follow(key) {
             Target::Def(other) if other != key => self.shape_of(other),

@@ -214,8 +214,8 @@ impl<'s> Resolver<'s> {
             DefKind::Value(assigned) if assigned.annotation.is_none() || assigned.is_type_alias => {
                 let Some(Value::Name(path)) = &assigned.value else { return Target::Def(key) };
                 let parent = self.def(key).parent.map(|def| DefKey { module: key.module, def });
-                // `X = X` in a class refers to the module's `X`.
-                let scope = if self.def(key).name.as_str() == &**path { None } else { parent };
+                let first = path.split('.').next().unwrap_or(path);
+                let scope = parent.filter(|_| self.bound_above(key, first).is_some());
                 match self.dotted(key.module, scope, path) {
                     Some(Target::Def(other)) if self.is_value(other) => Target::Def(key),
                     Some(Target::Unknown | Target::Served { .. }) | None => Target::Def(key),
@@ -302,6 +302,13 @@ impl<'s> Resolver<'s> {
         let module = self.module(class.module);
         let entry = effective(module, self.class(class)?.scope.get(name))?;
         Some(DefKey { module: class.module, def: entry.def })
+    }
+
+    /// What a name in the body of the class of `key` means there: a body sees of itself what stands above, and a name
+    /// that it binds below is still the module's.
+    pub(crate) fn bound_above(&self, key: DefKey, name: &str) -> Option<DefKey> {
+        let class = DefKey { module: key.module, def: self.def(key).parent? };
+        self.own_member(class, name).filter(|own| self.def(*own).line < self.def(key).line)
     }
 
     /// The names that `from module import *` binds, in order.

@@ -170,3 +170,16 @@ fn a_package_called_test_is_an_api_when_it_says_so() {
     let empty: Files<'_> = &[api[0], ("demo/test/__init__.py", ""), api[2]];
     assert_eq!(said(empty, &empty[..1]), NOTHING);
 }
+
+#[test]
+fn a_name_that_a_class_binds_below_is_the_modules_above() {
+    let text = |below: &str| {
+        let above = "class Queues:\n    def __init__(self, size=1): ...\nclass App:\n    queues_cls = Queues\n";
+        format!("{above}{below}    def run(self): ...\n")
+    };
+    let method = text("    def Queues(self): ...\n");
+    let diff = compare(&[("demo/__init__.py", &method)], &[("demo/__init__.py", &text(""))]);
+    let heard = diff.findings.iter().filter(|finding| finding.level >= Level::Warn);
+    let symbols: Vec<&str> = heard.map(|finding| finding.symbol.as_str()).collect();
+    assert_eq!(symbols, ["demo.App.Queues"], "{:#?}", diff.findings);
+}
