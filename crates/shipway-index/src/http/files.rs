@@ -11,7 +11,8 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
     VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::DistributionFilename;
 
@@ -19,14 +20,8 @@ use super::ranges::{self, Part};
 use super::{Answer, App, auth};
 use crate::error::IndexError;
 use crate::index::Index;
+use crate::pages::{Content, Entry, WarmFile};
 use crate::tokens::Identity;
-
-/// What is sent.
-enum Content {
-    /// A blob, and when it came.
-    Blob(Sha256),
-    Memory(Bytes),
-}
 
 /// A file that the reader may have.
 struct Found {
@@ -34,6 +29,8 @@ struct Found {
     size: u64,
     digest: Sha256,
     modified: Option<SystemTime>,
+    /// The project that holds it, and the channels through which it may be read; none for upstream's files.
+    own: Option<(Arc<Entry>, Vec<ChannelName>)>,
 }
 
 /// `GET /files/{sha256}/{filename}`
@@ -41,6 +38,7 @@ pub(super) async fn file(
     State(app): State<App>,
     Path((sha256, filename)): Path<(String, String)>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
     let who = auth::identify(&app, &headers).await?;
@@ -63,6 +61,7 @@ pub(super) async fn file(
         Method::GET => ranges::part(&headers, found.size, &etag, found.modified),
         _ => Part::Whole,
     };
+    let content = found.content.clone();
     let mut response = match part {
         Part::Whole if method == Method::HEAD => Response::new(Body::empty()),
         Part::Whole => Response::new(body(&app, found.content, 0, found.size).await?),
@@ -86,6 +85,12 @@ pub(super) async fn file(
     let sent = response.headers_mut();
     sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     sent.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let (Some((entry, channels)), Part::Whole, Method::GET) = (found.own, part, method) {
+        let project = entry.project.name.normalized().to_owned();
+        let head = sent.clone();
+        let file = WarmFile { project, channels, content, size: found.size, head };
+        app.index.cache.keep_file(uri.path(), &entry, file);
+    }
     Ok(response)
 }
 
@@ -141,16 +146,18 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
                 digest: Sha256::of(&bytes),
                 content: Content::Memory(bytes),
                 modified: None,
+                own: None,
             })
         } else {
             let size = index.fetch_upstream(name, &file).await?;
-            Ok(Found { size, digest: sha256, content: Content::Blob(sha256), modified: None })
+            Ok(Found { size, digest: sha256, content: Content::Blob(sha256), modified: None, own: None })
         };
     };
     let (release, file) =
         entry.project.file(base).filter(|(_, file)| file.sha256 == sha256).ok_or_else(hidden)?;
     let may = |name: &str| who.may_read(Some(entry.project.name.normalized()), name, index.anonymous_read);
-    if !release.channels.keys().any(|channel| may(channel.as_str())) {
+    let channels: Vec<ChannelName> = release.channels.keys().cloned().collect();
+    if !channels.iter().any(|channel| may(channel.as_str())) {
         return Err(hidden());
     }
     if file.removed {
@@ -165,12 +172,15 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
     }
     let modified = file.uploaded_at.parse::<jiff::Timestamp>().ok().map(SystemTime::from);
     if !metadata {
-        return Ok(Found { content: Content::Blob(sha256), size: file.size, digest: sha256, modified });
+        let (content, size) = (Content::Blob(sha256), file.size);
+        let own = Some((entry.clone(), channels));
+        return Ok(Found { content, size, digest: sha256, modified, own });
     }
     let digest = file.metadata_sha256.ok_or_else(hidden)?;
     let bytes = crate::store::metadata(&mut *index.store.read().await?, &digest).await?;
     let bytes = Bytes::from(bytes.ok_or_else(hidden)?);
-    Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified })
+    let own = Some((entry.clone(), channels));
+    Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified, own })
 }
 
 async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {

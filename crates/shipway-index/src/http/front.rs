@@ -1,6 +1,6 @@
-//! What stands before the routes: identifiers, limits, counting, the access log, and warm pages.
+//! What stands before the routes: identifiers, limits, counting, the access log, and warm pages and files.
 //!
-//! A page that is in memory is answered here, without a task, a lock that waits, or the database. Whatever is
+//! A page that is in memory, and a file that was given lately, is answered here, without a task, a lock that waits, or the database. Whatever is
 //! not certain (a commit since, a token not seen yet, a form not built, another method) goes the way of the
 //! routes, which decide by the same rules. It refuses to know what a page is made of.
 
@@ -12,14 +12,19 @@ use std::time::Instant;
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
+use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
 use super::operations::{Route, route_of};
+use super::send::FileBody;
 use super::{App, answer, auth, negotiate, simple};
+use crate::pages::Content;
 use crate::tokens::Identity;
 
 /// The name of the field that carries the identifier of a request.
@@ -36,6 +41,7 @@ pub(crate) struct Front {
 pub(crate) enum Sent {
     /// All of it, until it was taken.
     Whole(Option<Bytes>),
+    File(FileBody),
     Routed(axum::body::Body),
 }
 
@@ -102,6 +108,9 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         }
         if let Some(response) = page(&self.app, &request) {
             let response = response.map(|bytes| Sent::Whole(Some(bytes)));
+            return Answering::Ready(Some(finish(&self.app, noted, response)));
+        }
+        if let Some(response) = file(&self.app, &request) {
             return Answering::Ready(Some(finish(&self.app, noted, response)));
         }
         let app = self.app.clone();
@@ -185,6 +194,34 @@ fn page(app: &App, request: &Request<Incoming>) -> Option<Response<Bytes>> {
     may.then(|| simple::send(&body, form, headers))
 }
 
+/// A whole file of the index itself, when it was given lately, nothing was committed since, and the reader is known.
+fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Sent>> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let conditions = [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
+    if *request.method() != Method::GET
+        || !uri.path().starts_with("/files/")
+        || uri.query().is_some()
+        || conditions.iter().any(|field| headers.contains_key(field))
+    {
+        return None;
+    }
+    let index = &app.index;
+    let file = index.cache.known_file(&index.store, uri.path())?;
+    let who = auth::recognised(app, headers)?;
+    let may =
+        |channel: &ChannelName| who.may_read(Some(&file.project), channel.as_str(), index.anonymous_read);
+    if !file.channels.iter().any(may) {
+        return None;
+    }
+    let body = match &file.content {
+        Content::Memory(bytes) => Sent::Whole(Some(bytes.clone())),
+        Content::Blob(sha256) => Sent::File(app.files.body(app.files.opened(sha256)?, 0, file.size)),
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = file.head.clone();
+    Some(response)
+}
+
 impl Future for Answering {
     type Output = Result<Response<Sent>, Infallible>;
 
@@ -212,6 +249,7 @@ impl Body for Sent {
             Self::Whole(bytes) => Poll::Ready(
                 bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
             ),
+            Self::File(body) => Pin::new(body).poll_frame(context).map_err(axum::Error::new),
             Self::Routed(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -219,6 +257,7 @@ impl Body for Sent {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::File(body) => body.is_end_stream(),
             Self::Routed(body) => body.is_end_stream(),
         }
     }
@@ -226,6 +265,7 @@ impl Body for Sent {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::File(body) => body.size_hint(),
             Self::Routed(body) => body.size_hint(),
         }
     }

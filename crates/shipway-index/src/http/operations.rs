@@ -204,6 +204,12 @@ fn text(app: &App) -> String {
             "How often a commit was noticed.",
             cache.refreshed.to_string(),
         ),
+        (
+            "shipway_lists_read_total",
+            "counter",
+            "Lists of projects that were read whole from the database.",
+            cache.lists_read.to_string(),
+        ),
         ("shipway_uploads_running", "gauge", "Uploads under way.", number(uploads)),
         ("shipway_uploads_waiting", "gauge", "Uploads that wait for a place.", number(waiting)),
         (

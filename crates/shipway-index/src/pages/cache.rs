@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
+use super::warm::{WarmFile, WarmFiles};
 use super::{Body, Coding, Format, Former, List, Page, project_page, text};
 use crate::error::IndexError;
 use crate::project::{Channel, Project};
@@ -88,6 +89,9 @@ struct Inner {
     absent: HashSet<String>,
     claimed: HashSet<String>,
     lists: HashMap<ChannelName, Listing>,
+    /// What commits changed since the reading of a list began, so that its end need not be quiet.
+    reading: HashMap<ChannelName, BTreeSet<String>>,
+    files: WarmFiles,
     tokens: HashMap<String, Arc<TokenRow>>,
     /// Who was recognised by an `Authorization` field, by the digest of the field, and until when.
     grants: HashMap<Sha256, (Arc<Grant>, Option<Timestamp>)>,
@@ -111,6 +115,8 @@ pub(crate) struct Standing {
     pub(crate) built: u64,
     pub(crate) evicted: u64,
     pub(crate) refreshed: u64,
+    /// Lists of projects that were read whole.
+    pub(crate) lists_read: u64,
 }
 
 /// The memory of a server.
@@ -124,6 +130,7 @@ pub(crate) struct Cache {
     built: AtomicU64,
     evicted: AtomicU64,
     refreshed: AtomicU64,
+    lists_read: AtomicU64,
 }
 
 impl Default for Cache {
@@ -143,6 +150,7 @@ impl Cache {
             built: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             refreshed: AtomicU64::new(0),
+            lists_read: AtomicU64::new(0),
         }
     }
 
@@ -205,6 +213,24 @@ impl Cache {
         let body = entry.page(channel)?.ready(format, coding)?;
         entry.used.store(true, Ordering::Relaxed);
         Some((inner.channels.clone()?, body.clone()))
+    }
+
+    /// What answers a request for a file, if it was given lately and nothing was committed since.
+    pub(crate) fn known_file(&self, store: &Store, path: &str) -> Option<Arc<WarmFile>> {
+        let stamp = store.stamp_now()?;
+        let inner = self.read();
+        if inner.stamp != Some(stamp) {
+            return None;
+        }
+        let (file, is_of) = inner.files.get(path)?;
+        let entry = inner.projects.get(&file.project).filter(|entry| is_of(entry))?;
+        entry.used.store(true, Ordering::Relaxed);
+        Some(file.clone())
+    }
+
+    /// Remembers what answers a request for a file of this state of its project.
+    pub(crate) fn keep_file(&self, path: &str, entry: &Arc<Entry>, file: WarmFile) {
+        self.write().files.keep(path, entry, file);
     }
 
     /// Who was recognised by an `Authorization` field of this digest. Only after [`Cache::refresh`] or
@@ -364,15 +390,21 @@ impl Cache {
             return Ok(list.list.clone());
         }
         let _one = self.listing.lock().await;
-        let (known, held) = {
-            let inner = self.read();
+        let held = {
+            let mut inner = self.write();
             let held =
                 inner.lists.get(channel).map(|listing| (listing.list.clone(), listing.changed.clone()));
-            (inner.serials, held)
+            if let Some((list, changed)) = &held
+                && changed.is_empty()
+            {
+                return Ok(list.clone());
+            }
+            // Before the snapshot: what is committed after it is then noted for whoever asks next.
+            inner.reading.insert(channel.clone(), BTreeSet::new());
+            held
         };
         let mut snapshot = store.snapshot().await?;
         let list = match held {
-            Some((list, changed)) if changed.is_empty() => return Ok(list),
             Some((list, changed)) => {
                 let mut changes = Vec::with_capacity(changed.len());
                 for name in changed {
@@ -381,14 +413,16 @@ impl Cache {
                 }
                 tokio::task::spawn_blocking(move || list.changed(&changes)).await?
             }
-            None => List::new(store::project_names(&mut snapshot, channel).await?),
+            None => {
+                self.lists_read.fetch_add(1, Ordering::Relaxed);
+                List::new(store::project_names(&mut snapshot, channel).await?)
+            }
         };
         drop(snapshot);
         let list = Arc::new(list);
         let mut inner = self.write();
-        if inner.serials == known {
-            let listing = Listing { list: list.clone(), changed: BTreeSet::new() };
-            inner.lists.insert(channel.clone(), listing);
+        if let Some(changed) = inner.reading.remove(channel) {
+            inner.lists.insert(channel.clone(), Listing { list: list.clone(), changed });
         }
         Ok(list)
     }
@@ -402,6 +436,7 @@ impl Cache {
             built: self.built.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
             refreshed: self.refreshed.load(Ordering::Relaxed),
+            lists_read: self.lists_read.load(Ordering::Relaxed),
         }
     }
 
@@ -452,10 +487,12 @@ impl Inner {
                 self.former.insert(name.clone(), formers);
             }
         }
-        self.lists.retain(|_, listing| {
-            listing.changed.extend(changed.iter().cloned());
-            listing.changed.len() <= CHANGES
-        });
+        let note = |noted: &mut BTreeSet<String>| {
+            noted.extend(changed.iter().cloned());
+            noted.len() <= CHANGES
+        };
+        self.lists.retain(|_, listing| note(&mut listing.changed));
+        self.reading.retain(|_, changed| note(changed));
     }
 
     fn keep(&mut self, name: &str, entry: &Arc<Entry>) {

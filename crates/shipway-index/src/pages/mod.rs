@@ -8,6 +8,7 @@ mod cache;
 mod list;
 mod parts;
 mod render;
+mod warm;
 
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -20,11 +21,12 @@ use tokio::sync::OnceCell;
 
 use crate::error::IndexError;
 
-pub(crate) use cache::Cache;
+pub(crate) use cache::{Cache, Entry};
 pub(crate) use list::{List, ListBody};
 use parts::Part;
 pub(crate) use parts::{Former, Text, text};
 pub(crate) use render::project_page;
+pub(crate) use warm::{Content, WarmFile};
 
 /// A format of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

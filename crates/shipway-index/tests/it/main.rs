@@ -47,6 +47,7 @@ mod sqlite {
     mod upload;
     mod upstream;
     mod warm;
+    mod warm_files;
 }
 
 #[path = "."]
@@ -73,4 +74,5 @@ mod postgres {
     mod transfer;
     mod upload;
     mod upstream;
+    mod warm_files;
 }

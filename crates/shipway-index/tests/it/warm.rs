@@ -107,6 +107,40 @@ async fn f2_the_list_of_projects_follows_every_write() {
     assert_eq!(names("dev", "identity").await, ["mid_dle", "zeta"]);
 }
 
+/// The value of a metric.
+async fn metric(kit: &Kit, name: &str) -> u64 {
+    let metrics = kit.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("{name} in {metrics}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn l2_a_list_is_read_whole_once_though_commits_never_cease() {
+    let kit = Arc::new(Kit::new().await);
+    let written = Arc::new(AtomicUsize::new(0));
+    let (writer, count) = (kit.clone(), written.clone());
+    let writing = tokio::spawn(async move {
+        for number in 0..60 {
+            let dist = wheel(&format!("own{number}"), "1.0", "a");
+            assert_eq!(writer.upload(&dist).await.status(), 200);
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut asked = 0;
+    while !writing.is_finished() {
+        let before = written.load(Ordering::SeqCst);
+        let listed = kit.json("/dev/simple/").await["projects"].as_array().unwrap().len();
+        assert!(listed >= before, "{listed} {before}");
+        asked += 1;
+    }
+    writing.await.unwrap();
+    let list = kit.json("/dev/simple/").await;
+    assert_eq!(list["projects"].as_array().unwrap().len(), 60);
+    // One for each of the three channels, read ahead at the start or when it was first asked for.
+    let read = metric(&kit, "shipway_lists_read_total").await;
+    assert!(read <= 3, "{read} of {asked}");
+}
+
 #[tokio::test]
 async fn without_room_everything_is_built_anew_and_is_right() {
     let kit = Kit::with(|config| config.limits.cache = 1).await;
@@ -118,12 +152,8 @@ async fn without_room_everything_is_built_anew_and_is_right() {
             assert_eq!(kit.listed("dev", name).await.unwrap().len(), 1);
         }
     }
-    let metrics = kit.get("/metrics").send().await.unwrap().text().await.unwrap();
-    let value = |name: &str| -> u64 {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap().parse().unwrap()
-    };
-    assert!(value("shipway_cache_evicted_total") > 0 && value("shipway_cache_bytes") < 10_000, "{metrics}");
+    assert!(metric(&kit, "shipway_cache_evicted_total").await > 0);
+    assert!(metric(&kit, "shipway_cache_bytes").await < 10_000);
 }
 
 #[tokio::test]
