@@ -204,6 +204,7 @@ fn text(app: &App) -> String {
             "How often a commit was noticed.",
             cache.refreshed.to_string(),
         ),
+        ("shipway_connections", "gauge", "Open connections.", number(app.connections.open())),
         ("shipway_uploads_running", "gauge", "Uploads under way.", number(uploads)),
         ("shipway_uploads_waiting", "gauge", "Uploads that wait for a place.", number(waiting)),
         (
