@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// Addresses and networks (`10.0.0.0/8`) of proxies, which are believed when they say who asks.
     pub trusted_proxies: Vec<String>,
+    /// The field in which they say it. The other one is not read: a proxy passes on what a client wrote there.
+    pub proxy_header: ProxyHeader,
     /// Certificate and key, both PEM; absent: plain HTTP.
     pub tls: Option<TlsFiles>,
     /// The clock.
@@ -71,6 +73,7 @@ impl Config {
             metrics: None,
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
             tls: None,
             clock: Clock::system(),
             faults: Faults::default(),
@@ -237,6 +240,16 @@ impl Default for UpstreamRules {
     }
 }
 
+/// The field in which a proxy says who asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, which nearly every proxy writes.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// What the index accepts.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -244,6 +257,18 @@ pub struct Limits {
     pub file_size: u64,
     /// How long an upload may stand still.
     pub stall: Duration,
+    /// How many bytes a second an upload must bring at least, measured over `stall`; 0: as few as it likes.
+    pub upload_rate: u64,
+    /// How long the server waits for the bytes of one upload altogether.
+    pub upload_time: Duration,
+    /// How long a connection may be silent: in the TLS handshake, before its first request, within the head of
+    /// one, and between two.
+    pub silence: Duration,
+    /// How long a client may read nothing of its answer.
+    pub unread: Duration,
+    /// How many connections are open at once; more wait to be accepted. Absent: as many as the process may have
+    /// open files for.
+    pub connections: Option<NonZeroUsize>,
     /// How long an open session is kept after it was last touched.
     pub session: Duration,
     /// How long a page of the upstream is believed.
@@ -265,6 +290,11 @@ impl Default for Limits {
         Self {
             file_size: 1024 * 1024 * 1024,
             stall: Duration::from_secs(60),
+            upload_rate: 1024,
+            upload_time: Duration::from_secs(60 * 60),
+            silence: Duration::from_secs(30),
+            unread: Duration::from_secs(60),
+            connections: None,
             session: Duration::from_secs(24 * 60 * 60),
             upstream_page: Duration::from_secs(60),
             unfinished: Duration::from_secs(24 * 60 * 60),

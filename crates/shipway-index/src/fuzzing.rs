@@ -1,7 +1,7 @@
-//! The entry point for fuzzing the form of an upload; not part of the interface.
+//! The entry points for fuzzing the form of an upload and the fields of a request; not part of the interface.
 //!
-//! The target under `fuzz/` and the short run in the tests call the same function, so that an input which
-//! one of them finds is a test of the other. It panics when a property does not hold.
+//! The targets under `fuzz/` and the short run in the tests call the same functions, so that an input which
+//! one of them finds is a test of the other. They panic when a property does not hold.
 
 use std::cell::OnceCell;
 
@@ -89,6 +89,12 @@ pub fn multipart(bytes: &[u8]) {
         drop((whole, pieces));
         assert!(place.is_empty(), "a temporary file stays behind");
     });
+}
+
+/// The fields of a request, each a line `name: value`: ranges and conditions, negotiation, who a proxy names,
+/// credentials.
+pub fn headers(bytes: &[u8]) {
+    crate::http::fuzz::headers(bytes);
 }
 
 fn judge(form: &Form, file: Option<&Staged>) {

@@ -16,6 +16,7 @@ mod admin;
 mod blobs;
 mod channels;
 mod config;
+mod connection;
 mod error;
 mod evidence;
 #[doc(hidden)]
@@ -40,7 +41,8 @@ mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, policy_text};
 pub use config::{
-    ChannelConfig, Clock, Config, Faults, Limits, StorageOptions, TlsFiles, Upstream, UpstreamRules,
+    ChannelConfig, Clock, Config, Faults, Limits, ProxyHeader, StorageOptions, TlsFiles, Upstream,
+    UpstreamRules,
 };
 pub use error::IndexError;
 pub use http::openapi;

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Config, TlsFiles};
+use crate::connection::{self, Open, Patience};
 use crate::error::IndexError;
 use crate::http::front::Front;
 use crate::http::{self, App};
@@ -23,8 +20,6 @@ use crate::tokens::{self, Secret};
 
 /// How long requests in flight may take after a shutdown began.
 const GRACE: Duration = Duration::from_secs(30);
-/// More bytes than this do not wait for a slow client; a piece of a file may be twice as long.
-const BUFFER: usize = 64 * 1024;
 
 /// A server that runs until [`Running::shutdown`].
 pub struct Running {
@@ -54,11 +49,12 @@ pub async fn start(config: Config, address: &str) -> Result<Running, IndexError>
     serve(config, listener).await
 }
 
-/// Starts the server on a listener.
+/// Starts the server on a listener. The process may open as many files from then on as the system lets it.
 ///
 /// # Errors
 /// When the data directory cannot be used.
 pub async fn serve(config: Config, listener: TcpListener) -> Result<Running, IndexError> {
+    connection::raise_open_files();
     run(config, listener, None).await
 }
 
@@ -83,7 +79,7 @@ async fn run(
     let unbound = |source| IndexError::Bind { address: "the listener".to_owned(), source };
     let address = listener.local_addr().map_err(unbound)?;
     let tls = config.tls.as_ref().map(acceptor).transpose()?;
-    let proxies = http::Proxies::new(&config.trusted_proxies)?;
+    let proxies = http::Proxies::new(&config.trusted_proxies, config.proxy_header)?;
     let anonymous_read = config.anonymous_read.unwrap_or(address.ip().is_loopback());
     let index = Index::open(&config, Access { anonymous_read, ephemeral }).await?;
     let warm = index.ephemeral.is_none();
@@ -182,20 +178,23 @@ async fn accept(
     tls: Option<TlsAcceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let graceful = Arc::new(GracefulShutdown::new());
+    let stop = stopped.clone();
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accepted = async {
+            let place = service.app.connections.admit().await;
+            listener.accept().await.map(|(stream, peer)| (place.open(), stream, peer))
+        };
+        let accepted = tokio::select! {
+            accepted = accepted => accepted,
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         // Collects what ended, so that the set does not grow.
         while connections.try_join_next().is_some() {}
-        match stream {
-            Ok((stream, peer)) => {
-                let watcher = graceful.watcher();
+        match accepted {
+            Ok((open, stream, peer)) => {
                 let front = Front::new(service.app.clone(), service.router.clone(), peer.ip());
-                connections.spawn(connection(stream, front, tls.clone(), watcher));
+                connections.spawn(connection(open, stream, front, tls.clone(), stop.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, for example: wait for some to be given back.
@@ -205,44 +204,31 @@ async fn accept(
         }
     }
     drop(listener);
-    if let Some(graceful) = Arc::into_inner(graceful)
-        && tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err()
-    {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("requests in flight were cut off after {} seconds", GRACE.as_secs());
     }
     connections.shutdown().await;
 }
 
 async fn connection(
+    _open: Open,
     stream: TcpStream,
     front: Front,
     tls: Option<TlsAcceptor>,
-    watcher: hyper_util::server::graceful::Watcher,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return serve_connection(stream, front, watcher).await };
-    match tokio::time::timeout(Duration::from_secs(20), tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve_connection(stream, front, watcher).await,
+    let patience = Patience::new(front.limits());
+    let Some(tls) = tls else { return connection::serve(stream, front, patience, stopped).await };
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(patience.silence, tls.accept(stream)) => handshake,
+        _ = stopped.wait_for(|stopped| *stopped) => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => connection::serve(stream, front, patience, stopped).await,
         Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
         Err(_) => tracing::debug!("the TLS handshake took too long"),
-    }
-}
-
-async fn serve_connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    front: Front,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(30))
-        .max_buf_size(BUFFER);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), front);
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
-        tracing::debug!(%error, "a connection ended");
     }
 }
 

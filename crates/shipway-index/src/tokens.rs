@@ -179,6 +179,15 @@ impl Grant {
         Self { name: name.to_owned(), projects: None, channels: None, actions }
     }
 
+    /// Whether an action is allowed; without a project or a channel, in any.
+    pub(crate) fn allows(&self, action: Action, project: Option<&str>, channel: Option<&str>) -> bool {
+        let holds = |limit: &Option<BTreeSet<String>>, wanted: Option<&str>| match (limit, wanted) {
+            (Some(limit), Some(wanted)) => limit.contains(wanted),
+            (None, _) | (_, None) => true,
+        };
+        self.actions.contains(&action) && holds(&self.projects, project) && holds(&self.channels, channel)
+    }
+
     /// # Errors
     /// Says what the token is limited to and what this needs.
     pub(crate) fn require(
@@ -187,32 +196,32 @@ impl Grant {
         project: Option<&str>,
         channel: Option<&str>,
     ) -> Result<(), IndexError> {
-        let refuse =
-            |has: String, needs: String| Err(IndexError::TokenScope { name: self.name.clone(), has, needs });
+        if self.allows(action, project, channel) {
+            return Ok(());
+        }
         let list = |items: &BTreeSet<String>| {
             items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
         };
-        if !self.actions.contains(&action) {
-            let actions: Vec<_> = self.actions.iter().map(|action| action.as_str()).collect();
-            return refuse(format!("the actions {}", actions.join(", ")), format!("the action {action}"));
-        }
-        if let (Some(projects), Some(project)) = (&self.projects, project)
-            && !projects.contains(project)
-        {
-            return refuse(format!("the projects {}", list(projects)), format!("the project `{project}`"));
-        }
-        if let (Some(channels), Some(channel)) = (&self.channels, channel)
-            && !channels.contains(channel)
-        {
-            return refuse(format!("the channels {}", list(channels)), format!("the channel `{channel}`"));
-        }
-        Ok(())
+        let (has, needs) = match (&self.projects, project, &self.channels, channel) {
+            _ if !self.actions.contains(&action) => {
+                let actions: Vec<_> = self.actions.iter().map(|action| action.as_str()).collect();
+                (format!("the actions {}", actions.join(", ")), format!("the action {action}"))
+            }
+            (Some(projects), Some(project), _, _) if !projects.contains(project) => {
+                (format!("the projects {}", list(projects)), format!("the project `{project}`"))
+            }
+            (_, _, channels, channel) => {
+                let channels = channels.as_ref().map(list).unwrap_or_default();
+                (format!("the channels {channels}"), format!("the channel `{}`", channel.unwrap_or_default()))
+            }
+        };
+        Err(IndexError::TokenScope { name: self.name.clone(), has, needs })
     }
 
     fn reads(&self, project: Option<&str>, channel: &str) -> bool {
-        self.require(Action::Read, project, Some(channel)).is_ok()
+        self.allows(Action::Read, project, Some(channel))
             // So that a client can compare what it uploaded (uv's check URL).
-            || self.require(Action::Upload, project, Some(channel)).is_ok()
+            || self.allows(Action::Upload, project, Some(channel))
     }
 }
 
@@ -247,11 +256,13 @@ impl Identity {
         }
     }
 
-    /// Whether every project of a channel may be read, so that its list needs no filter.
-    pub(crate) fn sees_everything_in(&self, channel: &str, anonymous_read: bool) -> bool {
+    /// The projects of a channel that may be read at most; nothing when all may be.
+    pub(crate) fn limited_to(&self, channel: &str, anonymous_read: bool) -> Option<&BTreeSet<String>> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
         match self {
-            Self::Anonymous => anonymous_read,
-            Self::Holder(grant) => grant.projects.is_none() && grant.reads(None, channel),
+            Self::Anonymous => (!anonymous_read).then_some(&NONE),
+            Self::Holder(grant) if grant.reads(None, channel) => grant.projects.as_ref(),
+            Self::Holder(_) => Some(&NONE),
         }
     }
 
@@ -271,7 +282,7 @@ impl Identity {
             Self::Anonymous => anonymous_read,
             Self::Holder(grant) => channels.iter().any(|channel| {
                 let channel = Some(channel.name.as_str());
-                Action::ALL.iter().any(|action| grant.require(*action, Some(project), channel).is_ok())
+                Action::ALL.iter().any(|action| grant.allows(*action, Some(project), channel))
             }),
         }
     }
@@ -405,6 +416,39 @@ mod tests {
         wrong.pop();
         let error = judge(&wrong, Some(&row), now).unwrap_err().to_string();
         assert!(error.contains("unknown") && !error.contains(&wrong), "{error}");
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_is_required() {
+        let set = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect());
+        let actions = |actions: &[Action]| actions.iter().copied().collect();
+        let all = Grant::everything("all");
+        let projects = Grant { projects: set(&["demo"]), actions: actions(&[Action::Read]), ..all.clone() };
+        let channels = Grant { channels: set(&["dev"]), actions: actions(&[Action::Upload]), ..all.clone() };
+        for (grant, counted) in [(&all, 54), (&projects, 6), (&channels, 6)] {
+            let mut allowed = 0;
+            for action in Action::ALL {
+                for project in [None, Some("demo"), Some("other")] {
+                    for channel in [None, Some("dev"), Some("stable")] {
+                        let required = grant.require(*action, project, channel);
+                        assert_eq!(grant.allows(*action, project, channel), required.is_ok());
+                        if let Err(error) = &required {
+                            assert!(error.to_string().contains("is limited to the "), "{error}");
+                        }
+                        allowed += usize::from(required.is_ok());
+                    }
+                }
+            }
+            assert_eq!(allowed, counted, "{grant:?}");
+        }
+        let limited = |who: &Identity, channel: &str| who.limited_to(channel, false).cloned();
+        let holder = |grant: &Grant| Identity::Holder(Arc::new(grant.clone()));
+        assert_eq!(limited(&holder(&all), "dev"), None);
+        assert_eq!(limited(&holder(&projects), "dev"), set(&["demo"]));
+        assert_eq!(limited(&holder(&channels), "dev"), None);
+        assert_eq!(limited(&holder(&channels), "stable"), set(&[]));
+        assert_eq!(limited(&Identity::Anonymous, "dev"), set(&[]));
+        assert_eq!(Identity::Anonymous.limited_to("dev", true), None);
     }
 
     #[test]

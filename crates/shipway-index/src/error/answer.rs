@@ -51,7 +51,7 @@ impl IndexError {
             Self::UnsupportedType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
-            Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::RemovedAction { .. } | Self::Removed { .. } => StatusCode::GONE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
@@ -103,6 +103,7 @@ impl IndexError {
             | Self::Method { .. }
             | Self::NotAcceptable { .. }
             | Self::Stalled { .. }
+            | Self::TooSlow { .. }
             | Self::RemovedAction { .. } => code::BAD_REQUEST,
             Self::Blocked { .. } => code::BLOCKED,
             Self::NotInChannel { .. } => code::NOT_IN_CHANNEL,

@@ -127,6 +127,12 @@ pub enum IndexError {
         /// How long.
         seconds: u64,
     },
+    /// The client sends so slowly that others would have to wait for it.
+    #[error("the upload is too slow: {why}")]
+    TooSlow {
+        /// Which bound.
+        why: String,
+    },
     /// An action of the upload API that standards removed.
     #[error("`:action` `{action}` was removed from the upload API; upload files with `file_upload`")]
     RemovedAction {

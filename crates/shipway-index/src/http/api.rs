@@ -15,7 +15,7 @@ use shipway_dist::wire::{
     SessionRequest,
 };
 
-use super::upload::{drain, stalling};
+use super::pace::{drain, paced};
 use super::{Answer, App, auth, detached};
 use crate::channels::ChangeRequest;
 use crate::error::IndexError;
@@ -164,7 +164,7 @@ pub(super) async fn put_file(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let mut body = Box::pin(stalling(body, app.index.limits.stall));
+    let mut body = Box::pin(paced(body, &app.index.limits));
     let received = async {
         let who = auth::identify(&app, &headers).await?;
         let session = app.index.find_session(&who, &id).await?;

@@ -49,7 +49,7 @@ pub(super) fn recognised(app: &App, headers: &HeaderMap) -> Option<Identity> {
     app.index.cache.grant(&Sha256::of(field.as_bytes()), now).map(Identity::Holder)
 }
 
-fn presented(headers: &HeaderMap) -> Result<Option<String>, IndexError> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<Option<String>, IndexError> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let malformed =
         || IndexError::Unauthenticated { why: "the `Authorization` header is malformed".to_owned() };

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -24,7 +25,9 @@ use shipway_dist::digest::Sha256;
 use super::operations::{Route, route_of};
 use super::send::FileBody;
 use super::{App, answer, auth, negotiate, simple};
-use crate::pages::Content;
+use crate::config::Limits;
+use crate::connection::{self, Activity};
+use crate::pages;
 use crate::tokens::Identity;
 
 /// The name of the field that carries the identifier of a request.
@@ -35,10 +38,16 @@ pub(crate) struct Front {
     app: App,
     router: TowerToHyperService<Router>,
     peer: IpAddr,
+    pub(crate) activity: Arc<Activity>,
 }
 
 /// A body on its way out.
-pub(crate) enum Sent {
+pub(crate) struct Sent {
+    body: Content,
+    request: connection::Request,
+}
+
+enum Content {
     /// All of it, until it was taken.
     Whole(Option<Bytes>),
     File(FileBody),
@@ -71,7 +80,11 @@ struct Logged {
 
 impl Front {
     pub(crate) fn new(app: App, router: Router, peer: IpAddr) -> Self {
-        Self { app, router: TowerToHyperService::new(router), peer }
+        Self { app, router: TowerToHyperService::new(router), peer, activity: Activity::new() }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.app.index.limits
     }
 
     fn note(&self, request: &Request<Incoming>, peer: IpAddr) -> Noted {
@@ -96,6 +109,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let held = self.activity.request();
         let peer = self.app.proxies.client(self.peer, request.headers());
         let noted = self.note(&request, peer);
         if let Some(limits) = &self.app.limiter
@@ -104,13 +118,14 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         {
             let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
             let response = answer::refusal(&error, request.method(), request.uri().path(), accept);
-            return Answering::Ready(Some(finish(&self.app, noted, response.map(Sent::Routed))));
+            return Answering::Ready(Some(finish(&self.app, noted, sent(response, held))));
         }
         if let Some(response) = page(&self.app, &request) {
-            let response = response.map(|bytes| Sent::Whole(Some(bytes)));
+            let response = response.map(|bytes| Sent { body: Content::Whole(Some(bytes)), request: held });
             return Answering::Ready(Some(finish(&self.app, noted, response)));
         }
         if let Some(response) = file(&self.app, &request) {
+            let response = response.map(|body| Sent { body, request: held });
             return Answering::Ready(Some(finish(&self.app, noted, response)));
         }
         let app = self.app.clone();
@@ -119,9 +134,13 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         let answered = hyper::service::Service::call(&self.router, request);
         Answering::Routed(Box::pin(async move {
             let response = answered.await.unwrap_or_else(|never| match never {});
-            finish(&app, noted, response.map(Sent::Routed))
+            finish(&app, noted, sent(response, held))
         }))
     }
+}
+
+fn sent(response: Response<axum::body::Body>, request: connection::Request) -> Response<Sent> {
+    response.map(|body| Sent { body: Content::Routed(body), request })
 }
 
 /// Who a limit counts: the holder of a token that was recognised, else the address.
@@ -195,7 +214,7 @@ fn page(app: &App, request: &Request<Incoming>) -> Option<Response<Bytes>> {
 }
 
 /// A whole file of the index itself, when it was given lately, nothing was committed since, and the reader is known.
-fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Sent>> {
+fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Content>> {
     let (uri, headers) = (request.uri(), request.headers());
     let conditions = [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
     if *request.method() != Method::GET
@@ -214,8 +233,8 @@ fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Sent>> {
         return None;
     }
     let body = match &file.content {
-        Content::Memory(bytes) => Sent::Whole(Some(bytes.clone())),
-        Content::Blob(sha256) => Sent::File(app.files.body(app.files.opened(sha256)?, 0, file.size)),
+        pages::Content::Memory(bytes) => Content::Whole(Some(bytes.clone())),
+        pages::Content::Blob(sha256) => Content::File(app.files.body(app.files.opened(sha256)?, 0, file.size)),
     };
     let mut response = Response::new(body);
     *response.headers_mut() = file.head.clone();
@@ -245,28 +264,43 @@ impl Body for Sent {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(
+        let sent = self.get_mut();
+        match &mut sent.body {
+            Content::Whole(bytes) => Poll::Ready(
                 bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
             ),
-            Self::File(body) => Pin::new(body).poll_frame(context).map_err(axum::Error::new),
-            Self::Routed(body) => Pin::new(body).poll_frame(context),
+            Content::File(body) => {
+                sent.request.asked();
+                let frame = Pin::new(&mut *body).poll_frame(context).map_err(axum::Error::new);
+                if matches!(frame, Poll::Ready(Some(Ok(_)))) && !body.is_end_stream() {
+                    sent.request.gave();
+                }
+                frame
+            }
+            Content::Routed(body) => {
+                sent.request.asked();
+                let frame = Pin::new(body).poll_frame(context);
+                if matches!(frame, Poll::Ready(Some(Ok(_)))) {
+                    sent.request.gave();
+                }
+                frame
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::File(body) => body.is_end_stream(),
-            Self::Routed(body) => body.is_end_stream(),
+        match &self.body {
+            Content::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Content::File(body) => body.is_end_stream(),
+            Content::Routed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::File(body) => body.size_hint(),
-            Self::Routed(body) => body.size_hint(),
+        match &self.body {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Content::File(body) => body.size_hint(),
+            Content::Routed(body) => body.size_hint(),
         }
     }
 }

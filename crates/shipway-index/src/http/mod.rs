@@ -5,11 +5,14 @@ mod api;
 mod auth;
 mod files;
 pub(crate) mod front;
+pub(crate) mod fuzz;
 mod limits;
 mod log;
+mod multipart;
 mod negotiate;
 mod openapi;
 mod operations;
+mod pace;
 mod proxies;
 mod ranges;
 mod send;
@@ -24,6 +27,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::connection::Places;
 use crate::error::IndexError;
 use crate::index::Index;
 
@@ -36,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: operations::Metrics,
     pub(crate) limiter: Option<limits::Limiter>,
     pub(crate) uploads: limits::Uploads,
+    pub(crate) connections: Places,
     pub(crate) files: send::Sender,
     pub(crate) proxies: proxies::Proxies,
     /// Whether `/metrics` has an address of its own.
@@ -61,6 +66,7 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool, proxies: proxies::Pr
         metrics: operations::Metrics::default(),
         limiter: limits::Limiter::new(&index.limits),
         uploads: limits::Uploads::new(&index.limits),
+        connections: Places::new(&index.limits),
         files: send::Sender::default(),
         metrics_elsewhere,
         proxies,

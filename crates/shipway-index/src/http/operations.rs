@@ -210,6 +210,7 @@ fn text(app: &App) -> String {
             "Lists of projects that were read whole from the database.",
             cache.lists_read.to_string(),
         ),
+        ("shipway_connections", "gauge", "Open connections.", number(app.connections.open())),
         ("shipway_uploads_running", "gauge", "Uploads under way.", number(uploads)),
         ("shipway_uploads_waiting", "gauge", "Uploads that wait for a place.", number(waiting)),
         (

@@ -37,13 +37,10 @@ pub(super) async fn list(
         return Err(index.hidden(&who, format!("channel `{}`", channel.name)).into());
     }
     let format = format(&headers, &wanted)?;
-    let readable = |name: &str| who.may_read(Some(name), channel.name.as_str(), index.anonymous_read);
-    let list = index.cache.list(&index.store, &channel.name).await?;
-    let list = if who.sees_everything_in(channel.name.as_str(), index.anonymous_read) {
-        list
-    } else {
-        Arc::new(List::new(list.names().filter(|(name, _)| readable(name)).cloned().collect()))
-    };
+    let mut list = index.cache.list(&index.store, &channel.name).await?;
+    if let Some(projects) = who.limited_to(channel.name.as_str(), index.anonymous_read) {
+        list = Arc::new(List::new(projects.iter().filter_map(|name| list.name(name)).cloned().collect()));
+    }
     let coding = coding(&headers);
     let body = match list.ready(format, coding) {
         Some(body) => body.clone(),

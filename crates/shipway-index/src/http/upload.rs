@@ -2,21 +2,20 @@
 //!
 //! Reads the form, streams the file to the storage while hashing, and hands both to [`crate::accept`].
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use multer::{Field, Multipart};
 use serde::Serialize;
 use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::multipart::{Part, Parts};
+use super::pace::{drain, paced};
 use super::{Answer, App, auth, detached, negotiate};
 use crate::accept::form::Form;
 use crate::accept::{Accepted, Known, Upload};
@@ -37,7 +36,7 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let mut body = Box::pin(stalling(body, app.index.limits.stall));
+    let mut body = Box::pin(paced(body, &app.index.limits));
     let result = receive(&app, &channel, query.as_deref(), &headers, &mut body).await;
     let (who, upload, place) = match result {
         Ok(received) => received,
@@ -109,63 +108,65 @@ where
     let boundary = multer::parse_boundary(content_type).map_err(|_| IndexError::UnsupportedType {
         why: "expected `multipart/form-data` with a boundary".to_owned(),
     })?;
-    let mut multipart = Multipart::new(body, boundary);
+    let mut parts = Parts::new(body, boundary, limit.saturating_add(TEXT as u64));
     let mut form = Form::default();
     let mut content = None;
-    let (mut parts, mut text) = (0, 0);
+    let (mut number, mut text) = (0, 0);
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if name == ":action" {
             form.push(name.into_owned(), value.into_owned());
         }
     }
-    while let Some(field) = multipart.next_field().await.map_err(broken)? {
-        parts += 1;
-        if parts > PARTS {
+    while let Some(part) = parts.next().await? {
+        number += 1;
+        if number > PARTS {
             return Err(IndexError::bad_request(format!("the form has more than {PARTS} parts")));
         }
-        let name =
-            field.name().map(str::to_owned).ok_or_else(|| IndexError::bad_request("a part has no name"))?;
+        let name = part.field.name().map(str::to_owned);
+        let name = name.ok_or_else(|| IndexError::bad_request("a part has no name"))?;
         if name == "content" {
             if content.is_some() {
                 return Err(IndexError::bad_request("`content` is given twice"));
             }
-            content = Some(read_file(blobs, limit, field).await?);
+            content = Some(read_file(blobs, limit, part).await?);
             continue;
         }
-        if field.file_name().is_some() && name != "gpg_signature" {
+        if part.field.file_name().is_some() && name != "gpg_signature" {
             let name: String = name.chars().take(80).collect();
             return Err(IndexError::bad_request(format!("`{name}` must not be a file")));
         }
-        let value = read_text(&name, field, &mut text).await?;
+        let value = read_text(&name, part, &mut text).await?;
         form.push(name, value);
     }
     Ok((form, content))
 }
 
-async fn read_file(blobs: &Blobs, limit: u64, mut field: Field<'_>) -> Result<(String, Staged), IndexError> {
-    let filename = field.file_name().map(str::to_owned);
+async fn read_file(blobs: &Blobs, limit: u64, mut part: Part<'_>) -> Result<(String, Staged), IndexError> {
+    let filename = part.field.file_name().map(str::to_owned);
     let filename =
         filename.ok_or_else(|| IndexError::bad_request("`content` must be a file, with a filename"))?;
-    if field.content_type().is_some_and(|kind| kind.type_() == "image") {
+    if part.field.content_type().is_some_and(|kind| kind.type_() == "image") {
         return Err(IndexError::bad_request("`content` is declared as an image"));
     }
     let mut staging = blobs.stage(limit, Some(&filename));
-    while let Some(bytes) = field.chunk().await.map_err(broken)? {
+    while let Some(bytes) = part.chunk().await? {
         staging.push(bytes).await?;
     }
     Ok((filename, staging.finish().await?))
 }
 
-async fn read_text(name: &str, mut field: Field<'_>, total: &mut usize) -> Result<String, IndexError> {
+async fn read_text(name: &str, mut part: Part<'_>, total: &mut usize) -> Result<String, IndexError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(broken)? {
-        *total += chunk.len();
-        if *total > TEXT {
-            return Err(IndexError::TooLarge {
-                what: "the form without its file".to_owned(),
-                limit: TEXT as u64,
-            });
-        }
+    let mut count = |more: usize| {
+        *total += more;
+        let what = || "the form without its file".to_owned();
+        (*total <= TEXT)
+            .then_some(())
+            .ok_or_else(|| IndexError::TooLarge { what: what(), limit: TEXT as u64 })
+    };
+    count(name.len())?;
+    while let Some(chunk) = part.chunk().await? {
+        count(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     let name: String = name.chars().take(80).collect();
@@ -175,53 +176,6 @@ async fn read_text(name: &str, mut field: Field<'_>, total: &mut usize) -> Resul
         return Err(IndexError::bad_request(format!("`{name}` holds a NUL character")));
     }
     Ok(text)
-}
-
-/// An error of the form; one of the body below it comes out as it is.
-fn broken(error: multer::Error) -> IndexError {
-    match error {
-        multer::Error::StreamReadFailed(source) => match source.downcast::<IndexError>() {
-            Ok(source) => *source,
-            Err(source) => IndexError::bad_request(format!("the upload broke off: {source}")),
-        },
-        other => IndexError::bad_request(format!("the form cannot be read: {other}")),
-    }
-}
-
-/// The body, as long as it does not stand still.
-pub(super) fn stalling(body: Body, limit: Duration) -> impl Stream<Item = Result<Bytes, IndexError>> + Send {
-    let stream = body.into_data_stream();
-    let stream = futures_util::stream::unfold((stream, false), move |(mut stream, ended)| async move {
-        if ended {
-            return None;
-        }
-        match tokio::time::timeout(limit, stream.next()).await {
-            Err(_) => Some((Err(IndexError::Stalled { seconds: limit.as_secs() }), (stream, true))),
-            Ok(None) => None,
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), (stream, false))),
-            Ok(Some(Err(error))) => {
-                let error = IndexError::bad_request(format!("the upload broke off: {error}"));
-                Some((Err(error), (stream, true)))
-            }
-        }
-    });
-    // Read on after its end by whoever drains it.
-    stream.fuse()
-}
-
-/// Reads on for a while after a refusal: a client that is still sending would see a broken connection
-/// instead of the answer.
-pub(super) async fn drain(body: &mut (impl Stream<Item = Result<Bytes, IndexError>> + Unpin)) {
-    let read = async {
-        let mut left: usize = 256 * 1024 * 1024;
-        while let Some(Ok(bytes)) = body.next().await {
-            left = left.saturating_sub(bytes.len());
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(20), read).await;
 }
 
 #[derive(Serialize)]

@@ -141,8 +141,17 @@ impl List {
         Self { segments, bodies: Default::default() }
     }
 
+    /// A listed name, normalized and as written.
+    pub(crate) fn name(&self, normalized: &str) -> Option<&(String, String)> {
+        let after = self.segments.partition_point(|segment| segment.names[0].0.as_str() <= normalized);
+        let names = &self.segments.get(after.checked_sub(1)?)?.names;
+        let at = names.binary_search_by(|(held, _)| held.as_str().cmp(normalized)).ok()?;
+        names.get(at)
+    }
+
     /// The names, sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &(String, String)> {
+    #[cfg(test)]
+    fn names(&self) -> impl Iterator<Item = &(String, String)> {
         self.segments.iter().flat_map(|segment| &segment.names)
     }
 
@@ -294,6 +303,8 @@ mod tests {
     fn check(list: &List, expected: &[(String, String)]) {
         let held: Vec<_> = list.names().cloned().collect();
         assert_eq!(held, expected);
+        assert!(expected.iter().all(|name| list.name(&name.0) == Some(name)));
+        assert!(["", "project-", "zzz"].iter().all(|name| list.name(name).is_none()));
         let json = bytes(list, Format::Json, Coding::Identity);
         let document: serde_json::Value = serde_json::from_slice(&json).unwrap();
         let projects = document["projects"].as_array().unwrap();

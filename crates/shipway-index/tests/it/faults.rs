@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use shipway_index::StorageOptions;
 use shipway_testing::{Forwarder, S3, Trouble};
 
-use crate::backend::{Waiter, database_url, endpoint};
+use crate::backend::{Waiter, database_url, endpoint, execute};
 use crate::kit::{Folder, Kit, blobs, client, wheel};
 use crate::load::{Client, Follower, Whole, Worker};
 
@@ -166,6 +166,62 @@ async fn l5_a_storage_that_errs_is_said_and_nothing_half_is_seen() {
     assert_eq!((refused.status().as_u16(), file.status().as_u16()), (503, 503));
     assert_eq!(kit.listed("dev", "demo").await.unwrap(), [held.filename.as_str()]);
     storage.trouble(Trouble::None);
+    assert_eq!(kit.stored().await, before, "no row, no object, no staged file");
+    assert_eq!(kit.upload(&new).await.status(), 200);
+    fsck_is_clean(&kit).await;
+}
+
+/// Cuts every connection of the servers to their database, so that new ones take the settings of now.
+async fn cut_all(kit: &Kit) {
+    let cut = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    execute(kit.folder.path(), cut).await;
+}
+
+#[tokio::test]
+async fn l5_a_standby_that_takes_no_writes_is_said_and_reading_goes_on() {
+    let (kit, _database, _storage) = troubled().await;
+    let (held, new) = (wheel("demo", "1.0", "a"), wheel("demo", "1.1", "a"));
+    assert_eq!(kit.upload(&held).await.status(), 200);
+    let before = kit.stored().await;
+    let set = async |to: &str| {
+        let name = database_url(kit.folder.path()).rsplit('/').next().unwrap().to_owned();
+        // Its setting is no write to what is in it, and is changed back all the same.
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {to}");
+        execute(kit.folder.path(), &format!("BEGIN READ WRITE; {sql}; COMMIT")).await;
+        cut_all(&kit).await;
+    };
+    set("on").await;
+    let form = crate::kit::form(&new, &[]);
+    let refused = kit.request(reqwest::Method::POST, "/dev/").header("accept", "application/json");
+    let refused = refused.multipart(form).send().await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "5");
+    let (status, body) = crate::kit::answer(refused).await;
+    assert_eq!((status, body["code"].as_str()), (503, Some("read-only")), "{body}");
+    assert_eq!(kit.listed("dev", "demo").await.unwrap(), [held.filename.as_str()]);
+    set("off").await;
+    assert_eq!(kit.stored().await, before, "no row, no object, no staged file");
+    assert_eq!(kit.upload(&new).await.status(), 200);
+    fsck_is_clean(&kit).await;
+}
+
+/// The server of the database says that its disk is full, as it does when a table cannot grow.
+#[tokio::test]
+async fn l5_a_full_disk_of_the_database_is_said_and_nothing_half_is_seen() {
+    let (kit, _database, _storage) = troubled().await;
+    let (held, new) = (wheel("demo", "1.0", "a"), wheel("demo", "1.1", "a"));
+    assert_eq!(kit.upload(&held).await.status(), 200);
+    let before = kit.stored().await;
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$; \
+         CREATE TRIGGER full_disk BEFORE INSERT ON journal EXECUTE FUNCTION full_disk()";
+    execute(kit.folder.path(), full).await;
+    let body = serde_json::json!({ "project": "demo", "version": "1.0", "set": true, "reason": "bad" });
+    let (status, body) = kit.post("/api/v1/yanks", body).await;
+    assert_eq!((status, body["code"].as_str()), (507, Some("storage-full")), "{body}");
+    assert_eq!(kit.upload(&new).await.status(), 507);
+    assert_eq!(kit.listed("dev", "demo").await.unwrap(), [held.filename.as_str()]);
+    execute(kit.folder.path(), "DROP FUNCTION full_disk CASCADE").await;
     assert_eq!(kit.stored().await, before, "no row, no object, no staged file");
     assert_eq!(kit.upload(&new).await.status(), 200);
     fsck_is_clean(&kit).await;

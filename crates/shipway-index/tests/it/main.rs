@@ -18,6 +18,7 @@ mod vouch;
 mod sqlite {
     mod channels;
     mod conformance;
+    mod connections;
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;

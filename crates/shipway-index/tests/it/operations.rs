@@ -133,6 +133,7 @@ async fn uploads_wait_for_a_place_and_are_told_to_come_again() {
     let kit = Kit::with(|config| {
         config.limits.uploads = 1;
         config.limits.stall = Duration::from_millis(400);
+        config.limits.upload_rate = 0;
     })
     .await;
     // A client that trickles holds the only place.

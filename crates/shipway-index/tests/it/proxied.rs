@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use shipway_index::ProxyHeader;
+
 use crate::kit::{Kit, wheel};
 
 #[tokio::test]
@@ -32,6 +34,30 @@ async fn a_limit_counts_whom_a_trusted_proxy_names_and_nobody_else_is_believed()
         [get(&kit, "192.0.2.1").await, get(&kit, "192.0.2.2").await, get(&kit, "192.0.2.3").await],
         [200, 200, 429]
     );
+}
+
+/// nginx and most others pass on what a client wrote into the field that they do not write themselves.
+#[tokio::test]
+async fn a_client_behind_a_trusted_proxy_cannot_choose_whom_a_limit_counts() {
+    for (header, written, forged) in [
+        (ProxyHeader::XForwardedFor, ("x-forwarded-for", "192.0.2.1"), "forwarded"),
+        (ProxyHeader::Forwarded, ("forwarded", "for=192.0.2.1"), "x-forwarded-for"),
+    ] {
+        let kit = Kit::with(|config| {
+            config.limits.requests_per_minute = NonZeroU32::new(2);
+            config.trusted_proxies = vec!["127.0.0.0/8".to_owned()];
+            config.proxy_header = header;
+        })
+        .await;
+        let mut statuses = Vec::new();
+        for made_up in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
+            let made_up = if forged == "forwarded" { format!("for={made_up}") } else { made_up.to_owned() };
+            let request = kit.http.get(kit.url("/dev/simple/")).header(written.0, written.1);
+            let response = request.header(forged, made_up).send().await.unwrap();
+            statuses.push(response.status().as_u16());
+        }
+        assert_eq!(statuses, [200, 200, 429], "{header:?}");
+    }
 }
 
 #[tokio::test]

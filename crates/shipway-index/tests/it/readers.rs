@@ -53,6 +53,38 @@ async fn i9_unseen_is_404_to_a_token_and_401_to_nobody() {
 }
 
 #[tokio::test]
+async fn i9_a_list_names_what_its_reader_may_see() {
+    let kit = closed().await;
+    kit.vouch("demo", "1.0").await;
+    assert_eq!(kit.promote("demo", "1.0", "staging").await.0, 200);
+    for (name, projects, channels, action, dev, staging) in [
+        ("all", &[][..], &[][..], Action::Read, Some(json!(["demo", "secret"])), Some(json!(["demo"]))),
+        ("one", &["demo", "nosuch"], &[], Action::Read, Some(json!(["demo"])), Some(json!(["demo"]))),
+        ("upload", &["secret"], &[], Action::Upload, Some(json!(["secret"])), Some(json!([]))),
+        ("none", &["nosuch"], &[], Action::Read, Some(json!([])), Some(json!([]))),
+        ("staging", &[], &["staging"], Action::Read, None, Some(json!(["demo"]))),
+        ("promote", &["demo"], &[], Action::Promote, None, None),
+    ] {
+        let token = kit.token(name, projects, channels, &[action]).await;
+        for (channel, expected) in [("dev", dev), ("staging", staging)] {
+            let request = kit.http.get(kit.url(&format!("/{channel}/simple/"))).bearer_auth(token.expose());
+            let response = request.header("accept", JSON).send().await.unwrap();
+            let listed = (response.status() == 200).then_some(response);
+            let listed = match listed {
+                Some(response) => {
+                    let list: serde_json::Value =
+                        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+                    let projects = list["projects"].as_array().unwrap();
+                    Some(projects.iter().map(|project| project["name"].clone()).collect())
+                }
+                None => None,
+            };
+            assert_eq!(listed, expected, "{name} in {channel}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn i8_reading_needs_read_or_upload_in_that_channel() {
     let kit = closed().await;
     kit.vouch("demo", "1.0").await;

@@ -90,17 +90,45 @@ async fn announces_less(client: &Client, dist: &Dist) {
     assert!(said.starts_with("HTTP/1.1 400"), "{said}");
 }
 
-/// Sends a byte now and then, and then none.
+/// Sends a byte now and then, for as long as it may.
 async fn trickles(client: &Client, dist: &Dist) {
     let (head, body) = upload(client, dist, |length| length);
-    let mut stream = connect(client).await;
-    stream.write_all(&head).await.unwrap();
-    for byte in body.iter().take(5) {
-        stream.write_all(&[*byte]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let (mut reader, mut writer) = connect(client).await.into_split();
+    writer.write_all(&head).await.unwrap();
+    let trickle = async {
+        for byte in &body {
+            if writer.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut said = [0; 12];
+    tokio::select! {
+        read = reader.read_exact(&mut said) => drop(read.unwrap()),
+        () = trickle => {}
     }
-    let said = rest(&mut stream).await;
-    assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    assert_eq!(said, *b"HTTP/1.1 408");
+}
+
+/// A body that never comes to the boundary that it names.
+async fn has_no_boundary(client: &Client) {
+    let mut stream = connect(client).await;
+    let head = format!(
+        "POST /dev/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\
+         content-type: multipart/form-data; boundary=b\r\n\r\n",
+        client.token
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 65_536], b"\r\n"].concat();
+    for _ in 0..800 {
+        stream.write_all(&chunk).await.unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(said, *b"HTTP/1.1 400");
 }
 
 /// No request at all.
@@ -134,6 +162,30 @@ async fn everybody(client: &Client, file: &Dist, number: usize) {
         talks_nonsense(client),
         does_not_read(client, file),
     );
+}
+
+/// The most memory that a process ever had, in KiB.
+fn peak(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l6_a_form_without_a_boundary_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = prepare(folder.path()).await;
+    let mut child = Child::spawn(folder.path(), 0, &[]);
+    let client = Client { http: client(), url: child.ready().unwrap(), token };
+    let dist = wheel("demo", "1.0", "a");
+    client.perform("demo", &Op::Upload { version: "1.0".into(), file: dist }).await.unwrap();
+    let before = peak(child.id());
+    // Fifty MiB, of which the last byte is read: what is not the index's is thrown away.
+    has_no_boundary(&client).await;
+    let after = peak(child.id());
+    println!("peak {before} before, {after} after");
+    assert!(after < before + 10_000, "memory in KiB: {before} before, {after} after");
+    assert_eq!(unfinished(folder.path()), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,6 +151,44 @@ async fn one_of_many(kit: &Kit, number: u64) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn l3_five_hundred_installers_at_once_over_two_servers_lose_no_request() {
+    let pair = pair().await;
+    let dist = wheel("demo", "1.0", "a");
+    assert_eq!(pair.0.upload(&dist).await.status(), 200);
+    let file = format!("/files/{}/{}", dist.sha256(), dist.filename);
+    let together = Arc::new(tokio::sync::Barrier::new(500));
+    let mut installers = tokio::task::JoinSet::new();
+    for number in 0..500 {
+        let kit = if number % 2 == 0 { pair.0.clone() } else { pair.1.clone() };
+        let (file, dist, together) = (file.clone(), dist.clone(), together.clone());
+        installers.spawn(async move {
+            together.wait().await;
+            if number % 100 == 7 {
+                // Writes between the reads, at either server.
+                let other = wheel("demo", &format!("2.{number}"), "a");
+                assert_eq!(kit.upload(&other).await.status(), 200);
+                assert!(kit.listed("dev", "demo").await.unwrap().contains(&other.filename));
+            }
+            assert!(kit.listed("dev", "demo").await.unwrap().contains(&dist.filename));
+            let metadata = kit.get(&format!("{file}.metadata")).send().await.unwrap();
+            assert_eq!(metadata.bytes().await.unwrap(), dist.metadata);
+            let part = kit.get(&file).header("range", "bytes=-22").send().await.unwrap();
+            assert_eq!(part.status(), 206);
+            let whole = kit.get(&file).send().await.unwrap();
+            assert_eq!(whole.bytes().await.unwrap(), dist.bytes);
+        });
+    }
+    installers.join_all().await;
+    for kit in [&pair.0, &pair.1] {
+        assert_eq!(kit.listed("dev", "demo").await.unwrap().len(), 6);
+        let text = kit.get("/metrics").send().await.unwrap().text().await.unwrap();
+        let failed =
+            |line: &&str| line.starts_with("shipway_http_responses_total") && line.contains("status=\"5");
+        assert_eq!(text.lines().find(failed), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i12_two_servers_go_on_with_one_log() {
     use shipway_dist::log::{Checkpoint, VerifierKey};
     let (one, other) = pair().await;

@@ -1,7 +1,8 @@
 //! The server's configuration file: the options of `serve` as keys.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use shipway_dist::ChannelName;
@@ -42,11 +43,27 @@ pub(crate) struct Settings {
     /// Addresses and networks of proxies that are believed when they say who asks.
     #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,
+    /// The field in which they say it.
+    pub(crate) proxy_header: Option<ProxyHeader>,
+    /// How many connections are open at once.
+    pub(crate) connections: Option<NonZeroU32>,
+    /// How many minutes one upload may take.
+    pub(crate) upload_minutes: Option<NonZeroU32>,
+    /// How many bytes a second an upload must bring at least.
+    pub(crate) upload_rate: Option<u64>,
     /// How many MiB of last good pages of upstream are kept on disk.
     pub(crate) upstream_disk_mib: Option<NonZeroU32>,
     /// The channels of a new index, in order of promotion; the first takes uploads.
     #[serde(default)]
     pub(crate) channels: Vec<ChannelName>,
+}
+
+/// The field in which proxies say who asks.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ProxyHeader {
+    XForwardedFor,
+    Forwarded,
 }
 
 impl Settings {
@@ -65,7 +82,16 @@ impl Settings {
         limits.requests_per_minute = self.requests_per_minute;
         let number = |value: NonZeroU32| usize::try_from(value.get()).unwrap_or(usize::MAX);
         limits.uploads = self.uploads.map_or(limits.uploads, number);
+        limits.connections = self.connections.map(|number| number.try_into().unwrap_or(NonZeroUsize::MAX));
+        limits.upload_time = self
+            .upload_minutes
+            .map_or(limits.upload_time, |minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
+        limits.upload_rate = self.upload_rate.unwrap_or(limits.upload_rate);
         config.trusted_proxies.clone_from(&self.trusted_proxies);
+        config.proxy_header = match self.proxy_header {
+            None | Some(ProxyHeader::XForwardedFor) => shipway_index::ProxyHeader::XForwardedFor,
+            Some(ProxyHeader::Forwarded) => shipway_index::ProxyHeader::Forwarded,
+        };
         limits.upstream_disk =
             self.upstream_disk_mib.map_or(limits.upstream_disk, |mib| u64::from(mib.get()) * 1024 * 1024);
         limits.cache = self.cache_mib.map_or(limits.cache, |mib| number(mib).saturating_mul(1024 * 1024));
