@@ -253,6 +253,7 @@ pub(crate) async fn serve(
     let stream = TokioIo::new(Noted { stream, activity: activity.clone() });
     let mut connection = pin!(builder.serve_connection(stream, front));
     let mut look = pin!(tokio::time::sleep(patience.silence));
+    let mut stop = pin!(stopped.wait_for(|stopped| *stopped));
     let mut ending = false;
     loop {
         tokio::select! {
@@ -263,7 +264,7 @@ pub(crate) async fn serve(
                 }
                 return;
             }
-            _ = stopped.wait_for(|stopped| *stopped), if !ending => {
+            _ = stop.as_mut(), if !ending => {
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -25,6 +25,7 @@ mod http;
 mod index;
 mod key_file;
 mod log;
+mod loops;
 mod pages;
 mod policy;
 mod project;

@@ -16,6 +16,7 @@ use crate::error::IndexError;
 use crate::http::front::Front;
 use crate::http::{self, App};
 use crate::index::{Access, Index};
+use crate::loops::Loops;
 use crate::tokens::{self, Secret};
 
 /// How long requests in flight may take after a shutdown began.
@@ -91,7 +92,7 @@ async fn run(
         None => None,
     };
     let service = Service { app: app.clone(), router };
-    let task = tokio::spawn(accept(listener, service, tls, stopped));
+    let task = tokio::spawn(accept(listener, service, tls, (Loops::start()?, stopped)));
     if warm {
         tokio::spawn(warm_lists(app.clone()));
     }
@@ -176,14 +177,16 @@ async fn accept(
     listener: TcpListener,
     service: Service,
     tls: Option<TlsAcceptor>,
-    mut stopped: watch::Receiver<bool>,
+    (mut loops, mut stopped): (Loops, watch::Receiver<bool>),
 ) {
     let stop = stopped.clone();
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = async {
             let place = service.app.connections.admit().await;
-            listener.accept().await.map(|(stream, peer)| (place.open(), stream, peer))
+            let (stream, peer) = listener.accept().await?;
+            // Its events are to wake the thread that it lives on and no other.
+            std::io::Result::Ok((place.open(), stream.into_std()?, peer))
         };
         let accepted = tokio::select! {
             accepted = accepted => accepted,
@@ -194,7 +197,8 @@ async fn accept(
         match accepted {
             Ok((open, stream, peer)) => {
                 let front = Front::new(service.app.clone(), service.router.clone(), peer.ip());
-                connections.spawn(connection(open, stream, front, tls.clone(), stop.clone()));
+                let connection = connection(open, stream, front, tls.clone(), stop.clone());
+                connections.spawn_on(connection, loops.next());
             }
             Err(error) => {
                 // Out of file descriptors, for example: wait for some to be given back.
@@ -213,11 +217,15 @@ async fn accept(
 
 async fn connection(
     _open: Open,
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     front: Front,
     tls: Option<TlsAcceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "cannot take a connection"),
+    };
     let _ = stream.set_nodelay(true);
     let patience = Patience::new(front.limits());
     let Some(tls) = tls else { return connection::serve(stream, front, patience, stopped).await };

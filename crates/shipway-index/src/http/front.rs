@@ -21,12 +21,15 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::operations::{Route, route_of};
 use super::send::FileBody;
 use super::{App, answer, auth, negotiate, simple};
 use crate::config::Limits;
 use crate::connection::{self, Activity};
+use crate::error::IndexError;
 use crate::pages;
 use crate::tokens::Identity;
 
@@ -38,6 +41,8 @@ pub(crate) struct Front {
     app: App,
     router: TowerToHyperService<Router>,
     peer: IpAddr,
+    /// What the routes do runs here, and not on the thread of the connection.
+    runtime: Handle,
     pub(crate) activity: Arc<Activity>,
 }
 
@@ -79,8 +84,10 @@ struct Logged {
 }
 
 impl Front {
+    /// For a connection from `peer`; called on the runtime that the routes are to run on.
     pub(crate) fn new(app: App, router: Router, peer: IpAddr) -> Self {
-        Self { app, router: TowerToHyperService::new(router), peer, activity: Activity::new() }
+        let (router, runtime) = (TowerToHyperService::new(router), Handle::current());
+        Self { app, router, peer, runtime, activity: Activity::new() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -131,9 +138,21 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         let app = self.app.clone();
         // What is logged on the way names it too.
         request.headers_mut().insert(REQUEST_ID, noted.id.clone());
-        let answered = hyper::service::Service::call(&self.router, request);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let accept = request.headers().get(ACCEPT).cloned();
+        let answered = self.runtime.spawn(hyper::service::Service::call(&self.router, request));
+        // When the client goes away, so does the task, as if it were polled here.
+        let answered = AbortOnDropHandle::new(answered);
         Answering::Routed(Box::pin(async move {
-            let response = answered.await.unwrap_or_else(|never| match never {});
+            let response = match answered.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(source) => {
+                    tracing::error!(id = ?noted.id, path = uri.path(), %source, "a request broke off");
+                    let accept = accept.as_ref().and_then(|accept| accept.to_str().ok());
+                    answer::refusal(&IndexError::Task { source }, &method, uri.path(), accept)
+                }
+            };
             finish(&app, noted, sent(response, held))
         }))
     }
@@ -234,7 +253,9 @@ fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Content>> {
     }
     let body = match &file.content {
         pages::Content::Memory(bytes) => Content::Whole(Some(bytes.clone())),
-        pages::Content::Blob(sha256) => Content::File(app.files.body(app.files.opened(sha256)?, 0, file.size)),
+        pages::Content::Blob(sha256) => {
+            Content::File(app.files.body(app.files.opened(sha256)?, 0, file.size))
+        }
     };
     let mut response = Response::new(body);
     *response.headers_mut() = file.head.clone();
