@@ -24,6 +24,7 @@ mod http;
 mod index;
 mod key_file;
 mod log;
+mod metadata;
 mod pages;
 mod policy;
 mod project;

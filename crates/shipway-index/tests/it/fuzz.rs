@@ -1,13 +1,13 @@
-//! A short, deterministic run of the fuzz target of this crate over changed seeds.
+//! A short, deterministic run of the fuzz targets of this crate over changed seeds.
 
 use std::path::{Path, PathBuf};
 
-use shipway_index::fuzzing::multipart;
+use shipway_index::fuzzing::{multipart, simple_page};
 use shipway_testing::Random;
 
-/// The seeds of the target, and every input that once made it fail.
-fn committed() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/multipart");
+/// The seeds of a target, and every input that once made it fail.
+fn committed(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let mut seeds: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -17,25 +17,34 @@ fn committed() -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
-#[test]
-fn no_form_panics_on_the_committed_seeds_nor_on_damaged_ones() {
-    let seeds = committed();
+fn survives(target: &str, run: fn(&[u8])) {
+    let seeds = committed(target);
     assert!(seeds.len() > 3, "{seeds:?}");
     for (path, seed) in &seeds {
         eprintln!("{}", path.display());
-        multipart(seed);
+        run(seed);
     }
     let mut random = Random(9);
     for round in 0..2_000 {
         let mut bytes = seeds[round % seeds.len()].1.clone();
         random.damage(&mut bytes);
-        multipart(&bytes);
+        run(&bytes);
     }
 }
 
 #[test]
+fn no_form_panics_on_the_committed_seeds_nor_on_damaged_ones() {
+    survives("multipart", multipart);
+}
+
+#[test]
+fn l6_no_page_of_upstream_panics_on_the_committed_seeds_nor_on_damaged_ones() {
+    survives("simple_page", simple_page);
+}
+
+#[test]
 fn a_form_is_read_in_pieces_of_every_size() {
-    for (_, seed) in committed() {
+    for (_, seed) in committed("multipart") {
         // Each blank behind the last boundary is another size of the pieces.
         for more in 0..61 {
             let mut bytes = seed.clone();

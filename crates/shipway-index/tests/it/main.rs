@@ -8,6 +8,7 @@
 
 mod backend;
 mod child;
+mod far;
 mod fuzz;
 mod kit;
 mod load;
@@ -21,6 +22,7 @@ mod sqlite {
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;
+    mod fetching;
     mod files;
     mod fsck;
     mod intake;
@@ -54,6 +56,7 @@ mod postgres {
     mod channels;
     mod crash;
     mod faults;
+    mod fetching;
     mod files;
     mod fsck;
     mod judge;
@@ -62,6 +65,7 @@ mod postgres {
     mod local;
     mod log;
     mod pages;
+    mod passing;
     mod policy;
     mod processes;
     mod races;
