@@ -90,9 +90,10 @@ impl Index {
         let fetched = async {
             let staged = upstream.counted(self.receive_upstream(upstream, file)).await?;
             let kept = self.keep_upstream(name, file, &staged).await;
-            if kept.is_err() {
-                // Before the temporary name goes: bytes without a row and without that name nobody would find.
-                self.discard(name, &[staged.sha256]).await;
+            match &kept {
+                Ok(_) => upstream.taken.put(&file.filename, file.sha256),
+                // Before the temporary name goes: bytes with neither it nor a row nobody would find.
+                Err(_) => self.discard(name, &[staged.sha256]).await,
             }
             kept
         };
