@@ -68,7 +68,7 @@ async fn i10_a_client_that_leaves_does_not_end_the_download() {
 async fn l5_an_upstream_that_breaks_off_or_trickles_leaves_nothing() {
     let (far, url) = far().await;
     let kit = believing(&url, |config| {
-        config.limits.stall = Duration::from_millis(300);
+        config.limits.stall = Duration::from_secs(1);
         config.limits.file_size = 1024 * 1024;
     })
     .await;
@@ -108,7 +108,7 @@ async fn l5_metadata_without_an_end_are_given_up() {
 #[tokio::test]
 async fn l5_a_client_that_leaves_and_an_upstream_that_breaks_off_leave_nothing() {
     let (far, url) = far().await;
-    let kit = believing(&url, |config| config.limits.stall = Duration::from_millis(500)).await;
+    let kit = believing(&url, |config| config.limits.stall = Duration::from_secs(1)).await;
     assert_eq!(kit.listed("dev", "library").await.unwrap(), [FILENAME]);
     let before = kit.stored().await;
     far.send(Sending::Trickling);
