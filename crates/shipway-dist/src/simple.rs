@@ -1,5 +1,7 @@
 //! The simple API's JSON pages (PEP 691, 700, 592, 714, 740, 792), as the index writes them and the pipeline reads them.
 
+pub mod html;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

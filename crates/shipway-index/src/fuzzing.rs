@@ -1,11 +1,14 @@
-//! The entry points for fuzzing the form of an upload and the fields of a request; not part of the interface.
+//! Entry points for fuzzing the form of an upload, the fields of a request and the pages of upstream; not part of the
+//! interface.
 //!
-//! The targets under `fuzz/` and the short run in the tests call the same functions, so that an input which
+//! The targets under `fuzz/` and the short runs in the tests call the same functions, so that an input which
 //! one of them finds is a test of the other. They panic when a property does not hold.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use shipway_dist::filename::DistributionFilename;
 use tokio::runtime::Runtime;
 
 use crate::accept::form::Form;
@@ -13,6 +16,11 @@ use crate::blobs::{self, Blobs, Staged};
 use crate::config::Faults;
 use crate::error::IndexError;
 use crate::http::upload::read_form;
+use crate::pages::{Format, text};
+use crate::project::encode_segment;
+use crate::upstream::client::RawPage;
+use crate::upstream::page::UpstreamPage;
+use crate::upstream::passed_on;
 
 /// Above most inputs, so that both sides of the limit are reached.
 const LIMIT: u64 = 4096;
@@ -113,4 +121,50 @@ fn judge(form: &Form, file: Option<&Staged>) {
 fn refused(error: &IndexError) {
     assert!(error.status().is_client_error(), "{error:?}");
     assert!(!error.to_string().is_empty());
+}
+
+/// A page of upstream, read as JSON and as HTML.
+///
+/// Only files of the project are passed on, each once and led through this index, and what is written of them
+/// can be read again and says the same.
+pub fn simple_page(bytes: &[u8]) {
+    for is_json in [true, false] {
+        let page = match passed_on("demo", raw(is_json, bytes)) {
+            Ok(page) => page,
+            Err(error) => {
+                assert!(matches!(error, IndexError::Upstream { .. }), "{error:?}");
+                continue;
+            }
+        };
+        assert_eq!(page.source.files.len(), page.files.len(), "each once");
+        assert_eq!(page.files.is_empty(), page.source.files.is_empty());
+        for file in &page.source.files {
+            let parsed: DistributionFilename = file.filename.parse().expect("a filename");
+            assert_eq!(parsed.name.normalized(), "demo");
+            let sha256 = page.files[&file.filename].sha256;
+            let here = format!("../../../files/{sha256}/{}", encode_segment(&file.filename));
+            assert_eq!(file.url, here);
+        }
+        for (format, is_json) in [(Format::Json, true), (Format::Html, false)] {
+            let written = text(&page.source, format).expect("what was read can be written");
+            let again =
+                passed_on("demo", raw(is_json, &written.bytes)).expect("what was written can be read");
+            assert_eq!(listed(&page), listed(&again), "{format:?}");
+        }
+    }
+}
+
+fn raw(is_json: bool, body: &[u8]) -> RawPage {
+    let url = "http://127.0.0.1:1/dev/simple/demo/".parse().expect("a URL");
+    RawPage { url, is_json, etag: None, body: Bytes::copy_from_slice(body) }
+}
+
+/// What must survive: digest, metadata and yank of each file.
+fn listed(page: &UpstreamPage) -> BTreeMap<String, (String, Option<String>, bool)> {
+    let file = |file: &shipway_dist::simple::PageFile| {
+        let known = &page.files[&file.filename];
+        let metadata = known.metadata.map(|sha256| sha256.to_hex());
+        (file.filename.clone(), (known.sha256.to_hex(), metadata, file.yanked.is_yanked()))
+    };
+    page.source.files.iter().map(file).collect()
 }

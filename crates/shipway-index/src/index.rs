@@ -13,6 +13,7 @@ use crate::config::{Clock, Config, Faults, Limits, Storage};
 use crate::error::IndexError;
 use crate::key_file;
 use crate::log::{Log, Tiles};
+use crate::metadata::Recent;
 use crate::pages::Cache;
 use crate::project::Channel;
 use crate::store::{self, Database, Store};
@@ -24,6 +25,7 @@ pub(crate) struct Index {
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
     pub(crate) cache: Cache,
+    pub(crate) recent_metadata: Recent,
     pub(crate) log: Log,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) limits: Limits,
@@ -102,6 +104,7 @@ impl Index {
             store,
             blobs,
             cache: Cache::new(config.limits.cache),
+            recent_metadata: Recent::default(),
             log,
             upstream: Upstream::new(config),
             limits: config.limits.clone(),

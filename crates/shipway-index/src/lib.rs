@@ -26,6 +26,7 @@ mod index;
 mod key_file;
 mod log;
 mod loops;
+mod metadata;
 mod pages;
 mod policy;
 mod project;

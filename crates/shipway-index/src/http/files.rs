@@ -17,11 +17,11 @@ use shipway_dist::digest::Sha256;
 use shipway_dist::filename::DistributionFilename;
 
 use super::ranges::{self, Part};
-use super::{Answer, App, auth};
+use super::{Answer, App, auth, detached};
 use crate::error::IndexError;
-use crate::index::Index;
 use crate::pages::{Content, Entry, WarmFile};
 use crate::tokens::Identity;
+use crate::upstream::UpstreamFile;
 
 /// A file that the reader may have.
 struct Found {
@@ -42,7 +42,7 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Answer {
     let who = auth::identify(&app, &headers).await?;
-    let found = find(&app.index, &who, &sha256, &filename).await?;
+    let found = find(&app, &who, &sha256, &filename).await?;
     let etag = format!("\"{}\"", found.digest);
     if ranges::is_known(&headers, &etag, found.modified) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -122,7 +122,8 @@ fn insert(response: &mut Response, name: http::HeaderName, value: String) {
 }
 
 /// Finds a file under the rules of reading: what the reader may not see is not there.
-async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Result<Found, IndexError> {
+async fn find(app: &App, who: &Identity, sha256: &str, filename: &str) -> Result<Found, IndexError> {
+    let index = &app.index;
     let shown: String = filename.chars().take(255).collect();
     let hidden = || index.hidden(who, format!("`{shown}`"));
     let sha256: Sha256 = sha256.parse().map_err(|_| hidden())?;
@@ -140,16 +141,12 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
         }
         let file = index.upstream_file(name, base, &sha256).await?.ok_or_else(hidden)?;
         return if metadata {
-            let bytes = index.upstream_metadata(&file).await?.ok_or_else(hidden)?;
-            Ok(Found {
-                size: bytes.len() as u64,
-                digest: Sha256::of(&bytes),
-                content: Content::Memory(bytes),
-                modified: None,
-                own: None,
-            })
+            let digest = file.metadata.ok_or_else(hidden)?;
+            let bytes = upstream_metadata(app, file, &digest).await?.ok_or_else(hidden)?;
+            let (size, content) = (bytes.len() as u64, Content::Memory(bytes));
+            Ok(Found { size, digest, content, modified: None, own: None })
         } else {
-            let size = index.fetch_upstream(name, &file).await?;
+            let size = upstream_bytes(app, name, file).await?;
             Ok(Found { size, digest: sha256, content: Content::Blob(sha256), modified: None, own: None })
         };
     };
@@ -177,10 +174,31 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
         return Ok(Found { content, size, digest: sha256, modified, own });
     }
     let digest = file.metadata_sha256.ok_or_else(hidden)?;
-    let bytes = crate::store::metadata(&mut *index.store.read().await?, &digest).await?;
-    let bytes = Bytes::from(bytes.ok_or_else(hidden)?);
+    let bytes = index.metadata(&digest).await?.ok_or_else(hidden)?;
     let own = Some((entry.clone(), channels));
     Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified, own })
+}
+
+/// The number of bytes of a file of upstream, which are here after this. They are fetched whether or not the
+/// client waits for them.
+async fn upstream_bytes(app: &App, name: &str, file: UpstreamFile) -> Result<u64, IndexError> {
+    if let Some(size) = app.index.kept_upstream(&file).await? {
+        return Ok(size);
+    }
+    let (app, name) = (app.clone(), name.to_owned());
+    detached(async move { app.index.fetch_upstream(&name, &file).await }).await
+}
+
+async fn upstream_metadata(
+    app: &App,
+    file: UpstreamFile,
+    digest: &Sha256,
+) -> Result<Option<Bytes>, IndexError> {
+    if let Some(bytes) = app.index.metadata(digest).await? {
+        return Ok(Some(bytes));
+    }
+    let app = app.clone();
+    detached(async move { app.index.fetch_upstream_metadata(&file).await }).await
 }
 
 async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Body, IndexError> {

@@ -239,6 +239,11 @@ fn text(app: &App) -> String {
                 "Requests that waited for another's answer.",
                 did.shared,
             ),
+            counter(
+                "shipway_upstream_changed_total",
+                "Files left out because upstream changed their digest.",
+                did.changed,
+            ),
             ("shipway_upstream_bytes", "gauge", "Bytes of upstream pages in memory.", did.bytes.to_string()),
         ]);
     }

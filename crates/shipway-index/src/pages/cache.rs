@@ -346,8 +346,15 @@ impl Cache {
         if self.project(store, name).await?.is_some() {
             return Ok(true);
         }
-        if self.read().claimed.contains(name) {
-            return Ok(true);
+        {
+            let inner = self.read();
+            if inner.claimed.contains(name) {
+                return Ok(true);
+            }
+            // Looked up together with the project; a session that claims it since has a serial of its own.
+            if inner.absent.contains(name) {
+                return Ok(false);
+            }
         }
         store::is_claimed(&mut *store.read().await?, name).await
     }

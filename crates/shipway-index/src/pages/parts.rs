@@ -25,7 +25,7 @@ const EACH: u8 = 64;
 
 /// The text of a page, and where it is cut; nowhere when it is small.
 pub(crate) struct Text {
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     cuts: Vec<usize>,
 }
 

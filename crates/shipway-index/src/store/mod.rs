@@ -21,6 +21,8 @@ mod tokens;
 mod trouble;
 mod upstream;
 
+use std::sync::Arc;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool, Transaction};
 
@@ -50,17 +52,17 @@ pub(crate) use sessions::{
 };
 pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
 pub(crate) use trouble::{is_away, is_full, is_read_only};
-pub(crate) use upstream::{pin, pinned, pins_of};
+pub(crate) use upstream::{pin, pinned, pins_of, seen, set_seen};
 
-/// The database.
-#[derive(Debug)]
+/// The database; a clone stands on the same connections.
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
     kind: Kind,
     readers: AnyPool,
     /// On SQLite one connection: writers of this process queue here, those of other processes at
     /// `BEGIN IMMEDIATE`.
     writers: AnyPool,
-    pulse: pulse::Pulse,
+    pulse: Arc<pulse::Pulse>,
 }
 
 /// A write transaction; rolled back unless committed.
@@ -73,7 +75,7 @@ impl Store {
     pub(crate) async fn open(database: &Database) -> Result<Self, IndexError> {
         let pools = connect::Pools::open(database).await?;
         migrate::run(&pools.writers, pools.kind).await?;
-        let pulse = pools.pulse(database).await?;
+        let pulse = Arc::new(pools.pulse(database).await?);
         let connect::Pools { kind, readers, writers } = pools;
         Ok(Self { kind, readers, writers, pulse })
     }

@@ -1,4 +1,6 @@
-//! The files of upstream that were served: their digests are pinned at first sight.
+//! The files of upstream: the digests under which they were first listed, and those whose bytes were taken.
+
+use std::collections::BTreeMap;
 
 use shipway_dist::digest::Sha256;
 use sqlx::{AnyConnection, Row as _};
@@ -47,6 +49,43 @@ pub(crate) async fn pin(
     .bind(project)
     .bind(sha256.to_hex())
     .bind(integer(size))
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The digests under which the files of a project were first listed.
+pub(crate) async fn seen(
+    connection: &mut AnyConnection,
+    project: &str,
+) -> Result<BTreeMap<String, Sha256>, IndexError> {
+    let row = sqlx::query("SELECT files FROM upstream_seen WHERE project = $1")
+        .bind(project)
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(BTreeMap::new()) };
+    let text: String = row.try_get("files")?;
+    serde_json::from_str(&text).map_err(|_| IndexError::Corrupt {
+        place: "upstream_seen.files",
+        value: text.chars().take(80).collect(),
+    })
+}
+
+/// Keeps the digests under which the files of a project were first listed. Only in a transaction that decides
+/// about the project and read them before.
+pub(crate) async fn set_seen(
+    connection: &mut AnyConnection,
+    project: &str,
+    files: &BTreeMap<String, Sha256>,
+    at: &str,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "INSERT INTO upstream_seen (project, files, changed_at) VALUES ($1, $2, $3)
+         ON CONFLICT (project) DO UPDATE SET files = excluded.files, changed_at = excluded.changed_at",
+    )
+    .bind(project)
+    .bind(serde_json::json!(files).to_string())
     .bind(at)
     .execute(connection)
     .await?;

@@ -280,13 +280,11 @@ impl Index {
         url: &url::Url,
         filename: &str,
     ) -> Result<Staged, IndexError> {
-        let broken = |why: String| IndexError::Upstream { why: format!("`{filename}`: {why}") };
-        let client = client.ok_or_else(|| broken("there is no connection".to_owned()))?;
-        let mut response = client.file(url).await?;
+        let client = client
+            .ok_or_else(|| IndexError::Upstream { why: format!("`{filename}`: there is no connection") })?;
+        let mut coming = client.file(url).await?;
         let mut staging = self.blobs.stage(self.limits.file_size, Some(filename));
-        while let Some(bytes) =
-            response.chunk().await.map_err(|error| broken(error.without_url().to_string()))?
-        {
+        while let Some(bytes) = coming.next().await? {
             staging.push(bytes).await?;
         }
         staging.finish().await

@@ -27,7 +27,7 @@ pub use intake::{Intake, Outcome, Progress, Refused, Taken};
 pub use sources::Source as IntakeSource;
 
 /// Every table that is moved, each after those that it refers to.
-pub(crate) const TABLES: [&str; 16] = [
+pub(crate) const TABLES: [&str; 17] = [
     "state",
     "channels",
     "projects",
@@ -40,6 +40,7 @@ pub(crate) const TABLES: [&str; 16] = [
     "evidence",
     "tokens",
     "upstream_files",
+    "upstream_seen",
     "journal",
     "keys",
     "policy",
@@ -87,6 +88,7 @@ mod tests {
             include_str!("../migrations/0001_initial.sql"),
             include_str!("../migrations/0002_evidence.sql"),
             include_str!("../migrations/0003_servers.sql"),
+            include_str!("../migrations/0004_upstream.sql"),
         ]
         .concat();
         let made = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split(' ').next());

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use shipway_dist::digest::Sha256;
 use shipway_dist::name::ProjectName;
+use shipway_dist::simple::html::{Element, elements};
 use shipway_dist::simple::{ProjectList, Yanked};
 use url::Url;
 
@@ -22,6 +24,9 @@ use crate::upstream::page;
 /// Names that end so are distribution files, or were once.
 const DISTRIBUTIONS: [&str; 10] =
     [".whl", ".tar.gz", ".zip", ".egg", ".exe", ".msi", ".rpm", ".tar.bz2", ".tar.xz", ".tgz"];
+
+/// How long an answer of an index may stand still.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Another place of distribution files.
 #[derive(Debug, Clone)]
@@ -72,7 +77,7 @@ impl Source {
                 Opened { items, client: None }
             }
             Self::Simple(url) => {
-                let client = Client::connect(&Upstream::Url(url.clone())).await?;
+                let client = Client::connect(&Upstream::Url(url.clone()), STALL).await?;
                 let items = simple_items(&client, projects).await?;
                 Opened { items, client: Some(client) }
             }
@@ -201,7 +206,7 @@ async fn simple_items(client: &Client, projects: &[ProjectName]) -> Result<Vec<I
             // It was removed since the list was made, or is not there.
             Answer::Absent | Answer::Unchanged => continue,
         };
-        for file in page::read(&name, raw.is_json, &raw.body)?.files {
+        for file in page::read(&name, &raw)?.files {
             let Ok(mut url) = raw.url.join(&file.url) else { continue };
             url.set_fragment(None);
             let uploaded_at = file.upload_time.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
@@ -231,11 +236,12 @@ async fn listed_projects(client: &Client) -> Result<Vec<String>, IndexError> {
         let list: ProjectList = serde_json::from_slice(&raw.body).map_err(|_| nothing())?;
         list.projects.into_iter().map(|entry| entry.name).collect()
     } else {
-        let text = std::str::from_utf8(&raw.body).map_err(|_| nothing())?;
-        page::anchors(text)
-            .into_iter()
-            .map(|anchor| anchor.filename.trim_end_matches('/').to_owned())
-            .collect()
+        // The text of a link is the name of the project (PEP 503).
+        let name = |element| match element {
+            Element::Anchor(anchor) => Some(anchor.text.trim_end_matches('/').to_owned()),
+            Element::Base(_) => None,
+        };
+        elements(&raw.body).filter_map(name).collect()
     };
     // What is no name of a project is a link to something else.
     let mut names: Vec<String> = names

@@ -1,19 +1,27 @@
-//! Asks the other index.
+//! Asks the other index. No answer is read without a bound, in bytes and in time.
 
 use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 
 use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use reqwest::{Certificate, Response};
 use shipway_dist::simple::{HTML_TYPE, JSON_TYPE};
+use tokio::time::Instant;
 use url::Url;
 
 use super::discover::{self, Found};
 use crate::config::Upstream;
 use crate::error::IndexError;
 
-/// The largest page that is read.
-const PAGE: usize = 128 * 1024 * 1024;
+/// The largest page of a project that is read.
+const PAGE: usize = 32 * 1024 * 1024;
+/// The largest list of projects that is read.
+const LIST: usize = 128 * 1024 * 1024;
+/// An answer that brings less than this in the time that it may stand still is given up: one byte now and then
+/// would hold up everybody who waits for it.
+const PACE: usize = 16 * 1024;
 
 /// What upstream says of a page.
 pub(crate) enum Answer {
@@ -31,7 +39,18 @@ pub(crate) struct RawPage {
     pub(crate) url: Url,
     pub(crate) is_json: bool,
     pub(crate) etag: Option<String>,
-    pub(crate) body: bytes::Bytes,
+    pub(crate) body: Bytes,
+}
+
+/// The bytes of an answer as they come.
+pub(crate) struct Coming {
+    response: Response,
+    url: Url,
+    stall: Duration,
+    /// When enough must have come.
+    due: Instant,
+    /// What came since `due` was last set.
+    arrived: usize,
 }
 
 /// A connection to the other index.
@@ -40,10 +59,12 @@ pub(crate) struct Client {
     base: Url,
     /// User and password of the URL; sent to its own origin alone.
     credentials: Option<(String, String)>,
+    /// How long an answer may stand still.
+    stall: Duration,
 }
 
 impl Client {
-    pub(crate) async fn connect(setting: &Upstream) -> Result<Self, IndexError> {
+    pub(crate) async fn connect(setting: &Upstream, stall: Duration) -> Result<Self, IndexError> {
         let setting = setting.clone();
         let found = tokio::task::spawn_blocking(move || discover::find(&setting)).await??;
         let Found { mut url, roots } = found;
@@ -62,7 +83,7 @@ impl Client {
             builder = builder.tls_certs_merge(bundle);
         }
         let http = builder.build().map_err(|error| failed(&url, &error))?;
-        Ok(Self { http, base: url, credentials })
+        Ok(Self { http, base: url, credentials, stall })
     }
 
     /// Where the projects are, without credentials.
@@ -72,7 +93,7 @@ impl Client {
 
     /// The list of projects.
     pub(crate) async fn list(&self) -> Result<Answer, IndexError> {
-        self.read(self.base.clone(), None).await
+        self.read(self.base.clone(), None, LIST).await
     }
 
     /// The page of a project, if it is another than the one with this ETag.
@@ -81,10 +102,10 @@ impl Client {
             .base
             .join(&format!("{name}/"))
             .map_err(|error| IndexError::Upstream { why: format!("no URL for `{name}`: {error}") })?;
-        self.read(url, etag).await
+        self.read(url, etag, PAGE).await
     }
 
-    async fn read(&self, url: Url, etag: Option<&str>) -> Result<Answer, IndexError> {
+    async fn read(&self, url: Url, etag: Option<&str>, limit: usize) -> Result<Answer, IndexError> {
         let accept = format!("{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1");
         let prepare = |request: reqwest::RequestBuilder| {
             let request = request.header(ACCEPT, &accept);
@@ -99,28 +120,26 @@ impl Client {
             StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(Answer::Unchanged),
             _ => {}
         }
-        let mut response = sound(&url, response)?;
+        let response = sound(&url, response)?;
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let is_json = text(CONTENT_TYPE).is_some_and(|text| text.contains("json"));
         let etag = text(ETAG).map(str::to_owned);
         let mut from = response.url().clone();
         let _ = take_credentials(&mut from);
-        let mut body = Vec::new();
-        while let Some(bytes) = response.chunk().await.map_err(|error| failed(&url, &error))? {
-            if body.len() + bytes.len() > PAGE {
-                let why = format!("`{}` is larger than {PAGE} bytes", shown(&url));
-                return Err(IndexError::Upstream { why });
-            }
-            body.extend_from_slice(&bytes);
-        }
-        Ok(Answer::Page(RawPage { url: from, is_json, etag, body: body.into() }))
+        let body = self.coming(&url, response).all(limit).await?;
+        Ok(Answer::Page(RawPage { url: from, is_json, etag, body }))
     }
 
     /// The bytes of a file, not yet read.
-    pub(crate) async fn file(&self, url: &Url) -> Result<Response, IndexError> {
+    pub(crate) async fn file(&self, url: &Url) -> Result<Coming, IndexError> {
         // The bytes as they are: a coding would be undone here and the digest be that of something else.
         let response = self.send(url, |request| request.header(ACCEPT_ENCODING, "identity")).await?;
-        sound(url, response)
+        Ok(self.coming(url, sound(url, response)?))
+    }
+
+    fn coming(&self, url: &Url, response: Response) -> Coming {
+        let due = Instant::now() + self.stall;
+        Coming { response, url: url.clone(), stall: self.stall, due, arrived: 0 }
     }
 
     async fn send(
@@ -150,6 +169,38 @@ impl Client {
     }
 }
 
+impl Coming {
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// When the connection breaks off before the end that was announced, or too little comes.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, IndexError> {
+        let Ok(result) = tokio::time::timeout_at(self.due, self.response.chunk()).await else {
+            let why = format!("`{}` sends too slowly", shown(&self.url));
+            return Err(IndexError::Upstream { why });
+        };
+        let bytes = result.map_err(|error| failed(&self.url, &error))?;
+        self.arrived += bytes.as_ref().map_or(0, Bytes::len);
+        if self.arrived >= PACE {
+            (self.arrived, self.due) = (0, Instant::now() + self.stall);
+        }
+        Ok(bytes)
+    }
+
+    /// All bytes, when there are not too many.
+    pub(crate) async fn all(mut self, limit: usize) -> Result<Bytes, IndexError> {
+        let mut body = BytesMut::new();
+        while let Some(bytes) = self.next().await? {
+            if body.len() + bytes.len() > limit {
+                let why = format!("`{}` is larger than {limit} bytes", shown(&self.url));
+                return Err(IndexError::Upstream { why });
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(body.freeze())
+    }
+}
+
 fn sound(url: &Url, response: Response) -> Result<Response, IndexError> {
     if response.status().is_success() {
         return Ok(response);
@@ -159,7 +210,7 @@ fn sound(url: &Url, response: Response) -> Result<Response, IndexError> {
 }
 
 /// An error without the URL that the library adds, which may hold credentials.
-pub(crate) fn failed(url: &Url, error: &reqwest::Error) -> IndexError {
+fn failed(url: &Url, error: &reqwest::Error) -> IndexError {
     let mut causes = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -2,7 +2,7 @@
 //!
 //! A name that this index holds, claims or reserves is never asked for upstream; the caller decides the first
 //! two. Every link is rewritten to this index, every file is checked against the digest of its page before a
-//! byte of it is sent on or kept, and a digest that was served once is pinned: the same filename with other
+//! byte of it is sent on or kept, and a digest that was listed once is pinned: the same filename with other
 //! bytes is refused from then on. An upstream that fails is an error or the last good page, never an empty
 //! answer. See docs/design/upstream.md.
 
@@ -12,9 +12,9 @@ mod files;
 mod flights;
 mod kept;
 pub(crate) mod page;
+mod pins;
 mod rules;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,22 +22,24 @@ use std::time::{Duration, Instant};
 
 use http::header::{AGE, WARNING};
 use http::{HeaderMap, HeaderValue};
-use shipway_dist::digest::Sha256;
+use jiff::Timestamp;
 use shipway_dist::name::ProjectName;
 use tokio::sync::OnceCell;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, time_text};
 use crate::error::IndexError;
 use crate::index::Index;
 use crate::pages::{Body, Coding, Format};
-use crate::store;
+use crate::store::Store;
 
-use client::{Answer, Client};
+use client::{Answer, Client, RawPage};
+use files::Taken;
 use flights::Flights;
 use kept::{Disk, Memory};
 pub(crate) use page::UpstreamFile;
 use page::UpstreamPage;
-use rules::{CoolDown, Rules};
+use pins::Pins;
+use rules::Rules;
 
 /// The other index.
 pub(crate) struct Upstream {
@@ -46,13 +48,16 @@ pub(crate) struct Upstream {
     data: PathBuf,
     believed: Duration,
     patience: Duration,
+    stall: Duration,
     rules: Rules,
     memory: Memory,
+    taken: Taken,
     flights: Flights,
     requests: AtomicU64,
     failures: AtomicU64,
     stale: AtomicU64,
     shared: AtomicU64,
+    changed: AtomicU64,
     disk: Arc<kept::Bound>,
 }
 
@@ -70,6 +75,7 @@ pub(crate) struct Standing {
     pub(crate) failures: u64,
     pub(crate) stale: u64,
     pub(crate) shared: u64,
+    pub(crate) changed: u64,
     pub(crate) bytes: usize,
 }
 
@@ -99,13 +105,16 @@ impl Upstream {
             data: config.data.clone(),
             believed: config.limits.upstream_page,
             patience: config.upstream_rules.patience,
+            stall: config.limits.stall,
             rules: Rules::new(&config.upstream_rules),
             memory: Memory::default(),
+            taken: Taken::default(),
             flights: Flights::default(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            changed: AtomicU64::new(0),
             disk: Arc::new(kept::Bound::new(config.limits.upstream_disk)),
         }))
     }
@@ -118,12 +127,13 @@ impl Upstream {
             failures: number(&self.failures),
             stale: number(&self.stale),
             shared: number(&self.shared),
+            changed: number(&self.changed),
             bytes: self.memory.bytes(),
         }
     }
 
     async fn client(&self) -> Result<&Client, IndexError> {
-        self.client.get_or_try_init(|| Client::connect(&self.setting)).await
+        self.client.get_or_try_init(|| Client::connect(&self.setting, self.stall)).await
     }
 
     /// Counts a request to upstream.
@@ -147,9 +157,9 @@ impl Upstream {
     /// Asks for a page, once for all who want it.
     async fn ask(
         self: Arc<Self>,
+        store: Store,
         name: String,
-        pins: HashMap<String, Sha256>,
-        age: CoolDown,
+        now: Timestamp,
     ) -> Result<Option<Arc<UpstreamPage>>, IndexError> {
         let began = Instant::now();
         let flight = self.flights.join(&format!("page {name}")).await;
@@ -161,7 +171,7 @@ impl Upstream {
             self.shared.fetch_add(1, Ordering::Relaxed);
             return Err(error);
         }
-        let result = self.counted(self.fetch(&name, pins, age)).await;
+        let result = self.counted(self.fetch(&store, &name, now)).await;
         match result {
             Ok(page) => {
                 self.memory.put(&name, page.clone());
@@ -173,9 +183,9 @@ impl Upstream {
 
     async fn fetch(
         &self,
+        store: &Store,
         name: &str,
-        pins: HashMap<String, Sha256>,
-        age: CoolDown,
+        now: Timestamp,
     ) -> Result<Option<Arc<UpstreamPage>>, IndexError> {
         let known = self.memory.get(name).and_then(|kept| kept.page);
         // What is held back is due some time, without a change of the page.
@@ -183,45 +193,64 @@ impl Upstream {
         let client = self.client().await?;
         let disk = Disk::of(&self.data, client.base());
         let etag = known.as_ref().and_then(|page| page.etag.as_deref());
-        match client.page(name, etag).await? {
-            Answer::Unchanged => Ok(known),
+        let raw = match client.page(name, etag).await? {
+            Answer::Unchanged => return Ok(known),
             Answer::Absent => {
                 disk.remove(name);
-                Ok(None)
+                return Ok(None);
             }
-            Answer::Page(raw) => {
-                let (name, bound) = (name.to_owned(), self.disk.clone());
-                let build = move || {
-                    let page = page::rewrite(&name, raw.clone(), &pins, &age)?;
-                    if let Err(error) = disk.put(&name, &raw).and_then(|size| bound.keep(&disk, size)) {
-                        tracing::warn!(%error, project = name, "the page of upstream is not kept on disk");
-                    }
-                    Ok::<_, IndexError>(page)
-                };
-                Ok(Some(Arc::new(tokio::task::spawn_blocking(build).await??)))
+            Answer::Page(raw) => raw,
+        };
+        let page = self.accept(store, name, raw.clone(), now).await?;
+        let (name, bound) = (name.to_owned(), self.disk.clone());
+        let keep = move || {
+            if let Err(error) = disk.put(&name, &raw).and_then(|size| bound.keep(&disk, size)) {
+                tracing::warn!(%error, project = name, "the page of upstream is not kept on disk");
             }
-        }
+        };
+        tokio::task::spawn_blocking(keep).await?;
+        Ok(Some(page))
+    }
+
+    /// Reads a page, pins what it lists for the first time, and decides what of it is passed on.
+    async fn accept(
+        &self,
+        store: &Store,
+        name: &str,
+        raw: RawPage,
+        now: Timestamp,
+    ) -> Result<Arc<UpstreamPage>, IndexError> {
+        let own = name.to_owned();
+        let judged = tokio::task::spawn_blocking(move || page::judge(&own, raw)).await??;
+        let pins = Pins::at_sight(store, name, judged.digests(), &time_text(now)).await?;
+        let (own, age) = (name.to_owned(), self.rules.at(now));
+        let page = tokio::task::spawn_blocking(move || judged.pass_on(&own, &pins, &age)).await?;
+        self.changed.fetch_add(page.changed, Ordering::Relaxed);
+        Ok(Arc::new(page))
     }
 
     /// The last good page, and its age.
     async fn last_good(
         &self,
+        store: &Store,
         name: &str,
-        pins: HashMap<String, Sha256>,
-        age: CoolDown,
+        now: Timestamp,
     ) -> Option<(Arc<UpstreamPage>, Duration)> {
         if let Some(kept) = self.memory.get(name) {
             return Some((kept.page?, kept.fetched.elapsed()));
         }
         let disk = Disk::of(&self.data, self.client().await.ok()?.base());
-        let name = name.to_owned();
-        let read = move || {
-            let (raw, old) = disk.get(&name)?;
-            let page = page::rewrite(&name, raw, &pins, &age).ok()?;
-            Some((Arc::new(page), old))
-        };
-        tokio::task::spawn_blocking(read).await.ok()?
+        let own = name.to_owned();
+        let (raw, old) = tokio::task::spawn_blocking(move || disk.get(&own)).await.ok()??;
+        let page = self.accept(store, name, raw, now).await.ok()?;
+        Some((page, old))
     }
+}
+
+/// A page as it is passed on where there are neither rules nor pins, for fuzzing.
+pub(crate) fn passed_on(name: &str, raw: RawPage) -> Result<UpstreamPage, IndexError> {
+    let age = Rules::new(&config::UpstreamRules::default()).at(Timestamp::UNIX_EPOCH);
+    Ok(page::judge(name, raw)?.pass_on(name, &Pins::default(), &age))
 }
 
 impl Index {
@@ -240,11 +269,9 @@ impl Index {
         if let Some(page) = upstream.believed(name) {
             return Ok(fresh(page));
         }
-        let pins: HashMap<_, _> =
-            store::pins_of(&mut *self.store.read().await?, name).await?.into_iter().collect();
-        let age = upstream.rules.at(self.clock.now());
+        let now = self.clock.now();
         // A task of its own: it goes on when the client goes away, or has waited long enough.
-        let mut asked = tokio::spawn(upstream.clone().ask(name.to_owned(), pins.clone(), age.clone()));
+        let mut asked = tokio::spawn(upstream.clone().ask(self.store.clone(), name.to_owned(), now));
         let answered = tokio::time::timeout(upstream.patience, &mut asked).await;
         let error = match answered {
             Ok(result) => match result? {
@@ -253,7 +280,7 @@ impl Index {
             },
             Err(_) => None,
         };
-        if let Some((page, old)) = upstream.last_good(name, pins, age).await {
+        if let Some((page, old)) = upstream.last_good(&self.store, name, now).await {
             let cause = error.map_or_else(|| "upstream is slow".to_owned(), |error| error.to_string());
             tracing::warn!(project = name, age_s = old.as_secs(), cause, "an old page of upstream is served");
             upstream.stale.fetch_add(1, Ordering::Relaxed);

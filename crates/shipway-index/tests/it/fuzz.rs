@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shipway_index::fuzzing::{headers, multipart};
+use shipway_index::fuzzing::{headers, multipart, simple_page};
 use shipway_testing::Random;
 
 /// The seeds of a target, and every input that once made it fail.
@@ -17,17 +17,25 @@ fn committed(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
-fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
+/// The seeds, then damaged ones; each with what to call it.
+fn inputs(target: &str, rounds: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
     let seeds = committed(target);
     assert!(seeds.len() > 3, "{seeds:?}");
-    for (path, seed) in &seeds {
-        eprintln!("{}", path.display());
-        judge(seed);
-    }
+    let whole: Vec<_> = seeds.iter().map(|(path, seed)| (path.display().to_string(), seed.clone())).collect();
     let mut random = Random(9);
-    for round in 0..rounds {
-        let mut bytes = seeds[round % seeds.len()].1.clone();
+    let damaged = (0..rounds).map(move |round| {
+        let (path, seed) = &seeds[round % seeds.len()];
+        let mut bytes = seed.clone();
         random.damage(&mut bytes);
+        (format!("{}, damaged in round {round}", path.display()), bytes)
+    });
+    whole.into_iter().chain(damaged)
+}
+
+fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
+    for (name, bytes) in inputs(target, rounds) {
+        // Said when the test fails.
+        eprintln!("{name}");
         judge(&bytes);
     }
 }
@@ -40,6 +48,11 @@ fn no_form_panics_on_the_committed_seeds_nor_on_damaged_ones() {
 #[test]
 fn l6_no_field_of_a_request_panics_or_names_another_client() {
     run("headers", headers, 20_000);
+}
+
+#[test]
+fn l6_no_page_of_upstream_panics_on_the_committed_seeds_nor_on_damaged_ones() {
+    run("simple_page", simple_page, 2_000);
 }
 
 #[test]

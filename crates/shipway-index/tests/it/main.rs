@@ -8,6 +8,7 @@
 
 mod backend;
 mod child;
+mod far;
 mod fuzz;
 mod kit;
 mod load;
@@ -22,6 +23,7 @@ mod sqlite {
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;
+    mod fetching;
     mod files;
     mod fsck;
     mod intake;
@@ -56,6 +58,7 @@ mod postgres {
     mod channels;
     mod crash;
     mod faults;
+    mod fetching;
     mod files;
     mod fsck;
     mod judge;
@@ -64,6 +67,7 @@ mod postgres {
     mod local;
     mod log;
     mod pages;
+    mod passing;
     mod policy;
     mod processes;
     mod races;

@@ -1,7 +1,6 @@
-//! Reads the anchors of an HTML simple page (PEP 503), for indexes that speak no JSON.
+//! The files of an HTML simple page (PEP 503), for indexes that speak no JSON.
 
-use html5gum::{Token, Tokenizer};
-use shipway_dist::simple::Yanked;
+use shipway_dist::simple::html::{Anchor, Element, elements};
 use url::Url;
 
 use crate::ops::foreign::ListedFile;
@@ -10,25 +9,18 @@ use crate::ops::foreign::ListedFile;
 pub(crate) fn anchors(page: &str, base: &Url) -> Vec<ListedFile> {
     let mut files = Vec::new();
     let mut base = base.clone();
-    for Ok(token) in Tokenizer::new(page) {
-        let Token::StartTag(tag) = token else { continue };
-        let attribute = |name: &str| {
-            let found = tag.attributes.iter().find(|(key, _)| key.as_slice() == name.as_bytes());
-            found.map(|(_, value)| String::from_utf8_lossy(&value.value.0).into_owned())
-        };
-        match (tag.name.as_slice(), attribute("href")) {
-            (b"base", Some(href)) => base = base.join(&href).unwrap_or(base),
-            (b"a", Some(href)) => files.extend(file(&base, &href, attribute("data-yanked"))),
-            _ => {}
+    for element in elements(page.as_bytes()) {
+        match element {
+            Element::Base(href) => base = base.join(&href).unwrap_or(base),
+            Element::Anchor(anchor) => files.extend(file(&base, anchor)),
         }
     }
     files
 }
 
-fn file(base: &Url, href: &str, yanked: Option<String>) -> Option<ListedFile> {
-    let mut url = base.join(href).ok()?;
-    let sha256 =
-        url.fragment().and_then(|text| text.strip_prefix("sha256=")).and_then(|text| text.parse().ok());
+fn file(base: &Url, anchor: Anchor) -> Option<ListedFile> {
+    let mut url = base.join(&anchor.href).ok()?;
+    let sha256 = anchor.digest().filter(|(algorithm, _)| algorithm == "sha256");
     url.set_fragment(None);
     let last = url.path_segments()?.next_back()?.to_owned();
     let filename = percent_encoding::percent_decode_str(&last).decode_utf8().ok()?.into_owned();
@@ -36,19 +28,17 @@ fn file(base: &Url, href: &str, yanked: Option<String>) -> Option<ListedFile> {
     is_distribution.then_some(ListedFile {
         filename,
         url,
-        sha256,
+        sha256: sha256.and_then(|(_, hex)| hex.parse().ok()),
         size: None,
         upload_time: None,
-        yanked: match yanked {
-            None => Yanked::Flag(false),
-            Some(reason) if reason.is_empty() => Yanked::Flag(true),
-            Some(reason) => Yanked::Reason(reason),
-        },
+        yanked: anchor.yanked,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use shipway_dist::simple::Yanked;
+
     use super::*;
 
     #[test]
