@@ -40,7 +40,8 @@ mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, ProjectInfo, policy_text};
 pub use config::{
-    ChannelConfig, Clock, Config, Faults, Limits, NameRules, StorageOptions, TlsFiles, Upstream, UpstreamRules,
+    ChannelConfig, Clock, Config, Faults, Limits, NameRules, StorageOptions, TlsFiles, Upstream,
+    UpstreamRules,
 };
 pub use error::IndexError;
 pub use http::openapi;

@@ -141,7 +141,8 @@ impl Index {
         let Ok(since) = now.checked_sub(DAY) else { return Ok(()) };
         let made = store::made_since(connection, by, &time_text(since)).await?;
         // When as many are left as to be one below the limit.
-        let Some(at) = (made.len() + 1).checked_sub(limit.get() as usize).and_then(|over| over.checked_sub(1))
+        let Some(at) =
+            (made.len() + 1).checked_sub(limit.get() as usize).and_then(|over| over.checked_sub(1))
         else {
             return Ok(());
         };

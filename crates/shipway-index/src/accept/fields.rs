@@ -65,7 +65,11 @@ pub(super) fn compare(metadata: &Metadata, form: &Form) -> Vec<Finding> {
             "Description" => "the file's metadata has another description than the upload".to_owned(),
             _ => {
                 let shown = |values: &[&str]| clip(&values.join(", "));
-                format!("the file's metadata has {header} `{}`, the upload says `{}`", shown(&own), shown(&sent))
+                format!(
+                    "the file's metadata has {header} `{}`, the upload says `{}`",
+                    shown(&own),
+                    shown(&sent)
+                )
             }
         };
         findings.push(Finding::error("metadata", message).field(*field.unwrap_or(&header)));

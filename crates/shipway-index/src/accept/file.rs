@@ -95,7 +95,8 @@ fn magic(head: &[u8], kind: Kind) -> Option<Finding> {
         Kind::Wheel => (b"PK\x03\x04", "a zip archive"),
         Kind::Sdist => (b"\x1f\x8b", "a gzip stream"),
     };
-    let finding = || Finding::error("magic", format!("the file does not begin as {what} does")).field("content");
+    let finding =
+        || Finding::error("magic", format!("the file does not begin as {what} does")).field("content");
     (!head.starts_with(expected)).then(finding)
 }
 

@@ -414,7 +414,8 @@ mod tests {
         ] {
             assert!(names_python(sent, tags), "{sent} {tags}");
         }
-        for (sent, tags) in [("cp39", "py3"), ("py3", "py2.py3"), ("3.11", "cp312"), ("any", "py3"), (".", "py3")]
+        for (sent, tags) in
+            [("cp39", "py3"), ("py3", "py2.py3"), ("3.11", "cp312"), ("any", "py3"), (".", "py3")]
         {
             assert!(!names_python(sent, tags), "{sent} {tags}");
         }

@@ -35,7 +35,8 @@ pub(crate) fn judge_filename(
     }
     if parsed.version == *version
         && parsed.kind == Kind::Sdist
-        && parsed.version_part != parsed.version.to_string() {
+        && parsed.version_part != parsed.version.to_string()
+    {
         findings.push(finding(format!(
             "the version part of `{filename}` is `{}`, expected `{}`",
             parsed.version_part, parsed.version

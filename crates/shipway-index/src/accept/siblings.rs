@@ -69,7 +69,8 @@ impl Index {
         }
         for name in &judged.imports {
             if let Some(other) = store::importer_of(connection, name, project).await? {
-                let message = format!("`{other}` installs `{name}` too; installed together, one overwrites the other");
+                let message =
+                    format!("`{other}` installs `{name}` too; installed together, one overwrites the other");
                 judged.warnings.push(Finding::warning("import-clash-102", message));
             }
             store::insert_import_name(connection, name, project).await?;
@@ -96,7 +97,8 @@ fn differing(own: &Metadata, other: &Metadata, filename: &str) -> Vec<Finding> {
     };
     let differing = COMMON.iter().filter(|field| values(own, field) != values(other, field));
     let finding = |field: &&str| {
-        let message = format!("{field} differs from that of `{filename}`; resolvers may read either for the release");
+        let message =
+            format!("{field} differs from that of `{filename}`; resolvers may read either for the release");
         Finding::warning("release-metadata-115", message).field(*field)
     };
     differing.map(finding).collect()

@@ -86,8 +86,7 @@ impl Index {
         findings.extend(form.judge_digests(&staged));
         findings.extend(judge_names(&form, (name.as_ref(), version.as_ref(), kind), &channel, &filename));
         let (sha256, size) = (staged.sha256, staged.size);
-        let door =
-            Door { who, channel: &channel, known: &known, filename: &filename, sha256, size };
+        let door = Door { who, channel: &channel, known: &known, filename: &filename, sha256, size };
         // Cheap before expensive: what cannot be taken anyway is not unpacked. Judged again in the
         // transaction, where nobody else writes.
         let mut snapshot = self.store.snapshot().await?;

@@ -103,7 +103,8 @@ impl Admin {
         store::set_namespace(&mut write, prefix.normalized(), owners, &at).await?;
         let (action, object) = ("set-namespace", prefix.normalized());
         let detail = json!({ "owners": owners });
-        store::append(&mut write, Entry { at: &at, actor: ACTOR, action, project: "", object, detail }).await?;
+        store::append(&mut write, Entry { at: &at, actor: ACTOR, action, project: "", object, detail })
+            .await?;
         write.commit().await?;
         Ok(true)
     }
@@ -140,7 +141,8 @@ impl Admin {
         let at = index.clock.text();
         let words: Vec<_> = refuses.iter().map(|phase| phase.as_str()).collect();
         let (action, object, detail) = ("set-channel", channel.as_str(), json!({ "refuses": words }));
-        store::append(&mut write, Entry { at: &at, actor: ACTOR, action, project: "", object, detail }).await?;
+        store::append(&mut write, Entry { at: &at, actor: ACTOR, action, project: "", object, detail })
+            .await?;
         write.commit().await?;
         Ok(true)
     }

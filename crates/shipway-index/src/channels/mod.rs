@@ -24,12 +24,25 @@ use promotion::{Decision, Promotion};
 /// What to do to a release.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    Promote { to: ChannelName, manifest_digest: shipway_dist::Sha256, over: Option<Override> },
-    Rollback { reason: String },
+    Promote {
+        to: ChannelName,
+        manifest_digest: shipway_dist::Sha256,
+        over: Option<Override>,
+    },
+    Rollback {
+        reason: String,
+    },
     /// Of all files of the release, or of those that are named.
-    Yank { reason: String, files: Vec<String> },
-    Unyank { files: Vec<String> },
-    Block { reason: String },
+    Yank {
+        reason: String,
+        files: Vec<String>,
+    },
+    Unyank {
+        files: Vec<String>,
+    },
+    Block {
+        reason: String,
+    },
     Unblock,
 }
 

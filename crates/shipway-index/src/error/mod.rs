@@ -202,7 +202,9 @@ pub enum IndexError {
         project: String,
     },
     /// The name is known from upstream and not claimed for this index.
-    #[error("`{project}` has come from upstream and would be shadowed; an administrator claims the name first")]
+    #[error(
+        "`{project}` has come from upstream and would be shadowed; an administrator claims the name first"
+    )]
     Unclaimed {
         /// The project.
         project: String,

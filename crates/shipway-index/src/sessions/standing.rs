@@ -79,7 +79,8 @@ impl Index {
             }
         }
         if !published {
-            let held = |filename: &str| project.as_ref().is_some_and(|project| project.file(filename).is_some());
+            let held =
+                |filename: &str| project.as_ref().is_some_and(|project| project.file(filename).is_some());
             let new = request.files.iter().filter(|file| !held(&file.filename));
             let files = new.map(|file| (file.filename.as_str(), file.size)).collect();
             let applicant =

@@ -63,11 +63,13 @@ pub(crate) async fn insert_import_name(
     name: &str,
     project: &str,
 ) -> Result<(), IndexError> {
-    sqlx::query("INSERT INTO import_names (name, project) VALUES ($1, $2) ON CONFLICT (name, project) DO NOTHING")
-        .bind(name)
-        .bind(project)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO import_names (name, project) VALUES ($1, $2) ON CONFLICT (name, project) DO NOTHING",
+    )
+    .bind(name)
+    .bind(project)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -45,8 +45,8 @@ pub(crate) use lists::{listed_name, project_names};
 pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
-    insert_file, insert_membership, is_claimed, ledger, load_project, mark_removed,
-    references, serials, set_refuses, touch, unblock, upsert_release, yank, yank_file,
+    insert_file, insert_membership, is_claimed, ledger, load_project, mark_removed, references, serials,
+    set_refuses, touch, unblock, upsert_release, yank, yank_file,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{

@@ -45,7 +45,8 @@ pub(crate) async fn changed_since(
 }
 
 pub(crate) async fn channels(connection: &mut AnyConnection) -> Result<Vec<Channel>, IndexError> {
-    let rows = sqlx::query("SELECT name, accepts_uploads, local_versions, refuses FROM channels ORDER BY position")
+    let rows =
+        sqlx::query("SELECT name, accepts_uploads, local_versions, refuses FROM channels ORDER BY position")
             .fetch_all(connection)
             .await?;
     let channel = |row: &sqlx::any::AnyRow| {

@@ -62,10 +62,11 @@ pub(crate) async fn revoke_token(
 
 /// Counts a use of a token; says whether it had one left.
 pub(crate) async fn spend(connection: &mut AnyConnection, id: &str) -> Result<bool, IndexError> {
-    let done = sqlx::query("UPDATE tokens SET used = used + 1 WHERE id = $1 AND (uses IS NULL OR used < uses)")
-        .bind(id)
-        .execute(&mut *connection)
-        .await?;
+    let done =
+        sqlx::query("UPDATE tokens SET used = used + 1 WHERE id = $1 AND (uses IS NULL OR used < uses)")
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
     changed(connection).await?;
     Ok(done.rows_affected() > 0)
 }

@@ -21,6 +21,7 @@ mod sqlite {
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;
+    mod door;
     mod files;
     mod fsck;
     mod intake;
@@ -43,6 +44,7 @@ mod sqlite {
     mod rude;
     mod servers;
     mod sessions;
+    mod standing;
     mod transfer;
     mod upload;
     mod upstream;
@@ -53,6 +55,7 @@ mod sqlite {
 mod postgres {
     mod channels;
     mod crash;
+    mod door;
     mod faults;
     mod files;
     mod fsck;
@@ -70,6 +73,7 @@ mod postgres {
     mod rude;
     mod servers;
     mod sessions;
+    mod standing;
     mod transfer;
     mod upload;
     mod upstream;

@@ -41,8 +41,7 @@ macro_rules! marks {
             }
 
             pub(crate) fn $function(arguments: &$variant, session: &Session) -> Result<Outcome> {
-                let files: &[String] = &[];
-                $(let files = arguments.$files.files.as_slice();)?
+                let files = None$(.or(Some(arguments.$files.files.as_slice())))?.unwrap_or_default();
                 apply(Mark::$variant, &arguments.target, files, session)
             }
         )+
@@ -53,9 +52,9 @@ marks! {
     /// Set every channel back to the release before a bad one, and block the bad one
     Rollback rollback;
     /// Hide a release from resolvers; `==` still installs it
-    Yank yank some;
+    Yank yank files;
     /// Undo a yank
-    Unyank unyank some;
+    Unyank unyank files;
     /// Make a release not installable and not promotable; its bytes are kept
     Block block;
     /// Undo a block
@@ -64,13 +63,8 @@ marks! {
 
 fn apply(what: Mark, target: &Target, files: &[String], session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
-    let asked = |dry_run| Asked {
-        mark: what,
-        version: &target.version,
-        files,
-        reason: &target.reason,
-        dry_run,
-    };
+    let asked =
+        |dry_run| Asked { mark: what, version: &target.version, files, reason: &target.reason, dry_run };
     if !target.dry_run && matches!(what, Mark::Rollback | Mark::Yank | Mark::Block) {
         // What would be refused anyway needs no answer.
         mark(&context, &asked(true))?;
