@@ -327,6 +327,9 @@ pub struct MarkRequest {
     pub version: String,
     /// True to yank or block, false to undo it.
     pub set: bool,
+    /// To yank files of the release alone, by filename; none: all of it. Blocks are of releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Why; required to block.
     #[serde(default)]
     pub reason: String,

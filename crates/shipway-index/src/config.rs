@@ -42,6 +42,8 @@ pub struct Config {
     /// The address (`HOST:PORT`) that answers `/metrics`; absent: the one that serves pages, for whoever may
     /// read every project.
     pub metrics: Option<String>,
+    /// Which names a new project may have.
+    pub names: NameRules,
     /// What the index accepts.
     pub limits: Limits,
     /// Addresses and networks (`10.0.0.0/8`) of proxies, which are believed when they say who asks.
@@ -71,6 +73,7 @@ impl Config {
             upstream: Upstream::Off,
             upstream_rules: UpstreamRules::default(),
             metrics: None,
+            names: NameRules::default(),
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
             proxy_header: ProxyHeader::default(),
@@ -250,11 +253,36 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
+/// Which names a new project may have. One that an administrator created may have any.
+#[derive(Debug, Clone)]
+pub struct NameRules {
+    /// Names that no upload makes a project of; those of the standard library's modules are refused anyway.
+    pub prohibited: Vec<ProjectName>,
+    /// Whether the first upload makes the project.
+    pub auto_create: bool,
+    /// Whether a name that has come from upstream must be claimed before it is uploaded to.
+    pub require_claim: bool,
+}
+
+impl Default for NameRules {
+    fn default() -> Self {
+        Self { prohibited: Vec::new(), auto_create: true, require_claim: false }
+    }
+}
+
 /// What the index accepts.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The size of a distribution file in bytes.
+    /// The largest size of a distribution file in bytes, whatever its project.
     pub file_size: u64,
+    /// The size of a distribution file of a project that has no limit of its own.
+    pub project_file: u64,
+    /// The size of all files of a project that has no limit of its own.
+    pub project_total: u64,
+    /// How long after its first file a release takes further ones; absent: until it is promoted.
+    pub close_after: Option<Duration>,
+    /// How many projects one identity may make in a day; absent: as many as it likes.
+    pub new_projects_per_day: Option<NonZeroU32>,
     /// How long an upload may stand still.
     pub stall: Duration,
     /// How many bytes a second an upload must bring at least, measured over `stall`; 0: as few as it likes.
@@ -289,6 +317,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             file_size: 1024 * 1024 * 1024,
+            project_file: 100 * 1024 * 1024,
+            project_total: 10 * 1024 * 1024 * 1024,
+            close_after: Some(Duration::from_secs(14 * 24 * 60 * 60)),
+            new_projects_per_day: None,
             stall: Duration::from_secs(60),
             upload_rate: 1024,
             upload_time: Duration::from_secs(60 * 60),

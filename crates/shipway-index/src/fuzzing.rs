@@ -109,12 +109,12 @@ fn judge(form: &Form, file: Option<&Staged>) {
     if let Err(error) = form.judge_action() {
         refused(&error);
     }
-    match form.judge() {
-        Ok(facts) => assert_eq!(form.get("name").map(str::parse), Some(Ok(facts.name))),
-        Err(error) => refused(&error),
-    }
-    if let Some(Err(error)) = file.map(|staged| form.judge_digests(staged)) {
-        refused(&error);
+    let facts = form.judge();
+    assert_eq!(form.get("name").and_then(|name| name.parse().ok()), facts.name);
+    let mut findings = facts.findings;
+    findings.extend(file.iter().flat_map(|staged| form.judge_digests(staged)));
+    if !findings.is_empty() {
+        refused(&IndexError::Invalid { findings });
     }
 }
 

@@ -9,7 +9,7 @@ use shipway_dist::signing::PrivateKey;
 use shipway_dist::wire::ProjectRecord;
 
 use crate::blobs::{Blobs, Objects, Place};
-use crate::config::{Clock, Config, Faults, Limits, Storage};
+use crate::config::{Clock, Config, Faults, Limits, NameRules, Storage};
 use crate::error::IndexError;
 use crate::key_file;
 use crate::log::{Log, Tiles};
@@ -29,6 +29,7 @@ pub(crate) struct Index {
     pub(crate) log: Log,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) limits: Limits,
+    pub(crate) names: NameRules,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) anonymous_read: bool,
@@ -108,6 +109,7 @@ impl Index {
             log,
             upstream: Upstream::new(config),
             limits: config.limits.clone(),
+            names: config.names.clone(),
             clock: config.clock.clone(),
             faults: config.faults.clone(),
             anonymous_read: access.anonymous_read,
@@ -138,6 +140,30 @@ impl Index {
         };
         let grant = tokens::judge(presented, row.as_deref(), self.clock.now())?;
         Ok(Identity::Holder(Arc::new(grant)))
+    }
+
+    /// Refuses a token whose uses are all made (7).
+    pub(crate) async fn require_use(
+        &self,
+        connection: &mut sqlx::AnyConnection,
+        who: &Identity,
+    ) -> Result<(), IndexError> {
+        let grant = who.grant()?;
+        let Some(id) = grant.counted() else { return Ok(()) };
+        let row = store::token(connection, id).await?;
+        let left = row.is_some_and(|row| row.uses.is_none_or(|uses| row.used < uses));
+        if left { Ok(()) } else { Err(grant.spent()) }
+    }
+
+    /// Counts a use of a token, in the transaction that it is used for.
+    pub(crate) async fn spend(
+        &self,
+        connection: &mut sqlx::AnyConnection,
+        who: &Identity,
+    ) -> Result<(), IndexError> {
+        let grant = who.grant()?;
+        let Some(id) = grant.counted() else { return Ok(()) };
+        if store::spend(connection, id).await? { Ok(()) } else { Err(grant.spent()) }
     }
 
     /// The refusal to a reader: whoever shows no token is asked for one, whoever shows one learns nothing.

@@ -41,13 +41,14 @@ mod tokens;
 mod transfer;
 mod upstream;
 
-pub use admin::{Admin, Fsck, Problem, policy_text};
+pub use admin::{Admin, Fsck, Problem, ProjectInfo, policy_text};
 pub use config::{
-    ChannelConfig, Clock, Config, Faults, Limits, ProxyHeader, StorageOptions, TlsFiles, Upstream,
+    ChannelConfig, Clock, Config, Faults, Limits, NameRules, ProxyHeader, StorageOptions, TlsFiles, Upstream,
     UpstreamRules,
 };
 pub use error::IndexError;
 pub use http::openapi;
+pub use project::{Phase, Status};
 pub use server::{Embedded, Running, embedded, serve, start};
-pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenInfo, TokenSpec, parse_duration};
+pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenBounds, TokenInfo, TokenSpec, parse_duration};
 pub use transfer::{Intake, IntakeSource, Manifest, Outcome, Progress, Refused, Taken, export, import};

@@ -4,6 +4,7 @@
 //! it and change it in memory; the store writes what they decided. It knows nothing of HTTP or SQL.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use pep440_rs::Version;
 use shipway_dist::channel::ChannelName;
@@ -13,18 +14,95 @@ use shipway_dist::name::ProjectName;
 use shipway_dist::policy::Requirement;
 use shipway_dist::wire::{FileRecord, ProjectChannel, ProjectRecord, ReleaseRecord};
 
+use crate::error::IndexError;
+
 /// A channel of the index. The list of them stands in order of promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Channel {
     pub(crate) name: ChannelName,
     pub(crate) accepts_uploads: bool,
     pub(crate) local_versions: bool,
+    /// Which versions it does not take.
+    pub(crate) refuses: Vec<Phase>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident $what:literal { $($(#[$about:meta])* $variant:ident $text:literal,)+ }) => {
+        $(#[$doc])*
+        pub enum $name {
+            $($(#[$about])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word for it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IndexError;
+
+            fn from_str(text: &str) -> Result<Self, IndexError> {
+                let found = Self::ALL.iter().copied().find(|known| known.as_str() == text);
+                let all = || Self::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
+                found.ok_or_else(|| IndexError::Config {
+                    key: $what,
+                    why: format!("`{}` is none; there are {}", text.chars().take(40).collect::<String>(), all()),
+                })
+            }
+        }
+    };
+}
+
+words! {
+    /// What a version is besides a final release (PEP 440).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    Phase "refuse" {
+        /// A development release.
+        Dev "dev",
+        /// A pre-release: alpha, beta or candidate.
+        Pre "pre",
+        /// A post-release.
+        Post "post",
+    }
+}
+
+words! {
+    /// The status of a project (PEP 792).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    Status "status" {
+        /// As any project.
+        #[default]
+        Active "active",
+        /// Takes no more files.
+        Archived "archived",
+        /// Takes no files, lists none and serves none.
+        Quarantined "quarantined",
+        /// As any project, but to be replaced by another.
+        Deprecated "deprecated",
+    }
+}
+
+/// How a project stands, apart from its releases.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<String>,
+    /// The largest file in bytes, where it is not that of the configuration.
+    pub(crate) file_limit: Option<u64>,
+    /// The largest sum of all files in bytes, where it is not that of the configuration.
+    pub(crate) total_limit: Option<u64>,
 }
 
 /// A project.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     pub(crate) name: ProjectName,
+    pub(crate) standing: Standing,
     /// By version, oldest first.
     pub(crate) releases: Vec<Release>,
 }
@@ -88,6 +166,27 @@ impl Project {
 
     pub(crate) fn release_mut(&mut self, version: &Version) -> Option<&mut Release> {
         self.releases.iter_mut().find(|release| release.version == *version)
+    }
+
+    /// Refuses files for a project that takes none (28).
+    pub(crate) fn require_open(&self) -> Result<(), IndexError> {
+        match self.standing.status {
+            Status::Active | Status::Deprecated => Ok(()),
+            Status::Archived | Status::Quarantined => Err(self.closed()),
+        }
+    }
+
+    /// Refuses what would be installed from a quarantined project.
+    pub(crate) fn require_served(&self) -> Result<(), IndexError> {
+        if self.standing.status == Status::Quarantined { Err(self.closed()) } else { Ok(()) }
+    }
+
+    fn closed(&self) -> IndexError {
+        IndexError::ProjectStatus {
+            project: self.name.normalized().to_owned(),
+            status: self.standing.status.as_str(),
+            reason: self.standing.reason.clone(),
+        }
     }
 
     /// The file of that name that was not removed.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -103,6 +104,16 @@ pub struct TokenSpec {
     pub expires: Option<SignedDuration>,
 }
 
+/// What bounds a token besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokenBounds {
+    /// From when on it holds; absent: at once.
+    pub not_before: Option<Timestamp>,
+    /// How often it may change something: take a file or a release in, promote, yank, block; absent: as often
+    /// as it likes.
+    pub uses: Option<NonZeroU32>,
+}
+
 /// A token as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {
@@ -120,6 +131,10 @@ pub struct TokenInfo {
     pub expires_at: Option<String>,
     /// When it was revoked.
     pub revoked_at: Option<String>,
+    /// From when on it holds.
+    pub not_before: Option<String>,
+    /// How often it may change something, and how often it did.
+    pub uses: Option<(u32, u32)>,
 }
 
 /// Reads a duration such as `30d`, `12h`, `15m`, `90s` or `4w`.
@@ -161,6 +176,8 @@ pub(crate) struct Grant {
     projects: Option<BTreeSet<String>>,
     channels: Option<BTreeSet<String>>,
     actions: BTreeSet<Action>,
+    /// The id of a token whose uses are counted, and how many it has.
+    counted: Option<(String, u32)>,
 }
 
 /// Who asks.
@@ -176,7 +193,19 @@ impl Grant {
     /// Everything, for the token of an embedded index.
     pub(crate) fn everything(name: &str) -> Self {
         let actions = Action::ALL.iter().copied().collect();
-        Self { name: name.to_owned(), projects: None, channels: None, actions }
+        Self { name: name.to_owned(), projects: None, channels: None, actions, counted: None }
+    }
+
+    /// The id of a token whose uses are counted.
+    pub(crate) fn counted(&self) -> Option<&str> {
+        self.counted.as_ref().map(|(id, _)| id.as_str())
+    }
+
+    /// The refusal when no use is left.
+    pub(crate) fn spent(&self) -> IndexError {
+        let uses = self.counted.as_ref().map_or(0, |(_, uses)| *uses);
+        let has = format!("{uses} {}, all made", if uses == 1 { "use" } else { "uses" });
+        IndexError::TokenScope { name: self.name.clone(), has, needs: "one more".to_owned() }
     }
 
     /// Whether an action is allowed; without a project or a channel, in any.
@@ -289,7 +318,11 @@ impl Identity {
 }
 
 /// Makes a token: what is shown once, and what is stored.
-pub(crate) fn make(spec: &TokenSpec, now: Timestamp) -> Result<(Secret, TokenRow), IndexError> {
+pub(crate) fn make(
+    spec: &TokenSpec,
+    bounds: TokenBounds,
+    now: Timestamp,
+) -> Result<(Secret, TokenRow), IndexError> {
     if spec.actions.is_empty() || spec.name.trim().is_empty() {
         let why = "a token needs a name and at least one action".to_owned();
         return Err(IndexError::Config { key: "token", why });
@@ -316,6 +349,9 @@ pub(crate) fn make(spec: &TokenSpec, now: Timestamp) -> Result<(Secret, TokenRow
         created_at: time_text(now),
         expires_at: expires_at.map(time_text),
         revoked_at: None,
+        not_before: bounds.not_before.map(time_text),
+        uses: bounds.uses.map(|uses| uses.get().into()),
+        used: 0,
     };
     Ok((secret, row))
 }
@@ -354,6 +390,11 @@ pub(crate) fn judge(presented: &str, row: Option<&TokenRow>, now: Timestamp) -> 
     {
         return refuse(format!("the token `{}` expired at {at}", row.name));
     }
+    if let Some(at) = &row.not_before
+        && time_text(now) < *at
+    {
+        return refuse(format!("the token `{}` does not hold before {at}", row.name));
+    }
     let info = info(row)?;
     let set = |items: Vec<String>| (!items.is_empty()).then(|| items.into_iter().collect::<BTreeSet<_>>());
     Ok(Grant {
@@ -361,7 +402,12 @@ pub(crate) fn judge(presented: &str, row: Option<&TokenRow>, now: Timestamp) -> 
         projects: set(info.projects),
         channels: set(info.channels),
         actions: info.actions.into_iter().collect(),
+        counted: info.uses.map(|(uses, _)| (row.id.clone(), uses)),
     })
+}
+
+fn number(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// A row as the list shows it.
@@ -375,6 +421,8 @@ pub(crate) fn info(row: &TokenRow) -> Result<TokenInfo, IndexError> {
         created_at: row.created_at.clone(),
         expires_at: row.expires_at.clone(),
         revoked_at: row.revoked_at.clone(),
+        not_before: row.not_before.clone(),
+        uses: row.uses.map(|uses| (number(uses), number(row.used))),
     })
 }
 
@@ -395,7 +443,7 @@ mod tests {
     #[test]
     fn a_token_is_limited_to_project_channel_action_and_time() {
         let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
-        let (secret, row) = make(&spec(), now).unwrap();
+        let (secret, row) = make(&spec(), TokenBounds::default(), now).unwrap();
         assert!(secret.expose().starts_with(TOKEN_PREFIX));
         assert!(!format!("{secret:?}{row:?}").contains(secret.expose()));
         assert_eq!(id_of(secret.expose()), Some(row.id.as_str()));

@@ -55,6 +55,8 @@ pub struct FileReport {
     pub metadata_bytes: Option<Vec<u8>>,
     /// The entry points of a wheel.
     pub entry_points: Vec<EntryPoint>,
+    /// The top-level names that a wheel makes importable and that are its own: packages and modules, no namespaces.
+    pub imports: Vec<String>,
     /// Everything found, errors first.
     pub findings: Vec<Finding>,
 }
@@ -69,6 +71,7 @@ impl FileReport {
             metadata: None,
             metadata_bytes: None,
             entry_points: Vec::new(),
+            imports: Vec::new(),
             findings,
         }
     }
@@ -142,6 +145,7 @@ fn check_source(
         metadata: judged.metadata,
         metadata_bytes: judged.metadata_bytes,
         entry_points: judged.entry_points,
+        imports: judged.imports,
         ..FileReport::new(filename, source.size(), sha256, findings.finish(options.strict))
     })
 }
@@ -199,6 +203,7 @@ struct Judged {
     metadata: Option<Metadata>,
     metadata_bytes: Option<Vec<u8>>,
     entry_points: Vec<EntryPoint>,
+    imports: Vec<String>,
 }
 
 fn judge(

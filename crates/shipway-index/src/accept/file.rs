@@ -9,18 +9,20 @@ use shipway_dist::metadata::Metadata;
 use shipway_dist::name::ProjectName;
 use shipway_pyapi::judge::judge_file;
 
+use super::fields;
+use super::form::Form;
 use crate::blobs::Staged;
 use crate::error::IndexError;
 
 /// What the file should be.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
-    pub(crate) name: ProjectName,
-    pub(crate) version: Version,
+    /// What the file's own metadata must name; absent where the form names none.
+    pub(crate) name: Option<ProjectName>,
+    pub(crate) version: Option<Version>,
     pub(crate) filename: String,
-    pub(crate) kind: Kind,
-    /// From the form, where there was one.
-    pub(crate) requires_python: Option<String>,
+    /// The form that came with it, where there was one.
+    pub(crate) form: Option<Form>,
 }
 
 /// A file that was found sound.
@@ -31,6 +33,12 @@ pub(crate) struct Judged {
     pub(crate) requires_python: Option<String>,
     /// The bytes of a wheel's METADATA and their digest (PEP 658).
     pub(crate) metadata: Option<(Sha256, Vec<u8>)>,
+    /// The bytes of an sdist's PKG-INFO.
+    pub(crate) pkg_info: Option<Vec<u8>>,
+    /// Either, read.
+    pub(crate) parsed: Metadata,
+    /// The top-level names that a wheel makes importable.
+    pub(crate) imports: Vec<String>,
 }
 
 /// Judges a staged file.
@@ -52,43 +60,44 @@ pub(crate) async fn judge(
         checked.map(|checked| (staged, checked)).map_err(IndexError::io("read", &path))
     };
     let (staged, checked) = tokio::task::spawn_blocking(check).await??;
-    let mut findings = magic(&staged.head, expected.kind);
+    let mut findings = Vec::new();
     if checked.sha256 != staged.sha256 {
         findings.push(Finding::error("digest", "the staged bytes changed while they were judged"));
     }
-    let FileReport { findings: found, metadata, metadata_bytes, .. } = checked;
+    let FileReport { parsed, findings: found, metadata, metadata_bytes, imports, .. } = checked;
     let (errors, found): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|finding| finding.severity == Severity::Error);
     findings.extend(errors);
     warnings.extend(found);
+    let kind = parsed.map(|parsed| parsed.kind);
+    if findings.is_empty() {
+        findings.extend(kind.and_then(|kind| magic(&staged.head, kind)));
+    }
     if let Some(metadata) = &metadata {
         findings.extend(compare(metadata, &expected));
     }
     if !findings.is_empty() {
         return Err(IndexError::Invalid { findings });
     }
-    let own = metadata.as_ref().and_then(|metadata| metadata.get("Requires-Python")).map(str::to_owned);
-    let requires_python = if metadata.is_some() { own } else { expected.requires_python };
-    let metadata =
-        metadata_bytes.filter(|_| expected.kind == Kind::Wheel).map(|bytes| (Sha256::of(&bytes), bytes));
-    Ok(Judged {
-        staged,
-        warnings,
-        requires_python: requires_python.filter(|text| !text.trim().is_empty()),
-        metadata,
-    })
+    let requires_python = metadata.as_ref().and_then(|metadata| metadata.get("Requires-Python"));
+    let requires_python = requires_python.filter(|text| !text.trim().is_empty()).map(str::to_owned);
+    let (body, pkg_info) = match kind {
+        Some(Kind::Sdist) => (None, metadata_bytes),
+        Some(Kind::Wheel) | None => (metadata_bytes.map(|bytes| (Sha256::of(&bytes), bytes)), None),
+    };
+    let parsed = metadata.unwrap_or_default();
+    Ok(Judged { staged, warnings, requires_python, metadata: body, pkg_info, parsed, imports })
 }
 
-/// Whether the first bytes are those of the kind (71).
-fn magic(head: &[u8], kind: Kind) -> Vec<Finding> {
+/// What is wrong where the first bytes are not those of the kind (71).
+fn magic(head: &[u8], kind: Kind) -> Option<Finding> {
     let (expected, what): (&[u8], _) = match kind {
         Kind::Wheel => (b"PK\x03\x04", "a zip archive"),
         Kind::Sdist => (b"\x1f\x8b", "a gzip stream"),
     };
-    if head.starts_with(expected) {
-        return Vec::new();
-    }
-    vec![Finding::error("magic", format!("the file does not begin as {what} does")).field("content")]
+    let finding =
+        || Finding::error("magic", format!("the file does not begin as {what} does")).field("content");
+    (!head.starts_with(expected)).then(finding)
 }
 
 /// Compares the file's own metadata with what it was sent as (94, 106).
@@ -98,20 +107,17 @@ fn compare(metadata: &Metadata, expected: &Expected) -> Vec<Finding> {
         let message = format!("the file's metadata has {field} `{own}`, the upload says `{sent}`");
         findings.push(Finding::error("metadata", message).field(field));
     };
-    if !metadata.name.parse::<ProjectName>().is_ok_and(|name| name == expected.name) {
-        differs("Name", &metadata.name, expected.name.display());
-    }
-    if !metadata.version.parse::<Version>().is_ok_and(|version| version == expected.version) {
-        differs("Version", &metadata.version, &expected.version.to_string());
-    }
-    let own = metadata.get("Requires-Python").unwrap_or_default();
-    let squeeze = |text: &str| text.split_whitespace().collect::<String>();
-    // An empty field says nothing: uv sends it always.
-    if let Some(sent) = expected.requires_python.as_deref().filter(|sent| !sent.trim().is_empty())
-        && squeeze(sent) != squeeze(own)
+    if let Some(name) = &expected.name
+        && !metadata.name.parse::<ProjectName>().is_ok_and(|own| own == *name)
     {
-        differs("Requires-Python", own, sent);
+        differs("Name", &metadata.name, name.display());
     }
+    if let Some(version) = &expected.version
+        && !metadata.version.parse::<Version>().is_ok_and(|own| own == *version)
+    {
+        differs("Version", &metadata.version, &version.to_string());
+    }
+    findings.extend(expected.form.iter().flat_map(|form| fields::compare(metadata, form)));
     findings
 }
 
@@ -124,27 +130,26 @@ mod tests {
         let metadata =
             Metadata::parse(b"Metadata-Version: 2.1\nName: Other\nVersion: 2\nRequires-Python: >=3.8\n\n")
                 .unwrap();
+        let mut form = Form::default();
+        form.push("requires_python".into(), ">=3.9".into());
         let mut expected = Expected {
-            name: "demo".parse().unwrap(),
-            version: "1.0".parse().unwrap(),
+            name: Some("demo".parse().unwrap()),
+            version: Some("1.0".parse().unwrap()),
             filename: "demo-1.0-py3-none-any.whl".into(),
-            kind: Kind::Wheel,
-            requires_python: Some(">=3.9".into()),
+            form: Some(form),
         };
         assert_eq!(compare(&metadata, &expected).len(), 3);
-        expected.name = "OTHER".parse().unwrap();
-        expected.version = "2.0".parse().unwrap();
-        expected.requires_python = Some(">= 3.8".into());
-        assert_eq!(compare(&metadata, &expected), []);
-        expected.requires_python = Some(String::new());
+        expected.name = Some("OTHER".parse().unwrap());
+        expected.version = Some("2.0".parse().unwrap());
+        expected.form = None;
         assert_eq!(compare(&metadata, &expected), []);
     }
 
     #[test]
     fn first_bytes() {
-        assert!(magic(b"PK\x03\x04rest", Kind::Wheel).is_empty());
-        assert_eq!(magic(b"\x89PNG", Kind::Wheel).len(), 1);
-        assert_eq!(magic(b"PK\x03\x04", Kind::Sdist).len(), 1);
-        assert_eq!(magic(b"", Kind::Sdist).len(), 1);
+        assert!(magic(b"PK\x03\x04rest", Kind::Wheel).is_none());
+        assert!(magic(b"\x89PNG", Kind::Wheel).is_some());
+        assert!(magic(b"PK\x03\x04", Kind::Sdist).is_some());
+        assert!(magic(b"", Kind::Sdist).is_some());
     }
 }

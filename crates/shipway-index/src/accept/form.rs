@@ -1,11 +1,13 @@
-//! Judges the fields of the legacy upload form (11 to 17, 19, 20, 34 to 46).
+//! Judges the fields of the legacy upload form (11 to 17, 19, 20, 34 to 40, 46).
+//!
+//! What the fields say is compared with the file's own metadata in [`super::fields`].
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use pep440_rs::{Version, VersionSpecifiers};
 use shipway_dist::digest::Sha256;
-use shipway_dist::filename::Kind;
+use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::finding::Finding;
 use shipway_dist::name::ProjectName;
 use subtle::ConstantTimeEq as _;
@@ -15,7 +17,7 @@ use crate::blobs::Staged;
 use crate::error::IndexError;
 
 /// Metadata versions that a form may declare (37).
-const METADATA_VERSIONS: [&str; 9] = ["1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5"];
+const METADATA_VERSIONS: [&str; 8] = ["1.0", "1.1", "1.2", "2.1", "2.2", "2.3", "2.4", "2.5"];
 
 /// Fields that stand once (15).
 const SINGLE: [&str; 25] = [
@@ -80,13 +82,13 @@ pub(crate) struct Form {
     fields: Vec<(String, String)>,
 }
 
-/// What a form says of its file.
-#[derive(Debug, Clone)]
+/// What a form says of its file, as far as it can be read, and everything that is wrong with it.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
-    pub(crate) name: ProjectName,
-    pub(crate) version: Version,
-    pub(crate) kind: Kind,
-    pub(crate) requires_python: Option<String>,
+    pub(crate) name: Option<ProjectName>,
+    pub(crate) version: Option<Version>,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) findings: Vec<Finding>,
     pub(crate) warnings: Vec<Finding>,
 }
 
@@ -96,6 +98,17 @@ impl Form {
         if value.trim() != "UNKNOWN" {
             self.fields.push((name, value));
         }
+    }
+
+    /// The values of a field that say something.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.fields.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str());
+        values.filter(|value| !value.trim().is_empty())
+    }
+
+    /// The form without a field.
+    pub(super) fn without(&mut self, name: &str) {
+        self.fields.retain(|(key, _)| key != name);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -127,23 +140,20 @@ impl Form {
         }
     }
 
-    /// The name that the form is for; needed before anything else is judged, to see whose it is (19).
-    ///
-    /// # Errors
-    /// When it is missing or malformed.
-    pub(crate) fn name(&self) -> Result<ProjectName, IndexError> {
-        let text = self.get("name").ok_or_else(|| invalid("form", "name", "`name` is missing".to_owned()))?;
-        text.parse()
-            .map_err(|error: shipway_dist::name::NameError| invalid("name", "name", error.to_string()))
-    }
-
     /// Judges all other fields, and says everything at once.
-    ///
-    /// # Errors
-    /// [`IndexError::Invalid`] with every field that is wrong.
-    pub(crate) fn judge(&self) -> Result<Facts, IndexError> {
-        let name = self.name()?;
+    pub(crate) fn judge(&self) -> Facts {
         let mut findings = Vec::new();
+        let name = match self.get("name").map(str::parse::<ProjectName>) {
+            None => {
+                findings.push(Finding::error("form", "`name` is missing").field("name"));
+                None
+            }
+            Some(Err(error)) => {
+                findings.push(Finding::error("name", error.to_string()).field("name"));
+                None
+            }
+            Some(Ok(name)) => Some(name),
+        };
         let mut wrong =
             |field: &str, message: String| findings.push(Finding::error("form", message).field(field));
         for field in SINGLE {
@@ -151,24 +161,18 @@ impl Form {
                 wrong(field, format!("`{field}` is given twice"));
             }
         }
-        let version = self.get("version").map(str::parse::<Version>);
-        match &version {
-            None => wrong("version", "`version` is missing".to_owned()),
-            Some(Err(error)) => wrong("version", format!("`version` is no version (PEP 440): {error}")),
-            Some(Ok(_)) => {}
-        }
-        let kind = match self.get("filetype") {
-            Some("bdist_wheel") => Some(Kind::Wheel),
-            Some("sdist") => Some(Kind::Sdist),
-            other => {
-                let given = other.map_or("missing".to_owned(), |text| format!("`{}`", clip(text)));
-                wrong("filetype", format!("`filetype` is {given}, expected `bdist_wheel` or `sdist`"));
+        let version = match self.get("version").map(str::parse::<Version>) {
+            None => {
+                wrong("version", "`version` is missing".to_owned());
                 None
             }
+            Some(Err(error)) => {
+                wrong("version", format!("`version` is no version (PEP 440): {error}"));
+                None
+            }
+            Some(Ok(version)) => Some(version),
         };
-        if kind == Some(Kind::Wheel) && self.get("pyversion").is_none() {
-            wrong("pyversion", "`pyversion` is missing, expected the wheel's Python tag".to_owned());
-        }
+        let kind = self.judge_kind(&mut wrong);
         match self.get("metadata_version") {
             Some(text) if METADATA_VERSIONS.contains(&text) => {}
             Some(text) => {
@@ -186,11 +190,41 @@ impl Form {
             wrong("sha256_digest", "no digest is given, expected `sha256_digest`".to_owned());
         }
         self.judge_texts(&mut wrong);
-        let (Some(Ok(version)), Some(kind), true) = (version, kind, findings.is_empty()) else {
-            return Err(IndexError::Invalid { findings });
+        Facts { name, version, kind, findings, warnings: self.warnings() }
+    }
+
+    /// Judges `filetype`, and that `pyversion` fits it (34, 35).
+    fn judge_kind(&self, wrong: &mut impl FnMut(&str, String)) -> Option<Kind> {
+        let kind = match self.get("filetype") {
+            Some("bdist_wheel") => Kind::Wheel,
+            Some("sdist") => Kind::Sdist,
+            other => {
+                let given = other.map_or("missing".to_owned(), |text| format!("`{}`", clip(text)));
+                wrong("filetype", format!("`filetype` is {given}, expected `bdist_wheel` or `sdist`"));
+                return None;
+            }
         };
-        let requires_python = self.get("requires_python").map(str::to_owned);
-        Ok(Facts { name, version, kind, requires_python, warnings: self.warnings(kind) })
+        match (kind, self.get("pyversion")) {
+            (Kind::Wheel, None) => {
+                wrong("pyversion", "`pyversion` is missing, expected the wheel's Python tag".to_owned());
+            }
+            (Kind::Sdist, Some(text)) if text != "source" => {
+                let text = clip(text);
+                wrong("pyversion", format!("`pyversion` of an sdist is `{text}`, expected `source`"));
+            }
+            _ => {}
+        }
+        Some(kind)
+    }
+
+    /// Judges `pyversion` of a wheel against its filename (35).
+    pub(crate) fn judge_python_tag(&self, parsed: &DistributionFilename) -> Option<Finding> {
+        let (sent, tags) = (self.get("pyversion")?, &parsed.tags[0]);
+        if parsed.kind == Kind::Sdist || names_python(sent, tags) {
+            return None;
+        }
+        let message = format!("`pyversion` is `{}`, the filename says `{tags}`", clip(sent));
+        Some(Finding::error("form", message).field("pyversion"))
     }
 
     fn judge_texts(&self, wrong: &mut impl FnMut(&str, String)) {
@@ -219,7 +253,7 @@ impl Form {
         }
     }
 
-    fn warnings(&self, kind: Kind) -> Vec<Finding> {
+    fn warnings(&self) -> Vec<Finding> {
         let mut warnings = Vec::new();
         let known = |field: &str| {
             SINGLE.contains(&field) || MULTIPLE.contains(&field) || matches!(field, "gpg_signature")
@@ -241,17 +275,11 @@ impl Form {
                 warnings.push(Finding::warning("attestations", message).field("attestations"));
             }
         }
-        if kind == Kind::Sdist && self.get("pyversion").is_some_and(|text| text != "source") {
-            warnings.push(Finding::warning("form", "`pyversion` of an sdist is `source`").field("pyversion"));
-        }
         warnings
     }
 
-    /// Compares the digests sent with those of the bytes (36, 63).
-    ///
-    /// # Errors
-    /// Names every algorithm that differs.
-    pub(crate) fn judge_digests(&self, staged: &Staged) -> Result<(), IndexError> {
+    /// Compares the digests sent with those of the bytes, and names every algorithm that differs (36, 63).
+    pub(crate) fn judge_digests(&self, staged: &Staged) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut compare = |field: &str, computed: &[u8]| {
             let Some(sent) = self.get(field) else { return };
@@ -264,8 +292,22 @@ impl Form {
         compare("sha256_digest", staged.sha256.as_bytes());
         compare("blake2_256_digest", &staged.digests.blake2_256);
         compare("md5_digest", &staged.digests.md5);
-        if findings.is_empty() { Ok(()) } else { Err(IndexError::Invalid { findings }) }
+        findings
     }
+}
+
+/// Whether `pyversion` means the Python tags of a wheel: the same set, or, as devpi writes it, the version
+/// of one of them.
+fn names_python(sent: &str, tags: &str) -> bool {
+    let set = |text: &str| text.split('.').map(str::to_ascii_lowercase).collect::<BTreeSet<_>>();
+    if sent.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        return set(sent) == set(tags);
+    }
+    let number = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let sent = number(sent);
+    // It writes 2.7 for `py2.py3`.
+    let is_of = |tag: &str| number(tag) == sent || sent == "27" && number(tag) == "2";
+    !sent.is_empty() && tags.split('.').any(is_of)
 }
 
 /// Reads a digest as hexadecimal, or as urlsafe base64 without padding, which some clients send for MD5.
@@ -281,12 +323,8 @@ fn decode(text: &str, length: usize) -> Option<Vec<u8>> {
     engine.decode(text.trim_end_matches('=')).ok().filter(|bytes| bytes.len() == length)
 }
 
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
-}
-
-fn invalid(id: &str, field: &str, message: String) -> IndexError {
-    IndexError::Invalid { findings: vec![Finding::error(id, message).field(field)] }
 }
 
 #[cfg(test)]
@@ -314,7 +352,8 @@ mod tests {
 
     #[test]
     fn i5_all_problems_of_a_form_come_at_once() {
-        assert!(form(&GOOD).judge().unwrap().warnings.is_empty());
+        let good = form(&GOOD).judge();
+        assert!(good.warnings.is_empty() && good.findings.is_empty());
         let bad = form(&[
             ("name", "demo"),
             ("name", "demo"),
@@ -326,8 +365,8 @@ mod tests {
             ("requires_python", "=>3"),
             ("author", "UNKNOWN"),
         ]);
-        let error = bad.judge().unwrap_err();
-        let fields: Vec<_> = error.findings().iter().filter_map(|finding| finding.field.as_deref()).collect();
+        let findings = bad.judge().findings;
+        let fields: Vec<_> = findings.iter().filter_map(|finding| finding.field.as_deref()).collect();
         assert_eq!(
             fields,
             [
@@ -358,7 +397,39 @@ mod tests {
         let mut odd = form(&GOOD);
         odd.push("sumary".into(), "x".into());
         odd.push("gpg_signature".into(), "x".into());
-        assert_eq!(odd.judge().unwrap().warnings.len(), 2);
+        assert_eq!(odd.judge().warnings.len(), 2);
+    }
+
+    #[test]
+    fn i5_pyversion_is_the_python_tag_of_the_filename() {
+        for (sent, tags) in [
+            ("py3", "py3"),
+            ("py2.py3", "py2.py3"),
+            ("py3.py2", "py2.py3"),
+            ("cp312", "cp312"),
+            // As devpi sends it.
+            ("3", "py3"),
+            ("2.7", "py2.py3"),
+            ("3.12", "cp312"),
+        ] {
+            assert!(names_python(sent, tags), "{sent} {tags}");
+        }
+        for (sent, tags) in
+            [("cp39", "py3"), ("py3", "py2.py3"), ("3.11", "cp312"), ("any", "py3"), (".", "py3")]
+        {
+            assert!(!names_python(sent, tags), "{sent} {tags}");
+        }
+        let sdist = form(&[("filetype", "sdist"), ("pyversion", "py3")]).judge();
+        assert!(sdist.findings.iter().any(|finding| finding.field.as_deref() == Some("pyversion")));
+    }
+
+    #[test]
+    fn i5_metadata_versions_are_those_of_the_standard() {
+        for (version, known) in [("1.0", true), ("2.0", false), ("2.5", true), ("2.6", false)] {
+            let form = form(&[("metadata_version", version)]).judge();
+            let named = |finding: &Finding| finding.field.as_deref() == Some("metadata_version");
+            assert_eq!(form.findings.iter().any(named), !known, "{version}");
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The rules of an upload: what a file, a form and a release must be before anything becomes visible.
 //!
 //! Numbers in comments are the rows of the validation list of the project's index specification. [`form`]
-//! judges the fields of the legacy upload API, [`names`] judges names and versions, [`file`] judges the
-//! bytes, [`decide`] judges against what the index holds. None of them knows HTTP, and none writes.
+//! judges the fields of the legacy upload API and [`fields`] compares them with the file, [`names`] judges
+//! names and versions, [`file`] judges the bytes, [`admission`] the project, [`decide`] and [`siblings`] judge
+//! against what the index holds. None of them knows HTTP.
 
+pub(crate) mod admission;
 mod attestations;
+mod fields;
 pub(crate) mod file;
 pub(crate) mod form;
 pub(crate) mod names;
+pub(crate) mod siblings;
 mod upload;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@ use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::finding::Finding;
 use shipway_dist::name::ProjectName;
 
-use crate::project::Channel;
+use crate::project::{Channel, Phase};
 
 /// The longest filename: with `.metadata` it is still a file's name everywhere (52).
 const LONGEST: usize = 255 - ".metadata".len();
@@ -24,14 +24,8 @@ pub(crate) fn judge_filename(
         Ok(parsed) => parsed,
         Err(error) => return (None, vec![finding(error.to_string())]),
     };
-    let mut findings = Vec::new();
-    if parsed.name != *name {
-        findings.push(finding(format!(
-            "`{filename}` is named for `{}`, the upload is for `{}`",
-            parsed.name.normalized(),
-            name.normalized()
-        )));
-    } else if parsed.name_part != name.escaped() {
+    let mut findings = agree(&parsed, Some(name), Some(version));
+    if parsed.name == *name && parsed.name_part != name.escaped() {
         // PEP 427 and PEP 625: normalized, with `_` for `-`.
         findings.push(finding(format!(
             "the name part of `{filename}` is `{}`, expected `{}`",
@@ -39,12 +33,10 @@ pub(crate) fn judge_filename(
             name.escaped()
         )));
     }
-    if parsed.version != *version {
-        findings.push(finding(format!(
-            "`{filename}` is for version {}, the upload is for {version}",
-            parsed.version
-        )));
-    } else if parsed.kind == Kind::Sdist && parsed.version_part != parsed.version.to_string() {
+    if parsed.version == *version
+        && parsed.kind == Kind::Sdist
+        && parsed.version_part != parsed.version.to_string()
+    {
         findings.push(finding(format!(
             "the version part of `{filename}` is `{}`, expected `{}`",
             parsed.version_part, parsed.version
@@ -53,17 +45,85 @@ pub(crate) fn judge_filename(
     (Some(parsed), findings)
 }
 
-/// Judges a version for a channel (21).
+/// Judges whether a filename is for the name and the version of an upload, as far as that has any.
+pub(crate) fn agree(
+    parsed: &DistributionFilename,
+    name: Option<&ProjectName>,
+    version: Option<&Version>,
+) -> Vec<Finding> {
+    let filename = &parsed.filename;
+    let finding = |message: String| Finding::error("filename", message).field("content");
+    let mut findings = Vec::new();
+    if let Some(name) = name.filter(|name| **name != parsed.name) {
+        findings.push(finding(format!(
+            "`{filename}` is named for `{}`, the upload is for `{}`",
+            parsed.name.normalized(),
+            name.normalized()
+        )));
+    }
+    if let Some(version) = version.filter(|version| **version != parsed.version) {
+        findings.push(finding(format!(
+            "`{filename}` is for version {}, the upload is for {version}",
+            parsed.version
+        )));
+    }
+    findings
+}
+
+/// Judges a version for a channel (21, 22).
 pub(crate) fn judge_version(version: &Version, channel: &Channel) -> Option<Finding> {
-    (version.is_local() && !channel.local_versions).then(|| {
+    if version.is_local() && !channel.local_versions {
         let message = format!("channel `{}` takes no local versions, and {version} is one", channel.name);
-        Finding::error("version", message).field("version")
-    })
+        return Some(Finding::error("version", message).field("version"));
+    }
+    judge_phase(version, channel)
+}
+
+/// Judges whether a channel takes development, pre- and post-releases (22).
+pub(crate) fn judge_phase(version: &Version, channel: &Channel) -> Option<Finding> {
+    let is_of = |phase: &Phase| match phase {
+        Phase::Dev => version.is_dev(),
+        Phase::Pre => version.is_pre(),
+        Phase::Post => version.is_post(),
+    };
+    let phase = channel.refuses.iter().copied().find(is_of)?;
+    let what = match phase {
+        Phase::Dev => "development releases",
+        Phase::Pre => "pre-releases",
+        Phase::Post => "post-releases",
+    };
+    let message = format!("channel `{}` takes no {what}, and {version} is one", channel.name);
+    Some(Finding::error("version", message).field("version"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn i5_a_channel_says_which_versions_it_takes() {
+        let channel = |refuses: &[Phase]| Channel {
+            name: "stable".parse().unwrap(),
+            accepts_uploads: true,
+            local_versions: false,
+            refuses: refuses.to_vec(),
+        };
+        for (version, refused) in [
+            ("1.0", &[][..]),
+            ("1.0rc1", &[Phase::Pre]),
+            ("1.0.dev1", &[Phase::Dev]),
+            ("1.0a1.dev2", &[Phase::Dev, Phase::Pre]),
+            ("1.0.post1", &[Phase::Post]),
+        ] {
+            let parsed: Version = version.parse().unwrap();
+            for phase in Phase::ALL {
+                let found = judge_version(&parsed, &channel(&[*phase]));
+                assert_eq!(found.is_some(), refused.contains(phase), "{version} {phase:?}");
+            }
+            assert!(judge_version(&parsed, &channel(&[])).is_none(), "{version}");
+        }
+        assert!(judge_version(&"1.0+lab".parse().unwrap(), &channel(&[])).is_some());
+    }
 
     fn messages(filename: &str, name: &str, version: &str) -> Vec<String> {
         let (_, findings) = judge_filename(filename, &name.parse().unwrap(), &version.parse().unwrap());

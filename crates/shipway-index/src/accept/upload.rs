@@ -1,17 +1,23 @@
 //! The upload of one file through the legacy API, from a staged file to a visible one.
 
+use pep440_rs::Version;
 use serde_json::json;
 use shipway_dist::digest::Sha256;
+use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::finding::Finding;
+use shipway_dist::name::ProjectName;
+use sqlx::AnyConnection;
 
+use super::admission::Applicant;
 use super::file::{self, Expected, Judged};
 use super::form::{Facts, Form};
-use super::names::{judge_filename, judge_version};
+use super::names::{agree, judge_version};
+use super::siblings::Sibling;
 use super::{Candidate, Decision, decide};
 use crate::blobs::Staged;
 use crate::error::IndexError;
 use crate::index::Index;
-use crate::project::{Channel, Membership, Requires};
+use crate::project::{Channel, Membership, Project, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease};
 use crate::tokens::{Action, Identity};
 
@@ -47,155 +53,234 @@ pub(crate) struct Accepted {
     pub(crate) warnings: Vec<Finding>,
 }
 
+/// An upload between the form and the file.
+struct Door<'a> {
+    who: &'a Identity,
+    channel: &'a Channel,
+    known: &'a Known,
+    filename: &'a str,
+    sha256: Sha256,
+    size: u64,
+}
+
+/// What a form is for, when all of it can be read.
+struct Release {
+    name: ProjectName,
+    version: Version,
+    kind: Kind,
+}
+
 impl Index {
     /// Takes one file into a release of a channel that takes uploads.
     ///
     /// # Errors
-    /// Whatever the rules refuse; no row, no blob and no name is left then.
+    /// Whatever the rules refuse; no row, no blob and no name is left then. What is wrong with form, name,
+    /// digests and file is said together.
     pub(crate) async fn upload(&self, who: &Identity, upload: Upload) -> Result<Accepted, IndexError> {
         let Upload { channel, form, filename, staged, known } = upload;
         form.judge_action()?;
-        let name = form.name()?;
-        who.grant()?.require(Action::Upload, Some(name.normalized()), Some(channel.name.as_str()))?;
-        let facts = form.judge()?;
-        let kind = judge_names(&facts, &channel, &filename)?;
-        form.judge_digests(&staged)?;
-
+        let Facts { name, version, kind, mut findings, warnings } = form.judge();
+        if let Some(name) = &name {
+            who.grant()?.require(Action::Upload, Some(name.normalized()), Some(channel.name.as_str()))?;
+        }
+        findings.extend(form.judge_digests(&staged));
+        findings.extend(judge_names(&form, (name.as_ref(), version.as_ref(), kind), &channel, &filename));
+        let (sha256, size) = (staged.sha256, staged.size);
+        let door = Door { who, channel: &channel, known: &known, filename: &filename, sha256, size };
         // Cheap before expensive: what cannot be taken anyway is not unpacked. Judged again in the
         // transaction, where nobody else writes.
-        let sha256 = staged.sha256;
-        let candidate = Candidate { version: &facts.version, kind, filename: &filename, sha256 };
         let mut snapshot = self.store.snapshot().await?;
-        let decision = self.judge_against_index(&mut snapshot, &facts, &candidate).await?;
-        if decision == Decision::Add {
-            let release = (facts.name.normalized(), &facts.version);
-            self.admit_legacy(&mut snapshot, release).await?;
-        }
-        drop(snapshot);
-        let accepted = |new: bool, warnings: Vec<Finding>| Accepted {
-            filename: filename.clone(),
-            sha256,
-            project: facts.name.normalized().to_owned(),
-            version: facts.version.to_string(),
-            new,
-            warnings,
-        };
-        if decision == Decision::Present {
-            // Its row is there; bytes that were lost come back with whoever sends them again.
-            self.blobs.place(&staged).await?;
-            return Ok(accepted(false, facts.warnings.clone()));
-        }
-        let expected = Expected {
-            name: facts.name.clone(),
-            version: facts.version.clone(),
-            filename: filename.clone(),
-            kind,
-            requires_python: facts.requires_python.clone(),
-        };
-        let judged = file::judge(staged, expected, facts.warnings.clone()).await?;
-        let placed = self.place(judged).await?;
-        let result = self.commit_upload(who, &facts, (&channel, &known), &candidate, &placed).await;
-        let new = match result {
-            Ok(new) => new,
-            Err(error) => {
-                self.discard(facts.name.normalized(), &[sha256]).await;
-                return Err(error);
+        let release = match (name.clone(), version.clone(), kind) {
+            (Some(name), Some(version), Some(kind)) if findings.is_empty() => {
+                let release = Release { name, version, kind };
+                let (decision, found) = self.admit_upload(&mut snapshot, &door, &release).await?;
+                if decision == Decision::Present {
+                    // Its row is there; bytes that were lost come back with whoever sends them again.
+                    self.blobs.place(&staged).await?;
+                    return Ok(accepted(&door, &release, (false, warnings)));
+                }
+                findings.extend(found);
+                Some(release)
             }
+            (Some(name), version, _) => {
+                findings.extend(self.admit_project(&mut snapshot, &door, (&name, version.as_ref())).await?);
+                None
+            }
+            _ => None,
         };
-        Ok(accepted(new, placed.warnings))
+        drop(snapshot);
+        let expected = expected((name, version), form, &filename, &findings);
+        // Judged although something is wrong already, so that everything is said at once.
+        let judged = match file::judge(staged, expected, warnings).await {
+            Ok(judged) => Some(judged),
+            Err(IndexError::Invalid { findings: found }) => {
+                findings.extend(found);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let (Some(release), Some(judged), true) = (release, judged, findings.is_empty()) else {
+            return Err(IndexError::Invalid { findings });
+        };
+        let mut placed = self.place(judged).await?;
+        match self.commit_upload(&door, &release, &mut placed).await {
+            Ok(new) => Ok(accepted(&door, &release, (new, placed.warnings))),
+            Err(error) => {
+                self.discard(release.name.normalized(), &[sha256]).await;
+                Err(error)
+            }
+        }
     }
 
-    async fn judge_against_index(
+    /// Judges whether the project may have the file, and gives what is wrong with its name.
+    async fn admit_project(
         &self,
-        connection: &mut sqlx::AnyConnection,
-        facts: &Facts,
-        candidate: &Candidate<'_>,
-    ) -> Result<Decision, IndexError> {
-        let project = store::load_project(connection, facts.name.normalized()).await?;
-        let ledger = store::ledger(connection, candidate.filename, &candidate.sha256).await?;
-        decide(project.as_ref(), &ledger, candidate)
+        connection: &mut AnyConnection,
+        door: &Door<'_>,
+        (name, version): (&ProjectName, Option<&Version>),
+    ) -> Result<Vec<Finding>, IndexError> {
+        let project = store::load_project(connection, name.normalized()).await?;
+        self.admit_to(connection, door, (name, version), project.as_ref()).await
+    }
+
+    async fn admit_to(
+        &self,
+        connection: &mut AnyConnection,
+        door: &Door<'_>,
+        (name, version): (&ProjectName, Option<&Version>),
+        project: Option<&Project>,
+    ) -> Result<Vec<Finding>, IndexError> {
+        if door.known.source.is_some() {
+            return Ok(Vec::new());
+        }
+        let files = vec![(door.filename, door.size)];
+        self.admit_files(connection, project, &Applicant { name, version, files, by: door.who.name() }).await
+    }
+
+    /// Judges a file against what the index holds, and gives what is wrong with its project's name.
+    async fn admit_upload(
+        &self,
+        connection: &mut AnyConnection,
+        door: &Door<'_>,
+        release: &Release,
+    ) -> Result<(Decision, Vec<Finding>), IndexError> {
+        let normalized = release.name.normalized();
+        let project = store::load_project(connection, normalized).await?;
+        if let Some(project) = &project {
+            project.require_open()?;
+        }
+        let ledger = store::ledger(connection, door.filename, &door.sha256).await?;
+        let candidate = Candidate {
+            version: &release.version,
+            kind: release.kind,
+            filename: door.filename,
+            sha256: door.sha256,
+        };
+        if decide(project.as_ref(), &ledger, &candidate)? == Decision::Present {
+            return Ok((Decision::Present, Vec::new()));
+        }
+        let asked = (&release.name, Some(&release.version));
+        let findings = self.admit_to(connection, door, asked, project.as_ref()).await?;
+        if findings.is_empty() {
+            self.require_use(connection, door.who).await?;
+            self.admit_legacy(connection, (normalized, &release.version)).await?;
+        }
+        Ok((Decision::Add, findings))
     }
 
     async fn commit_upload(
         &self,
-        who: &Identity,
-        facts: &Facts,
-        (channel, known): (&Channel, &Known),
-        candidate: &Candidate<'_>,
-        judged: &Judged,
+        door: &Door<'_>,
+        release: &Release,
+        judged: &mut Judged,
     ) -> Result<bool, IndexError> {
-        let mut write = self.store.write_project(facts.name.normalized()).await?;
-        if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
+        let normalized = release.name.normalized();
+        let mut write = self.store.write_project(normalized).await?;
+        let (decision, findings) = self.admit_upload(&mut write, door, release).await?;
+        if decision == Decision::Present {
             return Ok(false);
         }
-        self.admit_legacy(&mut write, (facts.name.normalized(), &facts.version)).await?;
+        if !findings.is_empty() {
+            return Err(IndexError::Invalid { findings });
+        }
+        let project = store::load_project(&mut write, normalized).await?;
+        let held = project.as_ref().and_then(|project| project.release(&release.version));
+        let siblings: Vec<_> = held.iter().flat_map(|held| held.present()).map(Sibling::of).collect();
+        self.judge_siblings(&mut write, normalized, judged, &siblings).await?;
+        self.spend(&mut write, door.who).await?;
         // Someone may have removed the blob since: a refused upload of the same bytes does.
         self.blobs.place(&judged.staged).await?;
+        self.write_upload(&mut write, door, release, judged).await?;
+        write.commit().await?;
+        self.faults.pass("upload.committed");
+        tracing::info!(
+            project = normalized,
+            version = %release.version,
+            channel = %door.channel.name,
+            digest = %door.sha256,
+            "uploaded {}",
+            door.filename
+        );
+        Ok(true)
+    }
+
+    /// Writes the journal's entry and the rows that make the file visible.
+    async fn write_upload(
+        &self,
+        write: &mut AnyConnection,
+        door: &Door<'_>,
+        release: &Release,
+        judged: &Judged,
+    ) -> Result<(), IndexError> {
+        let (known, channel) = (door.known, &door.channel.name);
         let at = self.clock.text();
-        let normalized = facts.name.normalized();
-        let mut detail = json!({ "channel": channel.name, "sha256": candidate.sha256 });
+        let normalized = release.name.normalized();
+        let mut detail = json!({ "channel": channel, "sha256": door.sha256 });
         if let Some(source) = &known.source {
             detail["from"] = json!(source);
         }
         if let Some(reason) = &known.yanked {
             detail["yanked"] = json!(reason);
         }
-        let entry = Entry {
-            at: &at,
-            actor: who.name(),
-            action: "upload",
-            project: normalized,
-            object: candidate.filename,
-            detail,
-        };
-        let (serial, record) = store::append(&mut write, entry).await?;
-        let release = NewRelease {
-            name: &facts.name,
-            version: &facts.version,
+        let (actor, object) = (door.who.name(), door.filename);
+        let entry = Entry { at: &at, actor, action: "upload", project: normalized, object, detail };
+        let (serial, record) = store::append(write, entry).await?;
+        let new = NewRelease {
+            name: &release.name,
+            version: &release.version,
             commit: None,
             local: false,
             run: None,
             attempt: None,
             requires: &Requires::new(),
             at: &at,
-            by: who.name(),
+            by: actor,
         };
-        store::upsert_release(&mut write, &release).await?;
+        store::upsert_release(write, &new).await?;
         if let Some((sha256, bytes)) = &judged.metadata {
-            store::insert_metadata(&mut write, sha256, bytes).await?;
+            store::insert_metadata(write, sha256, bytes).await?;
         }
         let file = NewFile {
-            name: &facts.name,
-            version: &facts.version,
-            filename: candidate.filename,
-            sha256: candidate.sha256,
+            name: &release.name,
+            version: &release.version,
+            filename: door.filename,
+            sha256: door.sha256,
             size: judged.staged.size,
             metadata_sha256: judged.metadata.as_ref().map(|(sha256, _)| *sha256),
             requires_python: judged.requires_python.as_deref(),
             at: known.uploaded_at.as_deref().unwrap_or(&at),
-            by: who.name(),
+            by: actor,
         };
-        store::insert_file(&mut write, &file).await?;
-        if let Some(reason) = &known.yanked {
-            store::yank_file(&mut write, candidate.filename, reason).await?;
+        store::insert_file(write, &file).await?;
+        if known.yanked.is_some() {
+            store::yank_file(write, door.filename, known.yanked.as_deref()).await?;
         }
         self.faults.pass("upload.rows");
         let membership = Membership { serial, record };
-        store::insert_membership(&mut write, &channel.name, (normalized, &facts.version), &membership, &at)
-            .await?;
-        store::touch(&mut write, normalized, serial).await?;
+        store::insert_membership(write, channel, (normalized, &release.version), &membership, &at).await?;
+        store::touch(write, normalized, serial).await?;
         self.faults.pass("upload.touched");
-        write.commit().await?;
-        self.faults.pass("upload.committed");
-        tracing::info!(
-            project = normalized,
-            version = %facts.version,
-            channel = %channel.name,
-            digest = %candidate.sha256,
-            "uploaded {}",
-            candidate.filename
-        );
-        Ok(true)
+        Ok(())
     }
 
     /// Puts a judged file under its digest, durably.
@@ -225,18 +310,47 @@ impl Index {
     }
 }
 
+/// What became of a file.
+fn accepted(door: &Door<'_>, release: &Release, (new, warnings): (bool, Vec<Finding>)) -> Accepted {
+    Accepted {
+        filename: door.filename.to_owned(),
+        sha256: door.sha256,
+        project: release.name.normalized().to_owned(),
+        version: release.version.to_string(),
+        new,
+        warnings,
+    }
+}
+
+/// What the file is compared with: the form without the fields that are wrong anyway.
+fn expected(
+    (name, version): (Option<ProjectName>, Option<Version>),
+    mut form: Form,
+    filename: &str,
+    findings: &[Finding],
+) -> Expected {
+    for field in findings.iter().filter_map(|finding| finding.field.as_deref()) {
+        form.without(field);
+    }
+    Expected { name, version, filename: filename.to_owned(), form: Some(form) }
+}
+
+/// Judges a filename against the form. Its own form is judged with the file.
 fn judge_names(
-    facts: &Facts,
+    form: &Form,
+    (name, version, kind): (Option<&ProjectName>, Option<&Version>, Option<Kind>),
     channel: &Channel,
     filename: &str,
-) -> Result<shipway_dist::filename::Kind, IndexError> {
-    let (parsed, mut findings) = judge_filename(filename, &facts.name, &facts.version);
-    if let Some(parsed) = &parsed
-        && parsed.kind != facts.kind
-    {
-        let message = format!("`filetype` does not fit `{filename}`");
-        findings.push(Finding::error("form", message).field("filetype"));
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Ok(parsed) = filename.parse::<DistributionFilename>() {
+        findings.extend(agree(&parsed, name, version));
+        if kind.is_some_and(|kind| kind != parsed.kind) {
+            let message = format!("`filetype` does not fit `{filename}`");
+            findings.push(Finding::error("form", message).field("filetype"));
+        }
+        findings.extend(form.judge_python_tag(&parsed));
     }
-    findings.extend(judge_version(&facts.version, channel));
-    if findings.is_empty() { Ok(facts.kind) } else { Err(IndexError::Invalid { findings }) }
+    findings.extend(version.and_then(|version| judge_version(version, channel)));
+    findings
 }

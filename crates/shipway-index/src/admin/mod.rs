@@ -5,6 +5,7 @@
 mod fsck;
 mod keys;
 mod policy;
+mod projects;
 
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
@@ -13,10 +14,11 @@ use crate::config::{ChannelConfig, Config};
 use crate::error::IndexError;
 use crate::index::{Access, Index};
 use crate::store::{self, Entry};
-use crate::tokens::{self, Secret, TokenInfo, TokenSpec};
+use crate::tokens::{self, Secret, TokenBounds, TokenInfo, TokenSpec};
 
 pub use fsck::{Fsck, Problem};
 pub use policy::policy_text;
+pub use projects::ProjectInfo;
 
 /// Who stands in the journal.
 const ACTOR: &str = "admin";
@@ -41,8 +43,20 @@ impl Admin {
     /// # Errors
     /// When a valid token bears the name, or a channel does not exist.
     pub async fn create_token(&self, spec: &TokenSpec) -> Result<Secret, IndexError> {
+        self.create_bounded_token(spec, TokenBounds::default()).await
+    }
+
+    /// Makes a token that holds later or so many times.
+    ///
+    /// # Errors
+    /// As [`Admin::create_token`].
+    pub async fn create_bounded_token(
+        &self,
+        spec: &TokenSpec,
+        bounds: TokenBounds,
+    ) -> Result<Secret, IndexError> {
         let index = &self.index;
-        let (secret, row) = tokens::make(spec, index.clock.now())?;
+        let (secret, row) = tokens::make(spec, bounds, index.clock.now())?;
         let mut write = index.store.write().await?;
         let channels = store::channels(&mut write).await?;
         let unknown = spec.channels.iter().find(|name| channels.iter().all(|channel| channel.name != **name));

@@ -24,11 +24,25 @@ use promotion::{Decision, Promotion};
 /// What to do to a release.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    Promote { to: ChannelName, manifest_digest: shipway_dist::Sha256, over: Option<Override> },
-    Rollback { reason: String },
-    Yank { reason: String },
-    Unyank,
-    Block { reason: String },
+    Promote {
+        to: ChannelName,
+        manifest_digest: shipway_dist::Sha256,
+        over: Option<Override>,
+    },
+    Rollback {
+        reason: String,
+    },
+    /// Of all files of the release, or of those that are named.
+    Yank {
+        reason: String,
+        files: Vec<String>,
+    },
+    Unyank {
+        files: Vec<String>,
+    },
+    Block {
+        reason: String,
+    },
     Unblock,
 }
 
@@ -47,7 +61,7 @@ impl Act {
             Self::Promote { .. } => "promote",
             Self::Rollback { .. } => "rollback",
             Self::Yank { .. } => "yank",
-            Self::Unyank => "unyank",
+            Self::Unyank { .. } => "unyank",
             Self::Block { .. } => "block",
             Self::Unblock => "unblock",
         }
@@ -56,7 +70,7 @@ impl Act {
     fn needs(&self) -> Action {
         match self {
             Self::Promote { .. } => Action::Promote,
-            Self::Yank { .. } | Self::Unyank => Action::Yank,
+            Self::Yank { .. } | Self::Unyank { .. } => Action::Yank,
             Self::Rollback { .. } | Self::Block { .. } | Self::Unblock => Action::Block,
         }
     }
@@ -66,10 +80,20 @@ impl Act {
             Self::Promote { to, manifest_digest, over } => {
                 json!({ "to": to, "manifest_digest": manifest_digest, "override": over })
             }
-            Self::Rollback { reason } | Self::Yank { reason } | Self::Block { reason } => {
-                json!({ "reason": reason })
-            }
-            Self::Unyank | Self::Unblock => json!({}),
+            Self::Rollback { reason } | Self::Block { reason } => json!({ "reason": reason }),
+            Self::Yank { reason, files } if files.is_empty() => json!({ "reason": reason }),
+            Self::Yank { reason, files } => json!({ "reason": reason, "files": files }),
+            Self::Unyank { files } if !files.is_empty() => json!({ "files": files }),
+            Self::Unyank { .. } | Self::Unblock => json!({}),
+        }
+    }
+
+    /// What it is done to, as the journal names it.
+    fn object(&self, version: &pep440_rs::Version) -> String {
+        match self {
+            Self::Promote { to, .. } => format!("{version} in {to}"),
+            Self::Yank { files, .. } | Self::Unyank { files } if !files.is_empty() => files.join(", "),
+            _ => version.to_string(),
         }
     }
 }
@@ -90,13 +114,19 @@ impl From<RollbackRequest> for ChangeRequest {
 
 impl ChangeRequest {
     pub(crate) fn yank(request: MarkRequest) -> Self {
-        let MarkRequest { project, version, set, reason, dry_run } = request;
-        Self { project, version, act: if set { Act::Yank { reason } } else { Act::Unyank }, dry_run }
+        let MarkRequest { project, version, set, mut files, reason, dry_run } = request;
+        files.sort_unstable();
+        files.dedup();
+        let act = if set { Act::Yank { reason, files } } else { Act::Unyank { files } };
+        Self { project, version, act, dry_run }
     }
 
-    pub(crate) fn block(request: MarkRequest) -> Self {
-        let MarkRequest { project, version, set, reason, dry_run } = request;
-        Self { project, version, act: if set { Act::Block { reason } } else { Act::Unblock }, dry_run }
+    pub(crate) fn block(request: MarkRequest) -> Result<Self, IndexError> {
+        let MarkRequest { project, version, set, files, reason, dry_run } = request;
+        if !files.is_empty() {
+            return Err(IndexError::bad_request("a block is of a whole release; `files` can be yanked"));
+        }
+        Ok(Self { project, version, act: if set { Act::Block { reason } } else { Act::Unblock }, dry_run })
     }
 }
 
@@ -158,15 +188,13 @@ impl Index {
             }
             return Err(refusal);
         }
-        let object = match &request.act {
-            Act::Promote { to, .. } => format!("{version} in {to}"),
-            _ => version.to_string(),
-        };
+        let object = request.act.object(&version);
         let moved = rules::moved(&before, &after, &channels);
         let mut id = String::new();
         if changed && !request.dry_run {
             let made = Made { normalized, version: &version, object: &object, moved: &moved };
             let decided = promotion.as_ref().zip(decision.as_ref());
+            self.spend(&mut write, who).await?;
             id = self.write_change(&mut write, who.name(), &request.act, &made, decided).await?;
             after = store::load_project(&mut write, normalized).await?.ok_or_else(not_found)?;
             write.commit().await?;
@@ -257,7 +285,22 @@ async fn persist(
             store::block(connection, release, reason, at).await
         }
         Act::Unblock => store::unblock(connection, release).await,
-        Act::Yank { reason } => store::yank(connection, release, Some(reason)).await,
-        Act::Unyank => store::yank(connection, release, None).await,
+        Act::Yank { reason, files } => yank(connection, release, files, Some(reason.as_str())).await,
+        Act::Unyank { files } => yank(connection, release, files, None).await,
     }
+}
+
+async fn yank(
+    connection: &mut AnyConnection,
+    release: (&str, &pep440_rs::Version),
+    files: &[String],
+    reason: Option<&str>,
+) -> Result<(), IndexError> {
+    if files.is_empty() {
+        return store::yank(connection, release, reason).await;
+    }
+    for filename in files {
+        store::yank_file(connection, filename, reason).await?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use shipway_dist::wire::{Moved, Override};
 
 use super::Act;
 use super::overrides::{self, SKIP_CHANNEL};
+use crate::accept::names::judge_phase;
 use crate::error::IndexError;
 use crate::project::{Channel, Membership, Project, Release};
 
@@ -24,8 +25,8 @@ pub(super) fn apply(
         Act::Rollback { reason } => rollback(project, version, channels, reason),
         Act::Block { reason } => block(release(project, version)?, reason),
         Act::Unblock => Ok(release(project, version)?.blocked.take().is_some()),
-        Act::Yank { reason } => Ok(yank(release(project, version)?, Some(reason))),
-        Act::Unyank => Ok(yank(release(project, version)?, None)),
+        Act::Yank { reason, files } => yank(release(project, version)?, files, Some(reason)),
+        Act::Unyank { files } => yank(release(project, version)?, files, None),
     }
 }
 
@@ -44,6 +45,7 @@ fn promote(
     let name = project.name.normalized().to_owned();
     let position = channels.iter().position(|channel| channel.name == *to);
     let position = position.ok_or_else(|| IndexError::not_found(format!("channel `{to}`")))?;
+    project.require_served()?;
     let release = release(project, version)?;
     if let Some(reason) = &release.blocked {
         return Err(IndexError::Blocked {
@@ -61,6 +63,9 @@ fn promote(
     }
     if release.channels.contains_key(to) {
         return Ok(false);
+    }
+    if let Some(finding) = judge_phase(version, &channels[position]) {
+        return Err(IndexError::ReleaseConflict { why: finding.message });
     }
     let before = position.checked_sub(1).map(|before| channels[before].name.clone());
     let skips = over.is_some_and(|over| over.gates.iter().any(|gate| gate == SKIP_CHANNEL));
@@ -123,13 +128,18 @@ fn block(release: &mut Release, reason: &str) -> Result<bool, IndexError> {
     Ok(true)
 }
 
-fn yank(release: &mut Release, reason: Option<&str>) -> bool {
+/// Yanks the files that are named, or all.
+fn yank(release: &mut Release, files: &[String], reason: Option<&str>) -> Result<bool, IndexError> {
+    if let Some(unknown) = files.iter().find(|name| release.present().all(|file| file.filename != **name)) {
+        let unknown: String = unknown.chars().take(255).collect();
+        return Err(IndexError::not_found(format!("`{unknown}` in {}", release.version)));
+    }
     let mut changed = false;
-    for file in &mut release.files {
+    for file in release.files.iter_mut().filter(|file| files.is_empty() || files.contains(&file.filename)) {
         changed |= file.yanked.as_deref() != reason;
         file.yanked = reason.map(str::to_owned);
     }
-    changed
+    Ok(changed)
 }
 
 /// The channels whose current release differs.
@@ -150,12 +160,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::project::Standing;
 
     fn channels() -> Vec<Channel> {
         let channel = |name: &str| Channel {
             name: name.parse().unwrap(),
             accepts_uploads: name == "dev",
             local_versions: false,
+            refuses: Vec::new(),
         };
         ["dev", "staging", "stable"].map(channel).into()
     }
@@ -179,7 +191,11 @@ mod tests {
                 })
                 .collect::<BTreeMap<_, _>>(),
         };
-        Project { name: "demo".parse().unwrap(), releases: releases.iter().map(release).collect() }
+        Project {
+            name: "demo".parse().unwrap(),
+            standing: Standing::default(),
+            releases: releases.iter().map(release).collect(),
+        }
     }
 
     fn v(text: &str) -> Version {

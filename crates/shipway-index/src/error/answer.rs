@@ -22,6 +22,12 @@ pub(crate) const READ_ONLY: &str = "read-only";
 /// 429: the identity asked for more than its share.
 pub(crate) const TOO_MANY_REQUESTS: &str = "too-many-requests";
 
+/// 403: the project takes or serves no files.
+pub(crate) const PROJECT_STATUS: &str = "project-status";
+
+/// 403 and 422: the name is not free for whoever asks.
+pub(crate) const NAME_REFUSED: &str = "name-refused";
+
 /// 503: as many uploads as are taken at once are under way.
 pub(crate) const BUSY: &str = "busy";
 
@@ -33,12 +39,17 @@ impl IndexError {
             Self::TokenScope { .. }
             | Self::ChannelClosed { .. }
             | Self::Blocked { .. }
+            | Self::ProjectStatus { .. }
+            | Self::NoProject { .. }
+            | Self::Namespace { .. }
             | Self::LocalRelease { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             // 422 and not 409: skip options of clients take 409 for success.
             Self::DigestConflict { .. }
             | Self::FilenameConflict { .. }
             | Self::ReleaseConflict { .. }
+            | Self::Inconsistent { .. }
+            | Self::Unclaimed { .. }
             | Self::SessionConflict { .. }
             | Self::SessionIncomplete { .. }
             | Self::NotInChannel { .. }
@@ -56,7 +67,7 @@ impl IndexError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::StorageFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::NewProjects { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ShuttingDown | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database { source } if store::is_full(source) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Database { source } if store::is_away(source) || store::is_read_only(source) => {
@@ -93,7 +104,9 @@ impl IndexError {
             Self::ChannelClosed { .. } => code::CHANNEL_CLOSED,
             Self::NotFound { .. } => code::NOT_FOUND,
             Self::DigestConflict { .. } | Self::FilenameConflict { .. } => code::DIGEST_CONFLICT,
-            Self::ReleaseConflict { .. } => code::RELEASE_CONFLICT,
+            Self::ReleaseConflict { .. } | Self::Inconsistent { .. } => code::RELEASE_CONFLICT,
+            Self::ProjectStatus { .. } => PROJECT_STATUS,
+            Self::NoProject { .. } | Self::Unclaimed { .. } | Self::Namespace { .. } => NAME_REFUSED,
             Self::SessionConflict { .. } => code::SESSION_CONFLICT,
             Self::SessionIncomplete { .. } => code::SESSION_INCOMPLETE,
             Self::Invalid { .. } => code::INVALID_DISTRIBUTION,
@@ -115,7 +128,7 @@ impl IndexError {
             Self::TooLarge { .. } => code::TOO_LARGE,
             Self::StorageFull { .. } => code::STORAGE_FULL,
             Self::Upstream { .. } => UPSTREAM_FAILED,
-            Self::TooMany { .. } => TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::NewProjects { .. } => TOO_MANY_REQUESTS,
             Self::Busy { .. } => BUSY,
             Self::Database { source } if store::is_full(source) => code::STORAGE_FULL,
             Self::Database { source } if store::is_read_only(source) => READ_ONLY,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
 
-pub(crate) use answer::{BUSY, READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE};
+pub(crate) use answer::{BUSY, NAME_REFUSED, PROJECT_STATUS, READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE};
 
 mod answer;
 
@@ -191,6 +191,54 @@ pub enum IndexError {
         /// Everything that is wrong.
         findings: Vec<Finding>,
     },
+    /// The project takes or serves no files.
+    #[error("`{project}` is {status}{}", because(reason.as_deref()))]
+    ProjectStatus {
+        /// The project.
+        project: String,
+        /// `archived` or `quarantined`.
+        status: &'static str,
+        /// Why, where it was said.
+        reason: Option<String>,
+    },
+    /// The project does not exist, and this index makes none by itself.
+    #[error("there is no project `{project}`, and uploads make none here; an administrator creates it first")]
+    NoProject {
+        /// The project.
+        project: String,
+    },
+    /// The name is known from upstream and not claimed for this index.
+    #[error(
+        "`{project}` has come from upstream and would be shadowed; an administrator claims the name first"
+    )]
+    Unclaimed {
+        /// The project.
+        project: String,
+    },
+    /// The name lies in a namespace of others.
+    #[error("the namespace `{prefix}` belongs to {owners}; `{project}` can be made by them alone")]
+    Namespace {
+        /// The prefix.
+        prefix: String,
+        /// The names of the tokens that own it.
+        owners: String,
+        /// The project.
+        project: String,
+    },
+    /// The identity made as many projects as it may for now.
+    #[error("more than {limit} new projects in a day; try again in {seconds} seconds")]
+    NewProjects {
+        /// The limit.
+        limit: u32,
+        /// When the next one is taken.
+        seconds: u64,
+    },
+    /// The file says other things than the other files of its release.
+    #[error("{}", every(findings))]
+    Inconsistent {
+        /// Every field.
+        findings: Vec<Finding>,
+    },
     /// No earlier release to go back to.
     #[error(
         "`{project}` {version} is the only release in {channels}: there is no earlier release to roll back to; `shipway block` takes it out without a replacement"
@@ -367,6 +415,10 @@ fn first_of(findings: &[Finding]) -> String {
     }
 }
 
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
 fn every(findings: &[Finding]) -> String {
     findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
 }
@@ -394,6 +446,7 @@ impl IndexError {
         match self {
             Self::Invalid { findings }
             | Self::InvalidPolicy { findings }
+            | Self::Inconsistent { findings }
             | Self::NotReady { findings, .. } => findings,
             Self::LocalRelease { finding } | Self::Untrusted { finding } => std::slice::from_ref(&**finding),
             _ => &[],

@@ -169,7 +169,9 @@ fn encode(error: &IndexError, form: Form, original: &HeaderMap) -> Response {
                 HeaderValue::from_static("Basic realm=\"shipway\", charset=\"UTF-8\""),
             );
         }
-        IndexError::TooMany { seconds, .. } | IndexError::Busy { seconds } => {
+        IndexError::TooMany { seconds, .. }
+        | IndexError::NewProjects { seconds, .. }
+        | IndexError::Busy { seconds } => {
             headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         _ if error.is_passing() => {

@@ -236,5 +236,5 @@ pub(super) async fn yank(State(app): State<App>, headers: HeaderMap, body: Body)
 /// `POST /api/v1/blocks`
 pub(super) async fn block(State(app): State<App>, headers: HeaderMap, body: Body) -> Answer {
     let (who, request) = receive::<MarkRequest>(&app, &headers, body).await?;
-    change(app, who, ChangeRequest::block(request)).await
+    change(app, who, ChangeRequest::block(request)?).await
 }

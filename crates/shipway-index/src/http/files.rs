@@ -160,6 +160,7 @@ async fn find(app: &App, who: &Identity, sha256: &str, filename: &str) -> Result
     if file.removed {
         return Err(IndexError::Removed { filename: base.to_owned() });
     }
+    entry.project.require_served()?;
     if let Some(reason) = &release.blocked {
         return Err(IndexError::Blocked {
             project: entry.project.name.normalized().to_owned(),

@@ -1,4 +1,4 @@
-//! Renders simple pages as HTML and JSON at API 1.4 (PEP 503, 592, 691, 700, 714).
+//! Renders simple pages as HTML and JSON at API 1.4 (PEP 503, 592, 691, 700, 714, 792).
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use shipway_dist::channel::ChannelName;
 use shipway_dist::simple::{API_VERSION, CoreMetadata, Meta, PageFile, ProjectPage, ProjectStatus, Yanked};
 
-use crate::project::{Project, StoredFile, encode_segment};
+use crate::project::{Project, Standing, Status, StoredFile, encode_segment};
 
 /// The page of a project in a channel; nothing when the channel never listed it.
 ///
@@ -19,7 +19,9 @@ pub(crate) fn project_page(project: &Project, channel: &ChannelName) -> Option<P
     let listed = project
         .releases
         .iter()
-        .filter(|release| release.blocked.is_none() && release.channels.contains_key(channel));
+        .filter(|release| release.blocked.is_none() && release.channels.contains_key(channel))
+        // A quarantined project lists nothing (PEP 792).
+        .filter(|_| project.require_served().is_ok());
     let (mut versions, mut files) = (Vec::new(), Vec::new());
     for release in listed {
         let before = files.len();
@@ -33,8 +35,14 @@ pub(crate) fn project_page(project: &Project, channel: &ChannelName) -> Option<P
         name: project.name.normalized().to_owned(),
         versions,
         files,
-        project_status: None,
+        project_status: status(&project.standing),
     })
+}
+
+/// The status of a project, where it is not that of any (PEP 792).
+fn status(standing: &Standing) -> Option<ProjectStatus> {
+    let status = Some(standing.status).filter(|status| *status != Status::Active)?;
+    Some(ProjectStatus { status: status.as_str().to_owned(), reason: standing.reason.clone() })
 }
 
 fn page_file(file: &StoredFile) -> PageFile {

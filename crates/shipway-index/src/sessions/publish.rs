@@ -1,7 +1,6 @@
 //! The files of a session, and the moment in which the release becomes visible with all of them.
 
 use serde_json::json;
-use shipway_dist::filename::Kind;
 use shipway_dist::finding::Finding;
 use shipway_dist::wire::{FileAccepted, Session, SessionState};
 use sqlx::AnyConnection;
@@ -9,6 +8,7 @@ use sqlx::AnyConnection;
 use super::local::Admission;
 use super::{answer, names, session_request};
 use crate::accept::file::{self, Expected};
+use crate::accept::siblings::Sibling;
 use crate::blobs::Staged;
 use crate::error::IndexError;
 use crate::evidence::Keep;
@@ -48,14 +48,13 @@ impl Index {
             return Ok(accepted(Vec::new()));
         }
         let expected = Expected {
-            name: session.name.clone(),
-            version: session.version.clone(),
+            name: Some(session.name.clone()),
+            version: Some(session.version.clone()),
             filename: filename.to_owned(),
-            kind: if filename.ends_with(".whl") { Kind::Wheel } else { Kind::Sdist },
-            requires_python: None,
+            form: None,
         };
         let judged = file::judge(staged, expected, Vec::new()).await?;
-        let judged = self.place(judged).await?;
+        let mut judged = self.place(judged).await?;
         let result = async {
             let mut write = self.store.write_project(session.name.normalized()).await?;
             let now = store::session(&mut write, &session.id).await?;
@@ -65,6 +64,7 @@ impl Index {
                 Some("published") => return Ok(()),
                 _ => return Err(IndexError::not_found("the session")),
             }
+            self.judge_among(&mut write, now.as_ref().unwrap_or(&session), &mut judged).await?;
             self.blobs.place(&judged.staged).await?;
             if let Some((sha256, bytes)) = &judged.metadata {
                 store::insert_metadata(&mut write, sha256, bytes).await?;
@@ -86,6 +86,23 @@ impl Index {
             return Err(error);
         }
         Ok(accepted(judged.warnings))
+    }
+
+    /// Compares a file with those of its session that are there.
+    async fn judge_among(
+        &self,
+        connection: &mut AnyConnection,
+        session: &SessionRow,
+        judged: &mut file::Judged,
+    ) -> Result<(), IndexError> {
+        let sibling = |file: &SessionFile| Sibling {
+            filename: file.filename.clone(),
+            sha256: file.sha256,
+            metadata_sha256: file.metadata_sha256,
+        };
+        let there = session.files.iter().filter(|file| file.received && file.sha256 != judged.staged.sha256);
+        let siblings: Vec<_> = there.map(sibling).collect();
+        self.judge_siblings(connection, session.name.normalized(), judged, &siblings).await
     }
 
     /// Makes the release visible with all its files.
@@ -114,6 +131,7 @@ impl Index {
         }
         let admission = standing.admission;
         let release = standing.project.as_ref().and_then(|project| project.release(&session.version));
+        self.spend(&mut write, who).await?;
         self.make_visible(&mut write, who, &session, (release, admission)).await?;
         write.commit().await?;
         self.faults.pass("publish.committed");

@@ -8,6 +8,7 @@ use sqlx::AnyConnection;
 
 use super::digest_of;
 use super::local::Admission;
+use crate::accept::admission::Applicant;
 use crate::accept::names::{judge_filename, judge_version};
 use crate::accept::{Candidate, decide, parse_version};
 use crate::error::IndexError;
@@ -75,6 +76,23 @@ impl Index {
                     let once = problems.iter().all(|known| known.to_string() != error.to_string());
                     problems.extend(once.then_some(error));
                 }
+            }
+        }
+        if !published {
+            let held =
+                |filename: &str| project.as_ref().is_some_and(|project| project.file(filename).is_some());
+            let new = request.files.iter().filter(|file| !held(&file.filename));
+            let files = new.map(|file| (file.filename.as_str(), file.size)).collect();
+            let applicant =
+                Applicant { name: &request.project, version: Some(&version), files, by: publisher };
+            match self.admit_files(connection, project.as_ref(), &applicant).await {
+                Ok(findings) if findings.is_empty() => {}
+                Ok(findings) => problems.push(IndexError::Invalid { findings }),
+                Err(error) if error.status().is_client_error() => {
+                    let once = problems.iter().all(|known| known.to_string() != error.to_string());
+                    problems.extend(once.then_some(error));
+                }
+                Err(failed) => return Err(failed),
             }
         }
         let open = store::open_session(connection, request.project.normalized(), &version).await?;

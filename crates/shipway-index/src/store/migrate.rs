@@ -5,11 +5,12 @@ use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use super::connect::{Kind, begin_tables};
 use crate::error::IndexError;
 
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (1, include_str!("../migrations/0001_initial.sql")),
     (2, include_str!("../migrations/0002_evidence.sql")),
     (3, include_str!("../migrations/0003_servers.sql")),
     (4, include_str!("../migrations/0004_upstream.sql")),
+    (6, include_str!("../migrations/0006_judgement.sql")),
 ];
 
 /// The number of the newest migration.

@@ -8,6 +8,7 @@
 mod audit;
 mod checkpoint;
 mod connect;
+mod contents;
 mod evidence;
 mod files;
 mod journal;
@@ -17,6 +18,7 @@ mod migrate;
 mod projects;
 mod pulse;
 mod sessions;
+mod standing;
 mod tokens;
 mod trouble;
 mod upstream;
@@ -33,6 +35,9 @@ pub(crate) use audit::{
 };
 pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
 pub(crate) use connect::{Database, Kind, Scope};
+pub(crate) use contents::{
+    importer_of, insert_import_name, insert_metadata, insert_sdist_metadata, metadata, sdist_metadata,
+};
 pub(crate) use evidence::{
     NewStatement, StatementRow, evidence_of, insert_evidence, same_statement, statements_of,
 };
@@ -42,15 +47,19 @@ pub(crate) use lists::{listed_name, project_names};
 pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
-    insert_file, insert_membership, insert_metadata, is_claimed, ledger, load_project, mark_removed,
-    metadata, references, serials, touch, unblock, upsert_release, yank, yank_file,
+    insert_file, insert_membership, is_claimed, ledger, load_project, mark_removed, references, serials,
+    set_refuses, touch, unblock, upsert_release, yank, yank_file,
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,
     renew, session,
 };
-pub(crate) use tokens::{TokenRow, insert_token, revoke_token, token, tokens};
+pub(crate) use standing::{
+    came_from_upstream, insert as insert_project, look_alike, made_since, namespaces, set_namespace,
+    set_standing,
+};
+pub(crate) use tokens::{TokenRow, insert_token, revoke_token, spend, token, tokens};
 pub(crate) use trouble::{is_away, is_full, is_read_only};
 pub(crate) use upstream::{pin, pinned, pins_of, seen, set_seen};
 

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::{integer, parse};
 use crate::config::ChannelConfig;
 use crate::error::IndexError;
-use crate::project::{Channel, Membership, Project, Release, Requires, version_key};
+use crate::project::{Channel, Membership, Phase, Project, Release, Requires, version_key};
 
 /// The counters that say what a cache must forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,17 +45,43 @@ pub(crate) async fn changed_since(
 }
 
 pub(crate) async fn channels(connection: &mut AnyConnection) -> Result<Vec<Channel>, IndexError> {
-    let rows = sqlx::query("SELECT name, accepts_uploads, local_versions FROM channels ORDER BY position")
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT name, accepts_uploads, local_versions, refuses FROM channels ORDER BY position")
+            .fetch_all(connection)
+            .await?;
     let channel = |row: &sqlx::any::AnyRow| {
         Ok(Channel {
             name: parse("channels.name", row.try_get("name")?)?,
             accepts_uploads: row.try_get::<i64, _>("accepts_uploads")? != 0,
             local_versions: row.try_get::<i64, _>("local_versions")? != 0,
+            refuses: phases(row.try_get("refuses")?)?,
         })
     };
     rows.iter().map(channel).collect()
+}
+
+fn phases(text: Option<String>) -> Result<Vec<Phase>, IndexError> {
+    let text = text.unwrap_or_default();
+    let words = text.split(',').filter(|word| !word.is_empty());
+    words.map(|word| parse("channels.refuses", word.to_owned())).collect()
+}
+
+/// Sets which versions a channel does not take.
+pub(crate) async fn set_refuses(
+    connection: &mut AnyConnection,
+    channel: &ChannelName,
+    refuses: &[Phase],
+) -> Result<(), IndexError> {
+    let words: Vec<_> = refuses.iter().map(|phase| phase.as_str()).collect();
+    sqlx::query("UPDATE channels SET refuses = $2 WHERE name = $1")
+        .bind(channel.as_str())
+        .bind(Some(words.join(",")).filter(|words| !words.is_empty()))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE state SET channel_serial = channel_serial + 1 WHERE id = 1")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Adds a channel after the last one.
@@ -108,12 +134,7 @@ pub(crate) async fn load_project(
     connection: &mut AnyConnection,
     normalized: &str,
 ) -> Result<Option<Project>, IndexError> {
-    let row = sqlx::query("SELECT display FROM projects WHERE normalized = $1")
-        .bind(normalized)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let name: ProjectName = parse("projects.display", row.try_get("display")?)?;
+    let Some((name, standing)) = super::standing::of(connection, normalized).await? else { return Ok(None) };
     let mut releases = load_releases(connection, normalized).await?;
     super::files::load(connection, normalized, &mut releases).await?;
     let memberships =
@@ -130,7 +151,7 @@ pub(crate) async fn load_project(
     }
     let mut releases: Vec<_> = releases.into_values().collect();
     releases.sort_by(|a, b| a.version.cmp(&b.version));
-    Ok(Some(Project { name, releases }))
+    Ok(Some(Project { name, standing, releases }))
 }
 
 async fn load_releases(
@@ -228,15 +249,7 @@ pub(crate) async fn upsert_release(
     connection: &mut AnyConnection,
     release: &NewRelease<'_>,
 ) -> Result<(), IndexError> {
-    sqlx::query(
-        "INSERT INTO projects (normalized, display, created_at, serial) VALUES ($1, $2, $3, 0)
-         ON CONFLICT (normalized) DO NOTHING",
-    )
-    .bind(release.name.normalized())
-    .bind(release.name.display())
-    .bind(release.at)
-    .execute(&mut *connection)
-    .await?;
+    super::standing::insert(connection, release.name, release.at, release.by).await?;
     sqlx::query(
         "INSERT INTO releases (project, version_key, version, commit_id, created_at, local, run, attempt,
                                publisher, requires)
@@ -393,11 +406,11 @@ pub(crate) async fn yank(
     Ok(())
 }
 
-/// Yanks one file, as another index had it.
+/// Yanks one file, or with `None` undoes it.
 pub(crate) async fn yank_file(
     connection: &mut AnyConnection,
     filename: &str,
-    reason: &str,
+    reason: Option<&str>,
 ) -> Result<(), IndexError> {
     let query = sqlx::query("UPDATE files SET yanked = $2 WHERE filename = $1").bind(filename).bind(reason);
     query.execute(connection).await?;
@@ -416,28 +429,4 @@ pub(crate) async fn mark_removed(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-pub(crate) async fn insert_metadata(
-    connection: &mut AnyConnection,
-    sha256: &Sha256,
-    body: &[u8],
-) -> Result<(), IndexError> {
-    sqlx::query("INSERT INTO metadata (sha256, body) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING")
-        .bind(sha256.to_hex())
-        .bind(body)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn metadata(
-    connection: &mut AnyConnection,
-    sha256: &Sha256,
-) -> Result<Option<Vec<u8>>, IndexError> {
-    let row = sqlx::query("SELECT body FROM metadata WHERE sha256 = $1")
-        .bind(sha256.to_hex())
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| row.try_get("body")).transpose()?)
 }

@@ -19,12 +19,16 @@ pub(crate) struct TokenRow {
     pub(crate) created_at: String,
     pub(crate) expires_at: Option<String>,
     pub(crate) revoked_at: Option<String>,
+    pub(crate) not_before: Option<String>,
+    /// How often it may change something, and how often it did.
+    pub(crate) uses: Option<i64>,
+    pub(crate) used: i64,
 }
 
 pub(crate) async fn insert_token(connection: &mut AnyConnection, token: &TokenRow) -> Result<(), IndexError> {
     sqlx::query(
-        "INSERT INTO tokens (id, name, hash, projects, channels, actions, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO tokens (id, name, hash, projects, channels, actions, created_at, expires_at, not_before, uses)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(token.id.clone())
     .bind(token.name.clone())
@@ -34,6 +38,8 @@ pub(crate) async fn insert_token(connection: &mut AnyConnection, token: &TokenRo
     .bind(token.actions.clone())
     .bind(token.created_at.clone())
     .bind(token.expires_at.clone())
+    .bind(token.not_before.clone())
+    .bind(token.uses)
     .execute(&mut *connection)
     .await?;
     changed(connection).await
@@ -52,6 +58,17 @@ pub(crate) async fn revoke_token(
         .await?;
     changed(connection).await?;
     Ok(done.rows_affected())
+}
+
+/// Counts a use of a token; says whether it had one left.
+pub(crate) async fn spend(connection: &mut AnyConnection, id: &str) -> Result<bool, IndexError> {
+    let done =
+        sqlx::query("UPDATE tokens SET used = used + 1 WHERE id = $1 AND (uses IS NULL OR used < uses)")
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+    changed(connection).await?;
+    Ok(done.rows_affected() > 0)
 }
 
 async fn changed(connection: &mut AnyConnection) -> Result<(), IndexError> {
@@ -80,5 +97,8 @@ fn read(row: &AnyRow) -> Result<TokenRow, IndexError> {
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         revoked_at: row.try_get("revoked_at")?,
+        not_before: row.try_get("not_before")?,
+        uses: row.try_get("uses")?,
+        used: row.try_get("used")?,
     })
 }

@@ -27,7 +27,7 @@ pub use intake::{Intake, Outcome, Progress, Refused, Taken};
 pub use sources::Source as IntakeSource;
 
 /// Every table that is moved, each after those that it refers to.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 20] = [
     "state",
     "channels",
     "projects",
@@ -35,6 +35,9 @@ pub(crate) const TABLES: [&str; 17] = [
     "files",
     "channel_releases",
     "metadata",
+    "sdist_metadata",
+    "import_names",
+    "namespaces",
     "sessions",
     "session_files",
     "evidence",

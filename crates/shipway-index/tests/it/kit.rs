@@ -281,21 +281,28 @@ pub(crate) fn wheel(name: &str, version: &str, salt: &str) -> Dist {
 }
 
 pub(crate) fn wheel_with(name: &str, version: &str, tag: &str, salt: &str) -> Dist {
+    let module = (format!("{name}/__init__.py"), format!("SALT = \"{salt}\"\n").into_bytes());
+    wheel_of((name, version, tag), metadata(name, version), vec![module], |record| record)
+}
+
+/// A wheel of these members besides those that every wheel has; `record` may forge its RECORD.
+pub(crate) fn wheel_of(
+    (name, version, tag): (&str, &str, &str),
+    metadata: Vec<u8>,
+    mut members: Vec<(String, Vec<u8>)>,
+    record: impl FnOnce(String) -> String,
+) -> Dist {
     let info = format!("{name}-{version}.dist-info");
-    let metadata = metadata(name, version);
     let wheel = format!("Wheel-Version: 1.0\nGenerator: kit\nRoot-Is-Purelib: true\nTag: {tag}\n");
-    let mut members = vec![
-        (format!("{name}/__init__.py"), format!("SALT = \"{salt}\"\n").into_bytes()),
-        (format!("{info}/METADATA"), metadata.clone()),
-        (format!("{info}/WHEEL"), wheel.into_bytes()),
-    ];
-    let mut record = String::new();
+    members.push((format!("{info}/METADATA"), metadata.clone()));
+    members.push((format!("{info}/WHEEL"), wheel.into_bytes()));
+    let mut rows = String::new();
     for (path, bytes) in &members {
         let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::of(bytes).as_bytes());
-        record.push_str(&format!("{path},sha256={digest},{}\n", bytes.len()));
+        rows.push_str(&format!("{path},sha256={digest},{}\n", bytes.len()));
     }
-    record.push_str(&format!("{info}/RECORD,,\n"));
-    members.push((format!("{info}/RECORD"), record.into_bytes()));
+    rows.push_str(&format!("{info}/RECORD,,\n"));
+    members.push((format!("{info}/RECORD"), record(rows).into_bytes()));
     Dist { filename: format!("{name}-{version}-{tag}.whl"), bytes: zip(&members), metadata }
 }
 

@@ -23,6 +23,7 @@ mod sqlite {
     mod crash;
     #[cfg(target_os = "linux")]
     mod disk;
+    mod door;
     mod fetching;
     mod files;
     mod fsck;
@@ -46,6 +47,7 @@ mod sqlite {
     mod rude;
     mod servers;
     mod sessions;
+    mod standing;
     mod transfer;
     mod upload;
     mod upstream;
@@ -57,6 +59,7 @@ mod sqlite {
 mod postgres {
     mod channels;
     mod crash;
+    mod door;
     mod faults;
     mod fetching;
     mod files;
@@ -76,6 +79,7 @@ mod postgres {
     mod rude;
     mod servers;
     mod sessions;
+    mod standing;
     mod transfer;
     mod upload;
     mod upstream;

@@ -39,6 +39,21 @@ impl Mark {
     }
 }
 
+/// What is asked of a release.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What to do.
+    pub mark: Mark,
+    /// The version.
+    pub version: &'a str,
+    /// The files to yank, by filename; none: all of the release.
+    pub files: &'a [String],
+    /// Why.
+    pub reason: &'a str,
+    /// Whether to change nothing.
+    pub dry_run: bool,
+}
+
 /// What changed.
 #[derive(Debug, Clone, Serialize)]
 pub struct MarkReport {
@@ -46,6 +61,9 @@ pub struct MarkReport {
     pub project: String,
     /// The version.
     pub version: String,
+    /// The files concerned, where not all of the release are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Whether anything changed (or would).
     pub changed: bool,
     /// The change's id at the index; empty in a dry run.
@@ -59,14 +77,9 @@ pub struct MarkReport {
 /// Marks a release.
 ///
 /// # Errors
-/// When the release does not exist, a reason is missing, or the index is a foreign one.
-pub fn mark(
-    context: &Context<'_>,
-    mark: Mark,
-    version: &str,
-    reason: &str,
-    dry_run: bool,
-) -> Result<MarkReport> {
+/// When the release or a file of it does not exist, a reason is missing, or the index is a foreign one.
+pub fn mark(context: &Context<'_>, asked: &Asked<'_>) -> Result<MarkReport> {
+    let Asked { mark, version, files, reason, dry_run } = *asked;
     if reason.trim().is_empty() && matches!(mark, Mark::Block | Mark::Rollback) {
         return Err(Error::usage("no-reason", format!("`{}` needs a reason", mark.as_str()))
             .hint("--reason \"what is wrong with it\""));
@@ -83,6 +96,7 @@ pub fn mark(
         project: project.clone(),
         version: version.clone(),
         set,
+        files: files.to_vec(),
         reason: reason.to_owned(),
         dry_run,
     };
@@ -101,8 +115,11 @@ pub fn mark(
     crash_point(&context.environment, "mark.done");
     // A release may be marked although its bytes are not those of the local manifest.
     if let (false, Ok(manifest)) = (dry_run, manifest) {
-        let detail =
+        let mut detail =
             json!({ "reason": reason, "id": change.id, "changed": change.changed, "moved": change.moved });
+        if !files.is_empty() {
+            detail["files"] = json!(files);
+        }
         let found = Found { detail, ..Found::default() };
         evidence::record_done(
             context,
@@ -113,6 +130,7 @@ pub fn mark(
     Ok(MarkReport {
         project: project.to_string(),
         version,
+        files: files.to_vec(),
         changed: change.changed,
         id: change.id,
         moved: change.moved,

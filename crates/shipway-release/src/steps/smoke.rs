@@ -282,6 +282,7 @@ fn conclude(
                 project: context.config.name.clone(),
                 version: report.version.clone(),
                 set: true,
+                files: Vec::new(),
                 reason: format!("smoke from `{}` failed: {first}", report.channel),
                 dry_run: false,
             })?;

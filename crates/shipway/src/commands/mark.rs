@@ -2,7 +2,7 @@
 
 use clap::Args;
 use shipway_release::Result;
-use shipway_release::steps::mark::{Mark, mark};
+use shipway_release::steps::mark::{Asked, Mark, mark};
 
 use crate::output::Outcome;
 use crate::session::{Overrides, Session};
@@ -20,18 +20,29 @@ struct Target {
     dry_run: bool,
 }
 
+/// The files concerned.
+#[derive(Debug, Args)]
+struct Files {
+    /// A file of the release, by its name, instead of all of them
+    #[arg(long = "file", value_name = "NAME")]
+    files: Vec<String>,
+}
+
 macro_rules! marks {
-    ($($(#[$doc:meta])* $variant:ident $function:ident;)+) => {
+    ($($(#[$doc:meta])* $variant:ident $function:ident $($files:ident)?;)+) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Args)]
             pub(crate) struct $variant {
                 #[command(flatten)]
                 target: Target,
+                $(#[command(flatten)]
+                $files: Files,)?
             }
 
             pub(crate) fn $function(arguments: &$variant, session: &Session) -> Result<Outcome> {
-                apply(Mark::$variant, &arguments.target, session)
+                let files = None$(.or(Some(arguments.$files.files.as_slice())))?.unwrap_or_default();
+                apply(Mark::$variant, &arguments.target, files, session)
             }
         )+
     };
@@ -41,23 +52,25 @@ marks! {
     /// Set every channel back to the release before a bad one, and block the bad one
     Rollback rollback;
     /// Hide a release from resolvers; `==` still installs it
-    Yank yank;
+    Yank yank files;
     /// Undo a yank
-    Unyank unyank;
+    Unyank unyank files;
     /// Make a release not installable and not promotable; its bytes are kept
     Block block;
     /// Undo a block
     Unblock unblock;
 }
 
-fn apply(what: Mark, target: &Target, session: &Session) -> Result<Outcome> {
+fn apply(what: Mark, target: &Target, files: &[String], session: &Session) -> Result<Outcome> {
     let context = session.context(&Overrides::default())?;
+    let asked =
+        |dry_run| Asked { mark: what, version: &target.version, files, reason: &target.reason, dry_run };
     if !target.dry_run && matches!(what, Mark::Rollback | Mark::Yank | Mark::Block) {
         // What would be refused anyway needs no answer.
-        mark(&context, what, &target.version, &target.reason, true)?;
+        mark(&context, &asked(true))?;
         session.confirm(&format!("{} {} {}", what.as_str(), context.config.name, target.version))?;
     }
-    let report = mark(&context, what, &target.version, &target.reason, target.dry_run)?;
+    let report = mark(&context, &asked(target.dry_run))?;
     let mut outcome = Outcome::new(&report).say(match (report.changed, report.dry_run) {
         (false, _) => format!("{} {}: already so", report.project, report.version),
         (true, true) => format!("{} {}: {} would change it", report.project, report.version, what.as_str()),

@@ -1,6 +1,6 @@
 //! What a wheel contains: WHEEL, entry points, licenses, documents, `.data`, what can be imported.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::check::entry_points::{self, EntryPoint};
 use crate::check::metadata::{fields, imports};
@@ -50,6 +50,16 @@ impl Content<'_> {
         self.check_data(findings);
         self.check_imports(metadata, &entry_points, findings);
         entry_points
+    }
+
+    /// The top-level packages and modules that no other project can share.
+    pub(super) fn imports(&self) -> Vec<String> {
+        let installed = self.files.keys().filter_map(|name| match name.split_once(".data/") {
+            Some((_, rest)) => rest.strip_prefix("purelib/").or_else(|| rest.strip_prefix("platlib/")),
+            None => Some(*name),
+        });
+        let names: BTreeSet<&str> = installed.filter_map(own_name).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     fn check_licenses(&self, metadata: &Metadata, dist_info: &str, findings: &mut Findings) {
@@ -214,6 +224,18 @@ fn is_usable(name: &str) -> bool {
 /// Whether the metadata says, with an empty `Import-Name`, that there is nothing to import (PEP 794).
 fn declares_no_module(metadata: Option<&Metadata>) -> bool {
     metadata.is_some_and(|metadata| metadata.all("Import-Name").any(|name| name.trim().is_empty()))
+}
+
+/// The top-level name that a file makes importable for its project alone: a module, or a package with an
+/// `__init__`. A folder without one is a namespace, which projects share, and stubs have the name of others.
+fn own_name(name: &str) -> Option<&str> {
+    let (stem, file) = match name.split_once('/') {
+        Some((top, file)) if file.starts_with("__init__.") && !file.contains('/') => (top, file),
+        Some(_) => return None,
+        None => (name.split('.').next().unwrap_or_default(), name),
+    };
+    let is_code = [".py", ".so", ".pyd"].iter().any(|extension| file.ends_with(extension));
+    (is_code && imports::is_identifier(stem)).then_some(stem)
 }
 
 /// The top-level name that a file makes importable, and whether it is a directory.

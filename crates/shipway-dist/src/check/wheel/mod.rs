@@ -82,6 +82,7 @@ pub(super) fn judge(
         };
         findings.push(&rules::METADATA_MISSING, format!("`{}/METADATA` {why}", shown(dist_info)));
     }
+    judged.imports = content.imports();
     judged.entry_points = content.judge(judged.metadata.as_ref(), findings);
     Ok(judged)
 }

@@ -56,12 +56,15 @@ const ALWAYS: [&str; 6] = [
 ];
 
 /// Every code, its status and what it says.
-const CODES: [(&str, u16, &str); 22] = [
+const CODES: [(&str, u16, &str); 25] = [
     (code::UNAUTHENTICATED, 401, "no token, or one that is unknown, expired or revoked"),
     (code::TOKEN_SCOPE, 403, "the token does not reach this project, channel or action"),
     (code::CHANNEL_CLOSED, 403, "the channel takes no uploads"),
     (code::BLOCKED, 403, "the release is blocked"),
     (code::LOCAL_RELEASE, 403, "nobody who may vouches for the release"),
+    (error::PROJECT_STATUS, 403, "the project is archived or quarantined"),
+    (error::NAME_REFUSED, 403, "the project must be created first, or its namespace belongs to others"),
+    (error::NAME_REFUSED, 422, "the name has come from upstream and is not claimed"),
     (code::NOT_FOUND, 404, "nothing of that name, or nothing that the reader may see"),
     (code::DIGEST_CONFLICT, 422, "other bytes stand under that filename, or stood once"),
     (code::RELEASE_CONFLICT, 422, "the release has another set of files"),

@@ -38,6 +38,24 @@ pub(crate) struct Settings {
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     /// How many uploads are judged at once.
     pub(crate) uploads: Option<NonZeroU32>,
+    /// How many MiB the largest file may have, whatever its project.
+    pub(crate) file_mib: Option<NonZeroU32>,
+    /// How many MiB a file may have, where its project has no limit of its own.
+    pub(crate) project_file_mib: Option<NonZeroU32>,
+    /// How many MiB all files of a project may have, where it has no limit of its own.
+    pub(crate) project_total_mib: Option<NonZeroU32>,
+    /// How long after its first file a release takes further ones, such as `14d`, or `never` for no end.
+    pub(crate) close_after: Option<String>,
+    /// How many projects one token may make in a day.
+    pub(crate) new_projects_per_day: Option<NonZeroU32>,
+    /// Names that no upload makes a project of.
+    #[serde(default)]
+    pub(crate) prohibited: Vec<ProjectName>,
+    /// Whether the first upload makes the project.
+    pub(crate) auto_create: Option<bool>,
+    /// Whether a name that has come from upstream must be claimed before it is uploaded to.
+    #[serde(default)]
+    pub(crate) require_claim: bool,
     /// How many MiB of projects and pages are kept in memory.
     pub(crate) cache_mib: Option<NonZeroU32>,
     /// Addresses and networks of proxies that are believed when they say who asks.
@@ -73,10 +91,7 @@ impl Settings {
         rules.reserved.clone_from(&self.reserved);
         rules.cool_down_except.clone_from(&self.cool_down_except);
         if let Some(text) = &self.cool_down {
-            let age = shipway_index::parse_duration(text).map_err(|error| {
-                Error::usage("server-config", "`cool-down` is no duration").cause(error.to_string())
-            })?;
-            rules.cool_down = age.unsigned_abs();
+            rules.cool_down = duration("cool-down", text)?;
         }
         config.metrics.clone_from(&self.metrics);
         limits.requests_per_minute = self.requests_per_minute;
@@ -87,6 +102,20 @@ impl Settings {
             .upload_minutes
             .map_or(limits.upload_time, |minutes| Duration::from_secs(u64::from(minutes.get()) * 60));
         limits.upload_rate = self.upload_rate.unwrap_or(limits.upload_rate);
+        let bytes =
+            |value: Option<NonZeroU32>, default| value.map_or(default, |mib| u64::from(mib.get()) << 20);
+        limits.file_size = bytes(self.file_mib, limits.file_size);
+        limits.project_file = bytes(self.project_file_mib, limits.project_file);
+        limits.project_total = bytes(self.project_total_mib, limits.project_total);
+        limits.new_projects_per_day = self.new_projects_per_day;
+        limits.close_after = match self.close_after.as_deref() {
+            None => limits.close_after,
+            Some("never") => None,
+            Some(text) => Some(duration("close-after", text)?),
+        };
+        config.names.prohibited.clone_from(&self.prohibited);
+        config.names.auto_create = self.auto_create.unwrap_or(config.names.auto_create);
+        config.names.require_claim = self.require_claim;
         config.trusted_proxies.clone_from(&self.trusted_proxies);
         config.proxy_header = match self.proxy_header {
             None | Some(ProxyHeader::XForwardedFor) => shipway_index::ProxyHeader::XForwardedFor,
@@ -109,4 +138,11 @@ impl Settings {
                 .cause(error.to_string().trim_end().to_owned())
         })
     }
+}
+
+fn duration(key: &str, text: &str) -> Result<std::time::Duration> {
+    let parsed = shipway_index::parse_duration(text).map_err(|error| {
+        Error::usage("server-config", format!("`{key}` is no duration")).cause(error.to_string())
+    })?;
+    Ok(parsed.unsigned_abs())
 }

@@ -18,7 +18,7 @@ use shipway_release::steps::bump::{BumpRequest, Wish, bump};
 use shipway_release::steps::check::{CheckRequest, check};
 use shipway_release::steps::evidence::{self, VerifyRequest};
 use shipway_release::steps::log::{self, LogRequest};
-use shipway_release::steps::mark::{Mark, mark};
+use shipway_release::steps::mark::{Asked, Mark, mark};
 use shipway_release::steps::release::{ReleaseReport, ReleaseRequest, release};
 use shipway_release::steps::status::{StatusReport, status};
 use shipway_release::version::Level;
@@ -285,7 +285,14 @@ impl Tour<'_> {
     fn rolled_back_release(&self) -> Result<()> {
         self.chapter("rollback: 0.5.1 turns out to be bad in the field");
         let context = self.context()?;
-        let report = mark(&context, Mark::Rollback, "0.5.1", "drifts by two kelvin", false)?;
+        let asked = Asked {
+            mark: Mark::Rollback,
+            version: "0.5.1",
+            files: &[],
+            reason: "drifts by two kelvin",
+            dry_run: false,
+        };
+        let report = mark(&context, &asked)?;
         for moved in &report.moved {
             let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
             write_stderr(&format!(

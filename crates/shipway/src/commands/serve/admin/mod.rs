@@ -3,14 +3,18 @@
 mod intake;
 mod keys;
 mod policy;
+mod projects;
 mod whole;
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shipway_dist::ProjectName;
-use shipway_index::{Action, Admin, ChannelConfig, IndexError, TokenInfo, TokenSpec, parse_duration};
+use shipway_index::{
+    Action, Admin, ChannelConfig, IndexError, Phase, TokenBounds, TokenInfo, TokenSpec, parse_duration,
+};
 use shipway_release::{Error, Result};
 
 use super::Store;
@@ -19,7 +23,7 @@ use crate::embedded::{index_error, runtime};
 use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
-/// Administer the index: tokens, channels, keys, the policy, and the index as a whole
+/// Administer the index: tokens, channels, projects, keys, the policy, and the index as a whole
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -42,6 +46,12 @@ enum Area {
     /// The policy: what each channel asks of a release
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Projects: their names, status and limits
+    #[command(subcommand)]
+    Project(projects::Project),
+    /// Namespaces: who may make projects that begin so
+    #[command(subcommand)]
+    Namespace(projects::Namespace),
     /// Replace a file by a reasoned tombstone; its name is never free again
     Remove {
         /// The filename
@@ -86,6 +96,12 @@ struct TokenCreate {
     /// How long it holds, such as 30d or 12h; default: until revoked
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
+    /// When it begins to hold: a time such as 2030-01-31T12:00:00Z, or a duration from now; default: at once
+    #[arg(long, value_name = "TIME|DURATION")]
+    not_before: Option<String>,
+    /// How often it may change something, such as 1; default: as often as it likes
+    #[arg(long, value_name = "NUMBER")]
+    uses: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,6 +116,15 @@ enum Channel {
         /// Let it take uploads
         #[arg(long)]
         accepts_uploads: bool,
+    },
+    /// Set which versions a channel does not take
+    Set {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        channel: String,
+        /// Kinds of versions: dev, pre, post; `none` for taking all
+        #[arg(long, value_name = "KIND", value_delimiter = ',', required = true)]
+        refuse: Vec<String>,
     },
 }
 
@@ -132,7 +157,8 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<Outcome> {
 async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
     match area {
         Area::Token(Token::Create(create)) => {
-            let secret = admin.create_token(&spec(create)?).await.map_err(|error| refused(&error))?;
+            let (spec, bounds) = (spec(create)?, bounds(create)?);
+            let secret = admin.create_bounded_token(&spec, bounds).await.map_err(|error| refused(&error))?;
             let document = json!({ "name": create.name, "token": secret.expose() });
             Ok(Outcome::new(&document).print(format!("{}\n", secret.expose())))
         }
@@ -172,6 +198,19 @@ async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
             admin.create_channel(&config).await.map_err(|error| refused(&error))?;
             Ok(Outcome::new(&json!({ "name": name })).say(format!("created `{name}`")))
         }
+        Area::Channel(Channel::Set { channel: name, refuse }) => {
+            let name = channel(name)?;
+            let kinds = refuse.iter().map(String::as_str).filter(|kind| *kind != "none");
+            let kinds = kinds.map(str::parse::<Phase>).collect::<std::result::Result<Vec<_>, _>>();
+            let kinds = kinds.map_err(|error| refused(&error))?;
+            let changed = admin.set_channel_refuses(&name, &kinds).await.map_err(|error| refused(&error))?;
+            let words: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let said = if changed { "set" } else { "already so:" };
+            Ok(Outcome::new(&json!({ "name": name, "refuses": words, "changed": changed }))
+                .say(format!("{said} `{name}`")))
+        }
+        Area::Project(project) => projects::act(admin, project).await,
+        Area::Namespace(namespace) => projects::act_namespace(admin, namespace).await,
         Area::Key(key) => keys::act(admin, key).await,
         Area::Policy(policy) => policy::act(admin, policy).await,
         Area::Whole(whole) => whole::act(admin, whole).await,
@@ -207,6 +246,21 @@ fn spec(create: &TokenCreate) -> Result<TokenSpec> {
     })
 }
 
+fn bounds(create: &TokenCreate) -> Result<TokenBounds> {
+    let not_before = create.not_before.as_deref().map(|text| {
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            return Ok(time);
+        }
+        let after = parse_duration(text).map_err(|_| {
+            Error::usage("token", format!("`{text}` is neither a time nor a duration"))
+                .hint("--not-before 2030-01-31T12:00:00Z, or --not-before 12h")
+        })?;
+        let time = jiff::Timestamp::now().checked_add(after);
+        time.map_err(|error| Error::usage("token", error.to_string()))
+    });
+    Ok(TokenBounds { not_before: not_before.transpose()?, uses: create.uses })
+}
+
 fn list(tokens: &[TokenInfo]) -> Outcome {
     let mut text = String::new();
     let or_all = |list: &[String]| if list.is_empty() { "all".to_owned() } else { list.join(",") };
@@ -218,10 +272,12 @@ fn list(tokens: &[TokenInfo]) -> Outcome {
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "no end".to_owned(),
         };
+        let begin = token.not_before.as_ref().map(|at| format!("  from {at}")).unwrap_or_default();
+        let uses = token.uses.map(|(uses, used)| format!("  used {used} of {uses}")).unwrap_or_default();
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<20} projects {}  channels {}  actions {}  {state}",
+            "{:<20} projects {}  channels {}  actions {}  {state}{begin}{uses}",
             token.name,
             or_all(&token.projects),
             or_all(&token.channels),
@@ -230,6 +286,8 @@ fn list(tokens: &[TokenInfo]) -> Outcome {
         documents.push(json!({
             "name": token.name, "projects": token.projects, "channels": token.channels, "actions": actions,
             "created_at": token.created_at, "expires_at": token.expires_at, "revoked_at": token.revoked_at,
+            "not_before": token.not_before, "uses": token.uses.map(|(uses, _)| uses),
+            "used": token.uses.map(|(_, used)| used),
         }));
     }
     Outcome::new(&json!({ "tokens": documents })).print(text)
