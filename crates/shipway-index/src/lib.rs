@@ -36,6 +36,7 @@ mod store;
 pub mod synthetic;
 mod tokens;
 mod transfer;
+mod upkeep;
 mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, policy_text};

@@ -10,7 +10,7 @@ use super::names::{judge_filename, judge_version};
 use super::{Candidate, Decision, decide};
 use crate::blobs::Staged;
 use crate::error::IndexError;
-use crate::index::Index;
+use crate::index::{Index, elsewhere};
 use crate::project::{Channel, Membership, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease};
 use crate::tokens::{Action, Identity};
@@ -66,7 +66,7 @@ impl Index {
         let sha256 = staged.sha256;
         let candidate = Candidate { version: &facts.version, kind, filename: &filename, sha256 };
         let mut snapshot = self.store.snapshot().await?;
-        let decision = self.judge_against_index(&mut snapshot, &facts, &candidate).await?;
+        let decision = self.judge_against_index(&mut snapshot, &facts, (&channel, &candidate)).await?;
         if decision == Decision::Add {
             let release = (facts.name.normalized(), &facts.version);
             self.admit_legacy(&mut snapshot, release).await?;
@@ -83,6 +83,7 @@ impl Index {
         if decision == Decision::Present {
             // Its row is there; bytes that were lost come back with whoever sends them again.
             self.blobs.place(&staged).await?;
+            staged.settle();
             return Ok(accepted(false, facts.warnings.clone()));
         }
         let expected = Expected {
@@ -98,10 +99,11 @@ impl Index {
         let new = match result {
             Ok(new) => new,
             Err(error) => {
-                self.discard(facts.name.normalized(), &[sha256]).await;
+                self.take_back(facts.name.normalized(), placed.staged).await;
                 return Err(error);
             }
         };
+        placed.staged.settle();
         Ok(accepted(new, placed.warnings))
     }
 
@@ -109,11 +111,16 @@ impl Index {
         &self,
         connection: &mut sqlx::AnyConnection,
         facts: &Facts,
-        candidate: &Candidate<'_>,
+        (channel, candidate): (&Channel, &Candidate<'_>),
     ) -> Result<Decision, IndexError> {
         let project = store::load_project(connection, facts.name.normalized()).await?;
         let ledger = store::ledger(connection, candidate.filename, &candidate.sha256).await?;
-        decide(project.as_ref(), &ledger, candidate)
+        let decision = decide(project.as_ref(), &ledger, candidate)?;
+        let release = project.as_ref().and_then(|project| project.release(candidate.version));
+        match release.and_then(|release| elsewhere(release, &channel.name)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(decision),
+        }
     }
 
     async fn commit_upload(
@@ -125,7 +132,7 @@ impl Index {
         judged: &Judged,
     ) -> Result<bool, IndexError> {
         let mut write = self.store.write_project(facts.name.normalized()).await?;
-        if self.judge_against_index(&mut write, facts, candidate).await? == Decision::Present {
+        if self.judge_against_index(&mut write, facts, (channel, candidate)).await? == Decision::Present {
             return Ok(false);
         }
         self.admit_legacy(&mut write, (facts.name.normalized(), &facts.version)).await?;
@@ -202,26 +209,6 @@ impl Index {
     pub(crate) async fn place(&self, judged: Judged) -> Result<Judged, IndexError> {
         self.blobs.place(&judged.staged).await?;
         Ok(judged)
-    }
-
-    /// Removes blobs of a project that no row stands on.
-    ///
-    /// A failure leaves garbage, never damage, so it is only logged.
-    pub(crate) async fn discard(&self, project: &str, digests: &[Sha256]) {
-        if let Err(error) = self.try_discard(project, digests).await {
-            tracing::warn!(%error, "cannot remove unreferenced files");
-        }
-    }
-
-    async fn try_discard(&self, project: &str, digests: &[Sha256]) -> Result<(), IndexError> {
-        // Holding the project's lock: nobody adds a row for these bytes meanwhile.
-        let mut write = self.store.write_project(project).await?;
-        for sha256 in digests {
-            if store::references(&mut write, sha256).await? == 0 {
-                self.blobs.remove(sha256).await?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -81,6 +81,7 @@ impl IndexError {
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
+            | Self::Lingers { .. }
             | Self::Json { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -134,6 +135,7 @@ impl IndexError {
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
+            | Self::Lingers { .. }
             | Self::Json { .. } => code::INTERNAL,
         }
     }

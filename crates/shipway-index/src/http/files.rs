@@ -154,7 +154,7 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
         return Err(hidden());
     }
     if file.removed {
-        return Err(IndexError::Removed { filename: base.to_owned() });
+        return Err(IndexError::Removed { filename: base.to_owned(), reason: file.removed_for.clone() });
     }
     if let Some(reason) = &release.blocked {
         return Err(IndexError::Blocked {
@@ -182,7 +182,7 @@ async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Bo
         }
         Content::Blob(sha256) => sha256,
     };
-    let file = match app.files.opened(&sha256) {
+    let file = match app.files.opened(&sha256, |file| app.index.blobs.stands(&sha256, file)) {
         Some(file) => file,
         None => {
             // Only a folder has files to keep open; what a bucket holds is streamed.

@@ -86,7 +86,6 @@ struct Inner {
     former: HashMap<String, Formers>,
     /// Names without a project.
     absent: HashSet<String>,
-    claimed: HashSet<String>,
     lists: HashMap<ChannelName, Listing>,
     tokens: HashMap<String, Arc<TokenRow>>,
     /// Who was recognised by an `Authorization` field, by the digest of the field, and until when.
@@ -291,16 +290,12 @@ impl Cache {
         };
         let mut snapshot = store.snapshot().await?;
         let project = store::load_project(&mut snapshot, name).await?;
-        let claimed = project.is_some() || store::is_claimed(&mut snapshot, name).await?;
         drop(snapshot);
         let former = self.read().former.get(name).cloned().unwrap_or_default();
         let entry = project.map(|project| Arc::new(Entry::new(project, former)));
         let mut inner = self.write();
         // What was read may be older than a refresh that another request made in between.
         if inner.serials == known {
-            if claimed {
-                inner.claimed.insert(name.to_owned());
-            }
             match &entry {
                 Some(entry) => inner.keep(name, entry),
                 None => {
@@ -316,14 +311,13 @@ impl Cache {
     }
 
     /// Whether a name belongs to this index, so that upstream is never asked about it.
-    pub(crate) async fn is_claimed(&self, store: &Store, name: &str) -> Result<bool, IndexError> {
+    ///
+    /// The claim of a session is not remembered: it ends with time alone.
+    pub(crate) async fn is_claimed(&self, store: &Store, name: &str, now: &str) -> Result<bool, IndexError> {
         if self.project(store, name).await?.is_some() {
             return Ok(true);
         }
-        if self.read().claimed.contains(name) {
-            return Ok(true);
-        }
-        store::is_claimed(&mut *store.read().await?, name).await
+        store::is_claimed(&mut *store.read().await?, name, now).await
     }
 
     /// The page of a project in a channel; nothing when the channel never listed it.
@@ -441,7 +435,6 @@ impl Cache {
 
 impl Inner {
     fn forget(&mut self, changed: &[String]) {
-        self.claimed.clear();
         self.absent.clear();
         for name in changed {
             let formers = self.remove(name).map(|entry| entry.formers()).unwrap_or_default();

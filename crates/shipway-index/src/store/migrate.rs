@@ -5,10 +5,11 @@ use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use super::connect::{Kind, begin_tables};
 use crate::error::IndexError;
 
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (1, include_str!("../migrations/0001_initial.sql")),
     (2, include_str!("../migrations/0002_evidence.sql")),
     (3, include_str!("../migrations/0003_servers.sql")),
+    (5, include_str!("../migrations/0005_removal.sql")),
 ];
 
 /// The number of the newest migration.

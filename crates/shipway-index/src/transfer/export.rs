@@ -1,4 +1,7 @@
 //! Writes a whole index to a folder or a tar file, while servers run.
+//!
+//! The rows are those of one moment. Bytes that were removed since then are named in the manifest; bytes that
+//! upstream has are left out when they are lost, because whoever asks for them gets them from there again.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Read as _, Seek as _, Write as _};
@@ -39,12 +42,24 @@ pub async fn export(admin: &Admin, to: &Path) -> Result<Manifest, IndexError> {
         blobs: 0,
         bytes: 0,
         checkpoint,
+        removed: Vec::new(),
     };
     let mut digests: Vec<_> = referents.keys().copied().collect();
     digests.sort_by_key(Sha256::to_hex);
     for sha256 in digests {
-        manifest.bytes += export_blob(admin, &sha256, &referents[&sha256].filename, &mut sink).await?;
-        manifest.blobs += 1;
+        match export_blob(admin, &sha256, &mut sink).await? {
+            Some(size) => {
+                manifest.bytes += size;
+                manifest.blobs += 1;
+            }
+            None if referents[&sha256].upstream => {}
+            None if store::references(&mut *index.store.read().await?, &sha256).await? == 0 => {
+                manifest.removed.push(sha256);
+            }
+            None => {
+                return Err(wrong(admin, &sha256, "are not there; `shipway admin fsck` says more").await?);
+            }
+        }
     }
     let text = serde_json::to_vec_pretty(&manifest)?;
     let mut entry = sink.begin(MANIFEST, text.len() as u64)?;
@@ -82,19 +97,18 @@ async fn export_table(snapshot: &mut Write, table: &str, sink: &mut Sink) -> Res
     Ok(count)
 }
 
-async fn export_blob(
-    admin: &Admin,
-    sha256: &Sha256,
-    filename: &str,
-    sink: &mut Sink,
-) -> Result<u64, IndexError> {
-    let wrong = |what: &str| IndexError::Export { why: format!("the bytes of `{filename}` {what}") };
+/// Writes bytes, and says how many; nothing when they are not there.
+async fn export_blob(admin: &Admin, sha256: &Sha256, sink: &mut Sink) -> Result<Option<u64>, IndexError> {
     let blobs = &admin.index().blobs;
-    let size =
-        blobs.size(sha256).await?.ok_or_else(|| wrong("are not there; `shipway admin fsck` says more"))?;
+    let Some(size) = blobs.size(sha256).await? else { return Ok(None) };
+    // Opened before the file of the export is begun: what is open can be read to its end.
+    let mut chunks = match blobs.open_range(sha256, 0, size).await {
+        Ok(chunks) => chunks,
+        Err(error) if error.is_gone() => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let mut entry = sink.begin(&blob_file(&sha256.to_hex()), size)?;
     let mut hasher = Hasher::default();
-    let mut chunks = blobs.open_range(sha256, 0, size).await?;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         hasher.update(&chunk);
@@ -102,7 +116,13 @@ async fn export_blob(
     }
     entry.end()?;
     if hasher.finish().0 != *sha256 {
-        return Err(wrong("are not what their digest says; `shipway admin fsck` says more"));
+        let what = "are not what their digest says; `shipway admin fsck` says more";
+        return Err(wrong(admin, sha256, what).await?);
     }
-    Ok(size)
+    Ok(Some(size))
+}
+
+async fn wrong(admin: &Admin, sha256: &Sha256, what: &str) -> Result<IndexError, IndexError> {
+    let filename = store::filename_of(&mut *admin.index().store.read().await?, sha256).await?;
+    Ok(IndexError::Export { why: format!("the bytes of `{filename}` {what}") })
 }

@@ -98,6 +98,7 @@ impl Index {
             return Err(changed(&file.filename));
         }
         write.commit().await?;
+        staged.settle();
         Ok(size)
     }
 
