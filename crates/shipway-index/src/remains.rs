@@ -25,6 +25,10 @@ impl Index {
             for path in &remains.files {
                 if let Err(error) = self.sweep_one(path).await {
                     tracing::warn!(%error, path = %path.display(), "cannot remove an unfinished upload");
+                    // What is away for one is away for all.
+                    if error.is_passing() {
+                        return;
+                    }
                 }
             }
             remains.bury();

@@ -34,7 +34,7 @@ pub(crate) async fn run(app: App, mut stopped: watch::Receiver<bool>) {
         };
         tokio::select! {
             () = ended => return,
-            _ = close.tick() => app.files.close_old(),
+            _ = close.tick() => app.files.close_old(|sha256, file| app.index.blobs.stands(sha256, file)),
             _ = sweep.tick() => app.index.sweep().await,
             () = left => {
                 // Whatever kept it from being taken back may last.

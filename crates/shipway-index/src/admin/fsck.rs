@@ -291,3 +291,29 @@ fn again(referent: Referent) -> &'static str {
         false => "upload the same file again, or restore it from a backup",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn i13_bytes_that_go_away_while_they_are_looked_at_are_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = Admin::open(&Config::new(folder.path())).await.unwrap();
+        let sha256 = Sha256::of(b"removed");
+        let (held, referent) = (
+            Held { sha256: Some(sha256), name: "removed".to_owned(), size: 7 },
+            Referent { size: 7, upstream: false },
+        );
+        let mut found = Fsck::default();
+        for repair in [false, true] {
+            assert!(!admin.check_blob(repair, &held, (sha256, referent), &mut found).await.unwrap());
+        }
+        // No row stands on them any more.
+        admin.check_missing(&HashMap::from([(sha256, referent)]), &mut found).await.unwrap();
+        assert_eq!(found, Fsck::default());
+        admin.close().await;
+    }
+}

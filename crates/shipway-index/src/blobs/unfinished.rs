@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(found(&here, Duration::ZERO), Vec::<PathBuf>::new());
         let day = Duration::from_secs(24 * 60 * 60);
         drop(other);
-        assert_eq!(found(&here, day), [theirs.clone()]);
+        assert_eq!(found(&here, day), std::slice::from_ref(&theirs));
         // Whoever looks at it is the only one.
         let held = here.remains(day);
         assert_eq!(found(&here, Duration::ZERO), Vec::<PathBuf>::new());

@@ -206,7 +206,9 @@ pub enum IndexError {
         reason: Option<String>,
     },
     /// The file was removed, and its bytes are still there.
-    #[error("`{filename}` is removed from every page, but its bytes are still there; a server tries again every hour")]
+    #[error(
+        "`{filename}` is removed from every page, but its bytes are still there; a server tries again every hour"
+    )]
     Lingers {
         /// The filename.
         filename: String,

@@ -37,11 +37,7 @@ pub(crate) struct Sender {
 impl Sender {
     /// A file that was opened lately, if it is still what `stands` under its digest: it may have been removed
     /// since, or put aside because its bytes were altered.
-    pub(super) fn opened(
-        &self,
-        sha256: &Sha256,
-        stands: impl FnOnce(&File) -> bool,
-    ) -> Option<Arc<File>> {
+    pub(super) fn opened(&self, sha256: &Sha256, stands: impl FnOnce(&File) -> bool) -> Option<Arc<File>> {
         let file = {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let (file, at) = open.get(sha256)?;
@@ -54,10 +50,17 @@ impl Sender {
         file
     }
 
-    /// Closes the files that were opened too long ago: one that was removed takes room as long as it is open.
-    pub(crate) fn close_old(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, (_, at)| at.elapsed() < OPEN_FOR);
+    /// Closes the files that were opened too long ago, or do not stand under their digest any more: what was
+    /// removed takes room as long as it is open.
+    pub(crate) fn close_old(&self, stands: impl Fn(&Sha256, &File) -> bool) {
+        let held: Vec<_> = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|_, (_, at)| at.elapsed() < OPEN_FOR);
+            open.iter().map(|(sha256, (file, _))| (*sha256, file.clone())).collect()
+        };
+        for (sha256, _) in held.into_iter().filter(|(sha256, file)| !stands(sha256, file)) {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
+        }
     }
 
     /// Keeps a file open.
@@ -256,6 +259,11 @@ mod tests {
         sender.keep(sha256, &file);
         assert!(sender.opened(&sha256, |_| true).is_some());
         assert!(sender.opened(&sha256, |_| false).is_none());
+        assert_eq!(Arc::strong_count(&file), 1);
+        sender.keep(sha256, &file);
+        sender.close_old(|_, _| true);
+        assert_eq!(Arc::strong_count(&file), 2);
+        sender.close_old(|_, _| false);
         assert_eq!(Arc::strong_count(&file), 1);
     }
 }

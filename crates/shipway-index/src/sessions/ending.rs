@@ -45,7 +45,8 @@ impl Index {
 
     async fn try_clear(&self, id: &str, project: &str) -> Result<(), IndexError> {
         let mut write = self.store.write_project(project).await?;
-        let Some(session) = store::session(&mut write, id).await?.filter(|now| now.state == "canceled") else {
+        let Some(session) = store::session(&mut write, id).await?.filter(|now| now.state == "canceled")
+        else {
             return Ok(());
         };
         for file in session.files.iter().filter(|file| file.received) {

@@ -70,11 +70,7 @@ pub(crate) async fn set_size(
         "UPDATE session_files SET size = $2 WHERE sha256 = $1",
         "UPDATE upstream_files SET size = $2 WHERE sha256 = $1",
     ] {
-        sqlx::query(update)
-            .bind(sha256.to_hex())
-            .bind(integer(size))
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(update).bind(sha256.to_hex()).bind(integer(size)).execute(&mut *connection).await?;
     }
     Ok(())
 }

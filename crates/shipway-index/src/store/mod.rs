@@ -28,8 +28,8 @@ use sqlx::{Any, AnyPool, Transaction};
 use crate::error::IndexError;
 
 pub(crate) use audit::{
-    Referent, all_projects, filename_of, files_of, listed, next_metadata, referents, set_size,
-    unannounced, without_metadata,
+    Referent, all_projects, filename_of, files_of, listed, next_metadata, referents, set_size, unannounced,
+    without_metadata,
 };
 pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
 pub(crate) use connect::{Database, Kind, Scope};

@@ -55,10 +55,7 @@ pub(crate) async fn undiscarded_file(
 }
 
 /// Says that bytes and metadata of a removed file are gone.
-pub(crate) async fn mark_discarded(
-    connection: &mut AnyConnection,
-    filename: &str,
-) -> Result<(), IndexError> {
+pub(crate) async fn mark_discarded(connection: &mut AnyConnection, filename: &str) -> Result<(), IndexError> {
     sqlx::query("UPDATE files SET discarded = 1 WHERE filename = $1")
         .bind(filename)
         .execute(connection)
@@ -67,10 +64,7 @@ pub(crate) async fn mark_discarded(
 }
 
 /// Removes metadata that no file and no open session promises.
-pub(crate) async fn drop_metadata(
-    connection: &mut AnyConnection,
-    sha256: &Sha256,
-) -> Result<(), IndexError> {
+pub(crate) async fn drop_metadata(connection: &mut AnyConnection, sha256: &Sha256) -> Result<(), IndexError> {
     sqlx::query(
         "DELETE FROM metadata WHERE sha256 = $1
          AND NOT EXISTS (SELECT 1 FROM files WHERE metadata_sha256 = $1 AND removed_at IS NULL)

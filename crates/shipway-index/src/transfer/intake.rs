@@ -103,7 +103,10 @@ pub enum Outcome {
 
 /// What became of one file.
 enum Ended {
-    Taken { bytes: u64, verified: bool },
+    Taken {
+        bytes: u64,
+        verified: bool,
+    },
     Held,
     /// It was held, and the release of this name is new in the channel.
     Listed(String),

@@ -43,6 +43,7 @@ mod sqlite {
     mod rude;
     mod servers;
     mod sessions;
+    mod stays;
     mod transfer;
     mod upload;
     mod upstream;
@@ -70,6 +71,7 @@ mod postgres {
     mod rude;
     mod servers;
     mod sessions;
+    mod stays;
     mod transfer;
     mod upload;
     mod upstream;
