@@ -301,7 +301,12 @@ pub struct Limits {
     pub session: Duration,
     /// How long a page of the upstream is believed.
     pub upstream_page: Duration,
-    /// How old a file in the folder for unfinished uploads must be before a start removes it.
+    /// The number of files of a release.
+    pub release_files: usize,
+    /// How often a server looks for what was left behind, and for sessions that expired.
+    pub sweep: Duration,
+    /// How old an unfinished upload must be before it is removed, where the file system cannot tell whether the
+    /// process that left it lives.
     pub unfinished: Duration,
     /// More bytes of projects and pages than this are not kept in memory.
     pub cache: usize,
@@ -329,6 +334,8 @@ impl Default for Limits {
             connections: None,
             session: Duration::from_secs(24 * 60 * 60),
             upstream_page: Duration::from_secs(60),
+            release_files: 5_000,
+            sweep: Duration::from_secs(60 * 60),
             unfinished: Duration::from_secs(24 * 60 * 60),
             cache: 64 * 1024 * 1024,
             uploads: 32,

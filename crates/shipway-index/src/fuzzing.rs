@@ -26,7 +26,7 @@ use crate::upstream::passed_on;
 const LIMIT: u64 = 4096;
 
 struct Place {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     blobs: Blobs,
     runtime: Runtime,
 }
@@ -41,7 +41,7 @@ impl Place {
         let place = blobs::Place::Folder(folder.path().to_owned());
         let blobs = Blobs::open(&place, folder.path(), Faults::default()).expect("an empty storage");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        Self { folder, blobs, runtime }
+        Self { _folder: folder, blobs, runtime }
     }
 
     /// The form and the file that are read when the body comes in pieces of a size.
@@ -55,8 +55,8 @@ impl Place {
     /// Whether no temporary file is left. The thread that writes one removes it when nobody waits for it
     /// any more, which is not at once.
     fn is_empty(&self) -> bool {
-        let unfinished = self.folder.path().join("unfinished");
-        let empty = || std::fs::read_dir(&unfinished).is_ok_and(|mut entries| entries.next().is_none());
+        let unfinished = self.blobs.unfinished();
+        let empty = || std::fs::read_dir(unfinished).is_ok_and(|mut entries| entries.next().is_none());
         (0..10_000).any(|round| {
             if round > 0 {
                 std::thread::sleep(std::time::Duration::from_micros(500));

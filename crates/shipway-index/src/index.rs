@@ -15,7 +15,7 @@ use crate::key_file;
 use crate::log::{Log, Tiles};
 use crate::metadata::Recent;
 use crate::pages::Cache;
-use crate::project::Channel;
+use crate::project::{Channel, Release};
 use crate::store::{self, Database, Store};
 use crate::tokens::{self, Grant, Identity};
 use crate::upstream::Upstream;
@@ -208,6 +208,21 @@ pub(crate) fn closed(channel: &Channel, channels: &[Channel]) -> IndexError {
     let open: Vec<_> =
         channels.iter().filter(|c| c.accepts_uploads).map(|c| format!("`{}`", c.name)).collect();
     IndexError::ChannelClosed { channel: channel.name.to_string(), open: open.join(", ") }
+}
+
+/// The refusal of files for a channel that does not list their release, where another one does: there they come
+/// by promotion, with all that stands against it.
+pub(crate) fn elsewhere(release: &Release, channel: &ChannelName) -> Option<IndexError> {
+    if release.channels.is_empty() || release.channels.contains_key(channel) {
+        return None;
+    }
+    let holding: Vec<_> = release.channels.keys().map(|name| format!("`{name}`")).collect();
+    let why = format!(
+        "version {0} is in {1} and not in `{channel}`; it comes there whole with `shipway promote {0} --to {channel}`",
+        release.version,
+        holding.join(", ")
+    );
+    Some(IndexError::ReleaseConflict { why })
 }
 
 /// Creates the configured channels that are missing, after those that are there.

@@ -39,6 +39,7 @@ mod store;
 pub mod synthetic;
 mod tokens;
 mod transfer;
+mod upkeep;
 mod upstream;
 
 pub use admin::{Admin, Fsck, Problem, ProjectInfo, policy_text};

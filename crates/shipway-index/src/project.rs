@@ -150,6 +150,8 @@ pub(crate) struct StoredFile {
     pub(crate) uploaded_at: String,
     pub(crate) yanked: Option<String>,
     pub(crate) removed: bool,
+    /// Why it was removed, where that is known.
+    pub(crate) removed_for: Option<String>,
 }
 
 /// The version without trailing zeros, as a key: equal exactly when the versions are (PEP 440).

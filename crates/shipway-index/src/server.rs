@@ -92,6 +92,7 @@ async fn run(
         None => None,
     };
     let service = Service { app: app.clone(), router };
+    tokio::spawn(crate::upkeep::run(app.clone(), stopped.clone()));
     let task = tokio::spawn(accept(listener, service, tls, (Loops::start()?, stopped)));
     if warm {
         tokio::spawn(warm_lists(app.clone()));

@@ -16,7 +16,7 @@ use super::siblings::Sibling;
 use super::{Candidate, Decision, decide};
 use crate::blobs::Staged;
 use crate::error::IndexError;
-use crate::index::Index;
+use crate::index::{Index, elsewhere};
 use crate::project::{Channel, Membership, Project, Requires};
 use crate::store::{self, Entry, NewFile, NewRelease};
 use crate::tokens::{Action, Identity};
@@ -97,6 +97,7 @@ impl Index {
                 if decision == Decision::Present {
                     // Its row is there; bytes that were lost come back with whoever sends them again.
                     self.blobs.place(&staged).await?;
+                    staged.settle();
                     return Ok(accepted(&door, &release, (false, warnings)));
                 }
                 findings.extend(found);
@@ -123,13 +124,15 @@ impl Index {
             return Err(IndexError::Invalid { findings });
         };
         let mut placed = self.place(judged).await?;
-        match self.commit_upload(&door, &release, &mut placed).await {
-            Ok(new) => Ok(accepted(&door, &release, (new, placed.warnings))),
+        let new = match self.commit_upload(&door, &release, &mut placed).await {
+            Ok(new) => new,
             Err(error) => {
-                self.discard(release.name.normalized(), &[sha256]).await;
-                Err(error)
+                self.take_back(release.name.normalized(), placed.staged).await;
+                return Err(error);
             }
-        }
+        };
+        placed.staged.settle();
+        Ok(accepted(&door, &release, (new, placed.warnings)))
     }
 
     /// Judges whether the project may have the file, and gives what is wrong with its name.
@@ -176,7 +179,12 @@ impl Index {
             filename: door.filename,
             sha256: door.sha256,
         };
-        if decide(project.as_ref(), &ledger, &candidate)? == Decision::Present {
+        let decision = decide(project.as_ref(), &ledger, &candidate)?;
+        let held = project.as_ref().and_then(|project| project.release(&release.version));
+        if let Some(refusal) = held.and_then(|held| elsewhere(held, &door.channel.name)) {
+            return Err(refusal);
+        }
+        if decision == Decision::Present {
             return Ok((Decision::Present, Vec::new()));
         }
         let asked = (&release.name, Some(&release.version));
@@ -287,26 +295,6 @@ impl Index {
     pub(crate) async fn place(&self, judged: Judged) -> Result<Judged, IndexError> {
         self.blobs.place(&judged.staged).await?;
         Ok(judged)
-    }
-
-    /// Removes blobs of a project that no row stands on.
-    ///
-    /// A failure leaves garbage, never damage, so it is only logged.
-    pub(crate) async fn discard(&self, project: &str, digests: &[Sha256]) {
-        if let Err(error) = self.try_discard(project, digests).await {
-            tracing::warn!(%error, "cannot remove unreferenced files");
-        }
-    }
-
-    async fn try_discard(&self, project: &str, digests: &[Sha256]) -> Result<(), IndexError> {
-        // Holding the project's lock: nobody adds a row for these bytes meanwhile.
-        let mut write = self.store.write_project(project).await?;
-        for sha256 in digests {
-            if store::references(&mut write, sha256).await? == 0 {
-                self.blobs.remove(sha256).await?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,13 +1,15 @@
 //! Looks at everything that is stored: bytes against rows, pages against rows, the log against the journal.
 //!
 //! A server may run meanwhile. An upload under way puts its bytes before its row, so bytes without a row are
-//! looked at again under the lock before they are called extra. Repairing never takes a row away and never
-//! makes up bytes: what only the publisher has is named, with how to send it again.
+//! looked at again under the lock before they are called extra; bytes that go away while they are looked at are
+//! missing only if a row still stands on them. Repairing never takes a row away and never makes up bytes: what
+//! only the publisher has is named, with how to send it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::StreamExt as _;
 use shipway_dist::digest::{Hasher, Sha256};
+use sqlx::AnyConnection;
 
 use super::{ACTOR, Admin};
 use crate::blobs::Held;
@@ -61,15 +63,16 @@ impl Admin {
     }
 
     async fn check_blobs(&self, repair: bool, found: &mut Fsck) -> Result<(), IndexError> {
-        let known = store::referents(&mut *self.index.store.long_snapshot().await?).await?;
-        let mut seen = HashSet::with_capacity(known.len());
+        // What was not seen is left in it.
+        let mut known = store::referents(&mut *self.index.store.long_snapshot().await?).await?;
         let mut listed = self.index.blobs.list();
         while let Some(held) = listed.next().await {
             let held = held?;
-            match held.sha256.map(|sha256| (sha256, known.get(&sha256))) {
+            match held.sha256.map(|sha256| (sha256, known.get(&sha256).copied())) {
                 Some((sha256, Some(referent))) => {
-                    seen.insert(sha256);
-                    self.check_blob(repair, &held, (sha256, referent), found).await?;
+                    if self.check_blob(repair, &held, (sha256, referent), found).await? {
+                        known.remove(&sha256);
+                    }
                 }
                 Some((sha256, None)) => self.check_extra(repair, &held, sha256, found).await?,
                 None => found.note(
@@ -79,38 +82,72 @@ impl Admin {
                 ),
             }
         }
-        self.check_missing(&known, &seen, found).await
+        self.check_missing(&known, found).await
     }
 
+    /// Reads bytes whole; says whether they were there.
     async fn check_blob(
         &self,
         repair: bool,
         held: &Held,
-        (sha256, referent): (Sha256, &Referent),
+        (sha256, referent): (Sha256, Referent),
         found: &mut Fsck,
-    ) -> Result<(), IndexError> {
-        let mut hasher = Hasher::default();
-        let mut chunks = self.index.blobs.open_range(&sha256, 0, held.size).await?;
-        while let Some(chunk) = chunks.next().await {
-            hasher.update(&chunk?);
-        }
-        let (real, size) = hasher.finish();
+    ) -> Result<bool, IndexError> {
+        let (real, size) = match self.read_blob(&sha256, held.size).await {
+            Ok(read) => read,
+            // Removed since it was listed.
+            Err(error) if error.is_gone() => return Ok(false),
+            Err(error) => return Err(error),
+        };
         found.blobs += 1;
         found.bytes += size;
         if real == sha256 && size == referent.size {
-            return Ok(());
+            return Ok(true);
         }
-        let what = match real == sha256 {
-            true => format!("has {size} bytes, its row says {}", referent.size),
-            false => format!("`{}` has sha256 {real}", held.name),
-        };
-        if repair && real != sha256 {
-            self.index.blobs.set_aside(&sha256).await?;
-            let detail = format!("{what}; put aside, so that nobody is given it; {}", again(referent));
-            found.fixed("altered", &referent.filename, detail);
-        } else {
-            found.note("altered", &referent.filename, format!("{what}; {}", again(referent)));
+        let filename = store::filename_of(&mut *self.index.store.read().await?, &sha256).await?;
+        if real == sha256 {
+            // The digest says that the bytes are right.
+            let what = format!("has {size} bytes, its row says {}", referent.size);
+            if repair {
+                self.correct_size(&sha256, size).await?;
+                found.fixed("altered", &filename, format!("{what}; the row was corrected"));
+            } else {
+                found.note("altered", &filename, what);
+            }
+            return Ok(true);
         }
+        let what = format!("`{}` has sha256 {real}", held.name);
+        if !repair {
+            found.note("altered", &filename, format!("{what}; {}", again(referent)));
+            return Ok(true);
+        }
+        match self.index.blobs.set_aside(&sha256).await {
+            Ok(()) => {
+                let detail = format!("{what}; put aside, so that nobody is given it; {}", again(referent));
+                found.fixed("altered", &filename, detail);
+                Ok(true)
+            }
+            Err(error) if error.is_gone() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_blob(&self, sha256: &Sha256, size: u64) -> Result<(Sha256, u64), IndexError> {
+        let mut hasher = Hasher::default();
+        let mut chunks = self.index.blobs.open_range(sha256, 0, size).await?;
+        while let Some(chunk) = chunks.next().await {
+            hasher.update(&chunk?);
+        }
+        Ok(hasher.finish())
+    }
+
+    async fn correct_size(&self, sha256: &Sha256, size: u64) -> Result<(), IndexError> {
+        let mut write = self.index.store.write().await?;
+        store::set_size(&mut write, sha256, size).await?;
+        for (project, _) in store::files_of(&mut write, sha256).await? {
+            self.announce(&mut write, &project).await?;
+        }
+        write.commit().await?;
         Ok(())
     }
 
@@ -143,21 +180,21 @@ impl Admin {
 
     async fn check_missing(
         &self,
-        known: &HashMap<Sha256, Referent>,
-        seen: &HashSet<Sha256>,
+        unseen: &HashMap<Sha256, Referent>,
         found: &mut Fsck,
     ) -> Result<(), IndexError> {
-        let mut lost: Vec<_> = known.iter().filter(|(sha256, _)| !seen.contains(*sha256)).collect();
-        lost.sort_by(|a, b| a.1.filename.cmp(&b.1.filename));
-        for (sha256, referent) in lost {
+        let first = found.problems.len();
+        for (sha256, referent) in unseen {
             // It may have come, or have been removed, while the storage was listed.
             let gone = !self.index.blobs.holds(sha256).await?
                 && store::references(&mut *self.index.store.read().await?, sha256).await? > 0;
             if gone {
-                let detail = format!("the bytes with sha256 {sha256} are not there; {}", again(referent));
-                found.note("missing", &referent.filename, detail);
+                let filename = store::filename_of(&mut *self.index.store.read().await?, sha256).await?;
+                let detail = format!("the bytes with sha256 {sha256} are not there; {}", again(*referent));
+                found.note("missing", &filename, detail);
             }
         }
+        found.problems[first..].sort_by(|a, b| a.object.cmp(&b.object));
         Ok(())
     }
 
@@ -197,7 +234,9 @@ impl Admin {
         for name in unannounced {
             let what = "its newest change was not announced, so servers may show an older page";
             if repair {
-                self.announce(&name).await?;
+                let mut write = index.store.write().await?;
+                self.announce(&mut write, &name).await?;
+                write.commit().await?;
                 found.fixed("page", &name, format!("{what}; announced"));
             } else {
                 found.note("page", &name, what.to_owned());
@@ -206,16 +245,12 @@ impl Admin {
         Ok(())
     }
 
-    async fn announce(&self, project: &str) -> Result<(), IndexError> {
-        let index = &self.index;
-        let mut write = index.store.write().await?;
-        let at = index.clock.text();
+    async fn announce(&self, write: &mut AnyConnection, project: &str) -> Result<(), IndexError> {
+        let at = self.index.clock.text();
         let detail = serde_json::json!({});
         let entry = Entry { at: &at, actor: ACTOR, action: "repair", project, object: project, detail };
-        let (serial, _) = store::append(&mut write, entry).await?;
-        store::touch(&mut write, project, serial).await?;
-        write.commit().await?;
-        Ok(())
+        let (serial, _) = store::append(write, entry).await?;
+        store::touch(write, project, serial).await
     }
 
     async fn check_metadata(&self, found: &mut Fsck) -> Result<(), IndexError> {
@@ -250,9 +285,35 @@ impl Fsck {
 }
 
 /// How missing bytes come back.
-fn again(referent: &Referent) -> &'static str {
+fn again(referent: Referent) -> &'static str {
     match referent.upstream {
         true => "the next download fetches it from upstream again",
         false => "upload the same file again, or restore it from a backup",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn i13_bytes_that_go_away_while_they_are_looked_at_are_no_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = Admin::open(&Config::new(folder.path())).await.unwrap();
+        let sha256 = Sha256::of(b"removed");
+        let (held, referent) = (
+            Held { sha256: Some(sha256), name: "removed".to_owned(), size: 7 },
+            Referent { size: 7, upstream: false },
+        );
+        let mut found = Fsck::default();
+        for repair in [false, true] {
+            assert!(!admin.check_blob(repair, &held, (sha256, referent), &mut found).await.unwrap());
+        }
+        // No row stands on them any more.
+        admin.check_missing(&HashMap::from([(sha256, referent)]), &mut found).await.unwrap();
+        assert_eq!(found, Fsck::default());
+        admin.close().await;
     }
 }

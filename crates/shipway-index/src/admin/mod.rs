@@ -128,11 +128,12 @@ impl Admin {
         Ok(())
     }
 
-    /// Removes a file: pages no longer list it, its URL answers 410, its bytes go unless another file has
-    /// the same. Its filename is never free again.
+    /// Removes a file: pages no longer list it, its URL answers 410, its bytes and its metadata go unless
+    /// another file has the same. Its filename is never free again.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// When there is no such file, or it is removed and its bytes could not be: then the same again, or the
+    /// sweep of a server, removes them.
     pub async fn remove_file(&self, filename: &str, reason: &str) -> Result<(), IndexError> {
         let index = &self.index;
         let parsed: shipway_dist::filename::DistributionFilename =
@@ -140,7 +141,13 @@ impl Admin {
                 IndexError::bad_request(error.to_string())
             })?;
         let normalized = parsed.name.normalized();
+        let lingers =
+            |source| IndexError::Lingers { filename: filename.to_owned(), source: Box::new(source) };
         let mut write = index.store.write().await?;
+        if store::undiscarded_file(&mut write, filename).await?.is_some() {
+            drop(write);
+            return index.discard_file(filename).await.map_err(lingers);
+        }
         let project = store::load_project(&mut write, normalized).await?;
         let found =
             project.as_ref().and_then(|project| project.file(filename)).filter(|(_, file)| !file.removed);
@@ -157,11 +164,13 @@ impl Admin {
             detail: serde_json::json!({ "reason": reason, "sha256": sha256 }),
         };
         let (serial, _) = store::append(&mut write, entry).await?;
-        store::mark_removed(&mut write, filename, &at).await?;
+        index.faults.pass("remove.journal");
+        store::mark_removed(&mut write, filename, reason, &at).await?;
         store::touch(&mut write, normalized, serial).await?;
+        index.faults.pass("remove.rows");
         write.commit().await?;
-        index.discard(normalized, &[sha256]).await;
-        Ok(())
+        index.faults.pass("remove.committed");
+        index.discard_file(filename).await.map_err(lingers)
     }
 
     pub(crate) fn index(&self) -> &Index {

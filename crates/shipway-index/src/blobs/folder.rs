@@ -23,11 +23,20 @@ const CHUNK: usize = 256 * 1024;
 pub(super) struct Folder {
     root: PathBuf,
     unfinished: PathBuf,
+    system: System,
+}
+
+/// What the system is asked for, and may refuse.
+#[derive(Debug, Clone, Copy)]
+struct System {
+    link: fn(&Path, &Path) -> io::Result<()>,
+    sync: fn(&Path) -> io::Result<()>,
 }
 
 impl Folder {
     pub(super) fn new(root: PathBuf, unfinished: PathBuf) -> Self {
-        Self { root, unfinished }
+        let system = System { link: |from, to| fs::hard_link(from, to), sync: sync_folder };
+        Self { root, unfinished, system }
     }
 
     fn path_of(&self, sha256: &Sha256) -> PathBuf {
@@ -37,26 +46,34 @@ impl Folder {
 
     fn place(&self, sha256: &Sha256, staged: &Path) -> Result<bool, IndexError> {
         let path = self.path_of(sha256);
-        if path.exists() {
+        // The link that an earlier call made, and synced.
+        if is_same(&path, staged) {
             return Ok(false);
         }
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
-        let new = match fs::hard_link(staged, &path) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            // No hard links, or another file system: copy beside it, then rename, which no reader sees half done.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::CrossesDevices) =>
-            {
-                self.copy(staged, &path)?
-            }
-            Err(error) => return Err(IndexError::io("create", &path)(error)),
-        };
+        let new = if path.exists() { false } else { self.link(staged, &path)? };
+        // Also when somebody else put it there: nobody says whether that one came as far as here, and what is
+        // acknowledged now must outlive a power cut now.
         for folder in folder.ancestors().take(3) {
-            sync_folder(folder)?;
+            (self.system.sync)(folder).map_err(IndexError::io("sync", folder))?;
         }
         Ok(new)
+    }
+
+    fn link(&self, staged: &Path, path: &Path) -> Result<bool, IndexError> {
+        use io::ErrorKind::{AlreadyExists, CrossesDevices, PermissionDenied, Unsupported};
+
+        match (self.system.link)(staged, path) {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                AlreadyExists => Ok(false),
+                // No hard links (vfat and exFAT say EPERM), or another file system: copy beside it, then rename,
+                // which no reader sees half done.
+                Unsupported | CrossesDevices | PermissionDenied => self.copy(staged, path),
+                _ => Err(IndexError::io("create", path)(error)),
+            },
+        }
     }
 
     fn copy(&self, staged: &Path, path: &Path) -> Result<bool, IndexError> {
@@ -77,7 +94,12 @@ impl Folder {
         for second in entries(first)? {
             for entry in entries(&second)? {
                 let name = entry.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let size = fs::metadata(&entry).map_err(IndexError::io("read", &entry))?.len();
+                let size = match fs::metadata(&entry) {
+                    Ok(metadata) => metadata.len(),
+                    // Removed since the folder was read.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(IndexError::io("read", &entry)(error)),
+                };
                 // Only where it would be looked for.
                 let sha256 = name.parse().ok().filter(|sha256| self.path_of(sha256) == entry);
                 found.push(Held { sha256, name: entry.display().to_string(), size });
@@ -117,6 +139,11 @@ impl Storage for Folder {
             Ok(Some(opened.into_std().await))
         }
         .boxed()
+    }
+
+    fn stands(&self, sha256: &Sha256, file: &fs::File) -> bool {
+        let path = self.path_of(sha256);
+        file.metadata().is_ok_and(|open| fs::metadata(path).is_ok_and(|there| are_same(&open, &there)))
     }
 
     fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>> {
@@ -161,7 +188,7 @@ impl Storage for Folder {
             Ok(all) => all.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
-        let others = [self.unfinished.clone(), self.root.join("log"), self.root.join("altered")];
+        let others = ["unfinished", "log", "altered"].map(|name| self.root.join(name));
         futures_util::stream::iter(firsts)
             .filter(move |first| {
                 let other = first.as_ref().is_ok_and(|path| others.contains(path));
@@ -202,13 +229,103 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, IndexError> {
     }
 }
 
+/// Whether two names are of one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    fs::metadata(one).is_ok_and(|one| fs::metadata(other).is_ok_and(|other| are_same(&one, &other)))
+}
+
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), IndexError> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(IndexError::io("sync", folder))
+fn are_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Elsewhere it cannot be told.
+#[cfg(not(unix))]
+fn are_same(_one: &fs::Metadata, _other: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Windows has no such call; NTFS journals the name itself.
 #[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), IndexError> {
+fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        static SYNCED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn counting(folder: &Path) -> io::Result<()> {
+        SYNCED.set(SYNCED.get() + 1);
+        sync_folder(folder)
+    }
+
+    fn folder(root: &Path) -> Folder {
+        let unfinished = root.join("unfinished");
+        fs::create_dir_all(&unfinished).unwrap();
+        let mut folder = Folder::new(root.to_owned(), unfinished);
+        folder.system.sync = counting;
+        folder
+    }
+
+    fn staged(folder: &Folder, name: &str) -> PathBuf {
+        let path = folder.unfinished.join(name);
+        fs::write(&path, b"bytes").unwrap();
+        path
+    }
+
+    #[test]
+    fn l4_names_are_synced_by_whoever_acknowledges_them() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(root.path());
+        let (one, other) = (staged(&folder, "one"), staged(&folder, "other"));
+        let sha256 = Sha256::of(b"bytes");
+        // Killed between the link and the sync, or still on its way there.
+        let path = folder.path_of(&sha256);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::hard_link(&one, &path).unwrap();
+        assert!(!folder.place(&sha256, &other).unwrap());
+        assert_eq!(SYNCED.get(), 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_own_link_is_synced_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = folder(root.path());
+        let (path, sha256) = (staged(&folder, "one"), Sha256::of(b"bytes"));
+        assert!(folder.place(&sha256, &path).unwrap());
+        assert!(!folder.place(&sha256, &path).unwrap());
+        assert_eq!(SYNCED.get(), 3);
+        fs::remove_file(folder.path_of(&sha256)).unwrap();
+        assert!(folder.place(&sha256, &path).unwrap());
+        assert_eq!(SYNCED.get(), 6);
+    }
+
+    #[test]
+    fn a_file_system_without_hard_links_gets_a_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folder = folder(root.path());
+        // What vfat and exFAT say: EPERM.
+        folder.system.link = |_, _| Err(io::Error::from_raw_os_error(1));
+        let (path, sha256) = (staged(&folder, "one"), Sha256::of(b"bytes"));
+        if cfg!(unix) {
+            assert!(folder.place(&sha256, &path).unwrap());
+            assert_eq!(fs::read(folder.path_of(&sha256)).unwrap(), b"bytes");
+            assert!(!folder.place(&sha256, &path).unwrap());
+        }
+    }
 }

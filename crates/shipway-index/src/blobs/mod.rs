@@ -7,12 +7,14 @@
 
 mod folder;
 mod objects;
+mod unfinished;
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use blake2::Blake2b;
 use blake2::digest::consts::U32;
@@ -31,6 +33,8 @@ use crate::error::IndexError;
 
 use folder::Folder;
 pub(crate) use objects::Objects;
+pub(crate) use unfinished::Remains;
+use unfinished::Unfinished;
 
 /// Where files are kept.
 #[derive(Debug, Clone)]
@@ -43,7 +47,7 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs {
     storage: Arc<dyn Storage>,
-    unfinished: PathBuf,
+    unfinished: Arc<Unfinished>,
     faults: Faults,
 }
 
@@ -54,10 +58,16 @@ pub(crate) struct Digests {
     pub(crate) blake2_256: [u8; 32],
 }
 
-/// Bytes that arrived whole and are durable under a temporary name; dropped, they are gone.
+/// Bytes that arrived whole and are durable under a temporary name.
+///
+/// Dropped, they are gone; but once they were put into the storage, the name is all that tells of them until a
+/// row does. So from then on it stays for the sweep, unless somebody says that all is [`settled`](Self::settle).
 #[derive(Debug)]
 pub(crate) struct Staged {
     path: TempPath,
+    /// Whether the storage may hold the bytes without a row.
+    placed: AtomicBool,
+    unfinished: Arc<Unfinished>,
     pub(crate) sha256: Sha256,
     pub(crate) size: u64,
     pub(crate) digests: Digests,
@@ -71,6 +81,20 @@ impl Staged {
     /// Where the bytes are for now.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says that a row stands on the bytes, or that they were taken out of the storage again.
+    pub(crate) fn settle(&self) {
+        self.placed.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.placed.load(Ordering::Relaxed) {
+            self.path.disable_cleanup(true);
+            self.unfinished.leave(self.path.to_path_buf());
+        }
     }
 }
 
@@ -137,6 +161,10 @@ trait Storage: Send + Sync + std::fmt::Debug {
     fn file(&self, _sha256: Sha256) -> BoxFuture<'_, Result<Option<fs::File>, IndexError>> {
         Box::pin(std::future::ready(Ok(None)))
     }
+    /// Whether an open file is what stands under a digest now.
+    fn stands(&self, _sha256: &Sha256, _file: &fs::File) -> bool {
+        false
+    }
     /// A range of the bytes.
     fn open(&self, sha256: Sha256, start: u64, length: u64) -> BoxFuture<'_, Result<Chunks, IndexError>>;
     /// Removes the bytes; that there are none is success.
@@ -153,16 +181,20 @@ impl Blobs {
     /// Opens a storage and creates what is missing on this machine. Uploads to a storage elsewhere are staged
     /// below `scratch`.
     pub(crate) fn open(place: &Place, scratch: &Path, faults: Faults) -> Result<Self, IndexError> {
-        let unfinished = match place {
+        let unfinished = Unfinished::open(match place {
             Place::Folder(root) => root.join("unfinished"),
             Place::Objects(_) => scratch.join("unfinished"),
-        };
-        fs::create_dir_all(&unfinished).map_err(IndexError::io("create", &unfinished))?;
+        })?;
         let storage: Arc<dyn Storage> = match place {
-            Place::Folder(root) => Arc::new(Folder::new(root.clone(), unfinished.clone())),
+            Place::Folder(root) => Arc::new(Folder::new(root.clone(), unfinished.own().to_owned())),
             Place::Objects(objects) => Arc::new(objects.clone()),
         };
-        Ok(Self { storage, unfinished, faults })
+        Ok(Self { storage, unfinished: Arc::new(unfinished), faults })
+    }
+
+    /// The folder in which this process stages uploads.
+    pub(crate) fn unfinished(&self) -> &Path {
+        self.unfinished.own()
     }
 
     /// Whether uploads can be staged here, and the storage answers.
@@ -170,7 +202,7 @@ impl Blobs {
     /// # Errors
     /// When not.
     pub(crate) async fn ready(&self) -> Result<(), IndexError> {
-        let unfinished = self.unfinished.clone();
+        let unfinished = self.unfinished().to_owned();
         let stage = move || {
             NamedTempFile::new_in(&unfinished).map(drop).map_err(IndexError::io("write to", &unfinished))
         };
@@ -179,15 +211,24 @@ impl Blobs {
         self.storage.size(Sha256::of(b"")).await.map(drop)
     }
 
-    /// What uploads left behind that never finished, and is as old as that or older.
-    pub(crate) fn remains(&self, keep: Duration) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(&self.unfinished) else { return Vec::new() };
-        let now = SystemTime::now();
-        let old = |entry: &fs::DirEntry| {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age >= keep))
-        };
-        entries.flatten().filter(old).map(|entry| entry.path()).collect()
+    /// What other processes left behind that ended; where that cannot be told, what is as old as `keep` or older.
+    pub(crate) fn remains(&self, keep: Duration) -> Vec<Remains> {
+        self.unfinished.remains(keep)
+    }
+
+    /// Takes what this process left behind itself.
+    pub(crate) fn take_left(&self) -> Vec<PathBuf> {
+        self.unfinished.take_left()
+    }
+
+    /// Leaves what could not be swept for the next time.
+    pub(crate) fn leave(&self, path: PathBuf) {
+        self.unfinished.leave(path);
+    }
+
+    /// Waits until this process leaves something behind.
+    pub(crate) async fn something_left(&self) {
+        self.unfinished.something_left().await;
     }
 
     /// Begins an upload of at most `limit` bytes; with a filename they are judged while they arrive.
@@ -203,7 +244,7 @@ impl Blobs {
         mut receiver: mpsc::Receiver<Bytes>,
         filename: Option<&str>,
     ) -> Result<Staged, IndexError> {
-        let at = &self.unfinished;
+        let at = self.unfinished();
         let mut file = NamedTempFile::new_in(at).map_err(IndexError::io("create a file in", at))?;
         let begin = |filename| file.reopen().and_then(|file| Arriving::begin(file, filename));
         let arriving = filename.map(begin).transpose().map_err(IndexError::io("judge", file.path()))?;
@@ -232,7 +273,9 @@ impl Blobs {
         let (sha256, size) = sha256.finish();
         let digests = Digests { md5: md5.finalize().into(), blake2_256: blake2.finalize().into() };
         self.faults.pass("blob.staged");
-        Ok(Staged { path: file.into_temp_path(), sha256, size, digests, head, arriving })
+        let (path, placed, unfinished) =
+            (file.into_temp_path(), AtomicBool::new(false), self.unfinished.clone());
+        Ok(Staged { path, placed, unfinished, sha256, size, digests, head, arriving })
     }
 
     /// Makes staged bytes stand under their digest, durably; says whether they were new.
@@ -240,6 +283,8 @@ impl Blobs {
     /// Create-only: bytes that stand there are never touched. The temporary name stays until `staged` is
     /// dropped, so the call can be repeated when someone removed the blob in between.
     pub(crate) async fn place(&self, staged: &Staged) -> Result<bool, IndexError> {
+        // Before it is asked: a storage that breaks off may have taken the bytes.
+        staged.placed.store(true, Ordering::Relaxed);
         let new = self.storage.put(staged.sha256, staged.path(), staged.size).await?;
         if new {
             self.faults.pass("blob.placed");
@@ -261,6 +306,11 @@ impl Blobs {
             return Ok(Box::pin(futures_util::stream::empty()));
         }
         self.storage.open(*sha256, start, length).await
+    }
+
+    /// Whether an open file is still what stands under a digest; false where that cannot be told.
+    pub(crate) fn stands(&self, sha256: &Sha256, file: &fs::File) -> bool {
+        self.storage.stands(sha256, file)
     }
 
     /// The open file of a blob, where the storage is a folder of this machine.
@@ -318,6 +368,11 @@ mod tests {
         Blobs::open(&Place::Folder(root.to_owned()), root, faults).unwrap()
     }
 
+    /// How many temporary files there are.
+    fn waiting(blobs: &Blobs) -> usize {
+        fs::read_dir(blobs.unfinished()).unwrap().count()
+    }
+
     #[tokio::test]
     async fn bytes_stand_under_their_digest_once() {
         let folder = tempfile::tempdir().unwrap();
@@ -327,8 +382,25 @@ mod tests {
         assert!(blobs.place(&staged).await.unwrap());
         assert!(!blobs.place(&staged).await.unwrap());
         assert_eq!(blobs.size(&staged.sha256).await.unwrap(), Some(10));
+        staged.settle();
         drop(staged);
-        assert_eq!(fs::read_dir(folder.path().join("unfinished")).unwrap().count(), 0);
+        assert_eq!(waiting(&blobs), 0);
+        assert_eq!(blobs.take_left(), Vec::<PathBuf>::new());
+    }
+
+    #[tokio::test]
+    async fn bytes_that_nobody_settled_keep_their_temporary_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = open(folder.path(), Faults::default());
+        drop(stage(&blobs, b"never placed").await.unwrap());
+        assert_eq!(waiting(&blobs), 0);
+        let staged = stage(&blobs, b"some bytes").await.unwrap();
+        blobs.place(&staged).await.unwrap();
+        let path = staged.path().to_owned();
+        drop(staged);
+        blobs.something_left().await;
+        assert_eq!(blobs.take_left(), [path]);
+        assert_eq!(waiting(&blobs), 1);
     }
 
     #[tokio::test]
@@ -338,16 +410,6 @@ mod tests {
         let error =
             stage(&blobs, b"some more bytes than that, so that the writer hangs up").await.unwrap_err();
         assert!(matches!(error, IndexError::StorageFull { .. }), "{error}");
-        assert_eq!(fs::read_dir(folder.path().join("unfinished")).unwrap().count(), 0);
-    }
-
-    #[tokio::test]
-    async fn only_old_remains_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = open(folder.path(), Faults::default());
-        let left = folder.path().join("unfinished/.tmpx");
-        fs::write(&left, b"x").unwrap();
-        assert_eq!(blobs.remains(Duration::from_secs(60)), Vec::<PathBuf>::new());
-        assert_eq!(blobs.remains(Duration::ZERO), [left]);
+        assert_eq!(waiting(&blobs), 0);
     }
 }

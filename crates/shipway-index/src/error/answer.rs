@@ -92,6 +92,7 @@ impl IndexError {
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
+            | Self::Lingers { .. }
             | Self::Json { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -148,6 +149,7 @@ impl IndexError {
             | Self::Bind { .. }
             | Self::Tls { .. }
             | Self::Task { .. }
+            | Self::Lingers { .. }
             | Self::Json { .. } => code::INTERNAL,
         }
     }

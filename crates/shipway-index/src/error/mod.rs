@@ -252,10 +252,23 @@ pub enum IndexError {
         channels: String,
     },
     /// The file was removed.
-    #[error("`{filename}` was removed")]
+    #[error("`{filename}` was removed{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Removed {
         /// The filename.
         filename: String,
+        /// Why, where that is known.
+        reason: Option<String>,
+    },
+    /// The file was removed, and its bytes are still there.
+    #[error(
+        "`{filename}` is removed from every page, but its bytes are still there; a server tries again every hour"
+    )]
+    Lingers {
+        /// The filename.
+        filename: String,
+        /// Why they could not be removed.
+        #[source]
+        source: Box<IndexError>,
     },
     /// Larger than the index accepts.
     #[error("{what} is larger than the limit of {limit} bytes")]
@@ -430,6 +443,15 @@ impl IndexError {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull { source },
             _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// Whether it says that a file of the storage is not there.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Storage { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+            _ => false,
         }
     }
 

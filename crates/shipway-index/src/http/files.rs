@@ -158,7 +158,7 @@ async fn find(app: &App, who: &Identity, sha256: &str, filename: &str) -> Result
         return Err(hidden());
     }
     if file.removed {
-        return Err(IndexError::Removed { filename: base.to_owned() });
+        return Err(IndexError::Removed { filename: base.to_owned(), reason: file.removed_for.clone() });
     }
     entry.project.require_served()?;
     if let Some(reason) = &release.blocked {
@@ -211,7 +211,7 @@ async fn body(app: &App, content: Content, start: u64, length: u64) -> Result<Bo
         }
         Content::Blob(sha256) => sha256,
     };
-    let file = match app.files.opened(&sha256) {
+    let file = match app.files.opened(&sha256, |file| app.index.blobs.stands(&sha256, file)) {
         Some(file) => file,
         None => {
             // Only a folder has files to keep open; what a bucket holds is streamed.

@@ -254,7 +254,8 @@ fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Content>> {
     let body = match &file.content {
         pages::Content::Memory(bytes) => Content::Whole(Some(bytes.clone())),
         pages::Content::Blob(sha256) => {
-            Content::File(app.files.body(app.files.opened(sha256)?, 0, file.size))
+            let open = app.files.opened(sha256, |open| index.blobs.stands(sha256, open))?;
+            Content::File(app.files.body(open, 0, file.size))
         }
     };
     let mut response = Response::new(body);

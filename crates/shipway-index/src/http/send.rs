@@ -35,11 +35,32 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A file that was opened lately. Bytes under a digest never change, so an open file is never old.
-    pub(super) fn opened(&self, sha256: &Sha256) -> Option<Arc<File>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, at) = open.get(sha256)?;
-        (at.elapsed() < OPEN_FOR).then(|| file.clone())
+    /// A file that was opened lately, if it is still what `stands` under its digest: it may have been removed
+    /// since, or put aside because its bytes were altered.
+    pub(super) fn opened(&self, sha256: &Sha256, stands: impl FnOnce(&File) -> bool) -> Option<Arc<File>> {
+        let file = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let (file, at) = open.get(sha256)?;
+            (at.elapsed() < OPEN_FOR).then(|| file.clone())
+        };
+        let file = file.filter(|file| stands(file));
+        if file.is_none() {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(sha256);
+        }
+        file
+    }
+
+    /// Closes the files that were opened too long ago, or do not stand under their digest any more: what was
+    /// removed takes room as long as it is open.
+    pub(crate) fn close_old(&self, stands: impl Fn(&Sha256, &File) -> bool) {
+        let held: Vec<_> = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|_, (_, at)| at.elapsed() < OPEN_FOR);
+            open.iter().map(|(sha256, (file, _))| (*sha256, file.clone())).collect()
+        };
+        for (sha256, _) in held.into_iter().filter(|(sha256, file)| !stands(sha256, file)) {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
+        }
     }
 
     /// Keeps a file open.
@@ -228,6 +249,21 @@ mod tests {
             sender.keep(Sha256::of(&number.to_le_bytes()), &file);
         }
         assert!(sender.open.lock().unwrap().len() <= OPEN);
-        assert!(sender.opened(&Sha256::of(b"never")).is_none());
+        assert!(sender.opened(&Sha256::of(b"never"), |_| true).is_none());
+    }
+
+    #[test]
+    fn an_open_file_that_no_longer_stands_is_closed() {
+        let (sender, file) = (Sender::default(), Arc::new(tempfile::tempfile().unwrap()));
+        let sha256 = Sha256::of(b"bytes");
+        sender.keep(sha256, &file);
+        assert!(sender.opened(&sha256, |_| true).is_some());
+        assert!(sender.opened(&sha256, |_| false).is_none());
+        assert_eq!(Arc::strong_count(&file), 1);
+        sender.keep(sha256, &file);
+        sender.close_old(|_, _| true);
+        assert_eq!(Arc::strong_count(&file), 2);
+        sender.close_old(|_, _| false);
+        assert_eq!(Arc::strong_count(&file), 1);
     }
 }

@@ -87,7 +87,8 @@ struct Inner {
     former: HashMap<String, Formers>,
     /// Names without a project.
     absent: HashSet<String>,
-    claimed: HashSet<String>,
+    /// Names that do not belong to this index.
+    unclaimed: HashSet<String>,
     lists: HashMap<ChannelName, Listing>,
     /// What commits changed since the reading of a list began, so that its end need not be quiet.
     reading: HashMap<ChannelName, BTreeSet<String>>,
@@ -317,16 +318,12 @@ impl Cache {
         };
         let mut snapshot = store.snapshot().await?;
         let project = store::load_project(&mut snapshot, name).await?;
-        let claimed = project.is_some() || store::is_claimed(&mut snapshot, name).await?;
         drop(snapshot);
         let former = self.read().former.get(name).cloned().unwrap_or_default();
         let entry = project.map(|project| Arc::new(Entry::new(project, former)));
         let mut inner = self.write();
         // What was read may be older than a refresh that another request made in between.
         if inner.serials == known {
-            if claimed {
-                inner.claimed.insert(name.to_owned());
-            }
             match &entry {
                 Some(entry) => inner.keep(name, entry),
                 None => {
@@ -342,21 +339,29 @@ impl Cache {
     }
 
     /// Whether a name belongs to this index, so that upstream is never asked about it.
-    pub(crate) async fn is_claimed(&self, store: &Store, name: &str) -> Result<bool, IndexError> {
+    ///
+    /// The claim of a session is not remembered: it ends with time alone.
+    pub(crate) async fn is_claimed(&self, store: &Store, name: &str, now: &str) -> Result<bool, IndexError> {
         if self.project(store, name).await?.is_some() {
             return Ok(true);
         }
-        {
+        let known = {
             let inner = self.read();
-            if inner.claimed.contains(name) {
-                return Ok(true);
-            }
-            // Looked up together with the project; a session that claims it since has a serial of its own.
-            if inner.absent.contains(name) {
+            if inner.unclaimed.contains(name) {
                 return Ok(false);
             }
+            inner.serials
+        };
+        let is_claimed = store::is_claimed(&mut *store.read().await?, name, now).await?;
+        let mut inner = self.write();
+        // A session that claims it from now on has a serial of its own.
+        if !is_claimed && inner.serials == known {
+            if inner.unclaimed.len() >= REMEMBERED {
+                inner.unclaimed.clear();
+            }
+            inner.unclaimed.insert(name.to_owned());
         }
-        store::is_claimed(&mut *store.read().await?, name).await
+        Ok(is_claimed)
     }
 
     /// The page of a project in a channel; nothing when the channel never listed it.
@@ -483,8 +488,8 @@ impl Cache {
 
 impl Inner {
     fn forget(&mut self, changed: &[String]) {
-        self.claimed.clear();
         self.absent.clear();
+        self.unclaimed.clear();
         for name in changed {
             let formers = self.remove(name).map(|entry| entry.formers()).unwrap_or_default();
             if !formers.is_empty() {

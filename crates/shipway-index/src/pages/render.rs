@@ -156,6 +156,7 @@ mod tests {
             uploaded_at: "2030-01-01T00:00:00.000000Z".into(),
             yanked: Some("it \"broke\" <x>".into()),
             removed: false,
+            removed_for: None,
         };
         page_file(&stored)
     }

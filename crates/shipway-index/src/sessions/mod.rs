@@ -3,6 +3,7 @@
 //! A session lists its files with their digests when it begins; the files arrive in any order, over as
 //! many connections as it takes; publishing refuses unless exactly the listed bytes are there.
 
+mod ending;
 mod local;
 mod publish;
 mod standing;
@@ -38,8 +39,13 @@ impl Index {
     ) -> Result<Begun, IndexError> {
         let (normalized, channel) = (request.project.normalized(), request.channel.as_str());
         who.grant()?.require(Action::Upload, Some(normalized), Some(channel))?;
-        let mut write = self.store.write_project(normalized).await?;
-        let standing = self.stand(&mut write, who.name(), &request).await?;
+        let judged = self.judge_request(&request)?;
+        let mut write = match judged.findings.is_empty() {
+            true => self.store.write_project(normalized).await?,
+            // Refused whatever the index holds: nobody waits for how.
+            false => self.store.snapshot().await?,
+        };
+        let standing = self.stand(&mut write, who.name(), &request, judged).await?;
         if let Some(problem) = standing.problems.into_iter().next() {
             return Err(problem);
         }
@@ -50,7 +56,7 @@ impl Index {
             });
         }
         let expires_at = self.session_end();
-        let mut stale = Vec::new();
+        let mut stale = None;
         if let Some(open) = standing.open {
             if open.manifest_digest == digest_of(&request) && open.expires_at > self.clock.text() {
                 store::extend(&mut write, &open.id, &expires_at).await?;
@@ -62,8 +68,8 @@ impl Index {
                     new: false,
                 });
             }
-            store::cancel(&mut write, &open.id).await?;
-            stale.extend(open.files.iter().map(|file| file.sha256));
+            self.end(&mut write, who.name(), &open).await?;
+            stale = Some(open);
         }
         let release = standing.project.as_ref().and_then(|project| project.release(&standing.version));
         let row = SessionRow {
@@ -96,8 +102,8 @@ impl Index {
         self.faults.pass("session.rows");
         write.commit().await?;
         self.faults.pass("session.committed");
-        if !stale.is_empty() {
-            self.discard(normalized, &stale).await;
+        if let Some(stale) = stale {
+            self.clear(&stale).await;
         }
         let missing: Vec<_> = row.files.iter().filter(|file| !file.received).cloned().collect();
         Ok(Begun { session: answer(row.id, SessionState::Open, names(&missing)), new: true })
@@ -119,7 +125,8 @@ impl Index {
             Err(error) => problems.push(error),
             Ok(()) => {
                 let mut snapshot = self.store.snapshot().await?;
-                problems = self.stand(&mut snapshot, who.name(), request).await?.problems;
+                let judged = self.judge_request(request)?;
+                problems = self.stand(&mut snapshot, who.name(), request, judged).await?.problems;
             }
         }
         for need in &request.also {
@@ -164,20 +171,9 @@ impl Index {
         if now.is_none_or(|now| now.state != "open") {
             return Err(IndexError::not_found("the session"));
         }
-        store::cancel(&mut write, id).await?;
-        let at = self.clock.text();
-        let entry = Entry {
-            at: &at,
-            actor: who.name(),
-            action: "cancel-session",
-            project: session.name.normalized(),
-            object: &session.version.to_string(),
-            detail: json!({ "session": id }),
-        };
-        store::append(&mut write, entry).await?;
+        self.end(&mut write, who.name(), &session).await?;
         write.commit().await?;
-        let digests: Vec<_> = session.files.iter().map(|file| file.sha256).collect();
-        self.discard(session.name.normalized(), &digests).await;
+        self.clear(&session).await;
         Ok(())
     }
 
@@ -185,11 +181,16 @@ impl Index {
     pub(super) async fn lacking(&self, files: &[SessionFile]) -> Result<Vec<SessionFile>, IndexError> {
         let mut lacking = Vec::new();
         for file in files {
-            if !file.received || !self.blobs.holds(&file.sha256).await? {
+            if !file.received || !self.is_whole(file).await? {
                 lacking.push(file.clone());
             }
         }
         Ok(lacking)
+    }
+
+    /// Whether the bytes of a file are there, as many as it has.
+    async fn is_whole(&self, file: &SessionFile) -> Result<bool, IndexError> {
+        Ok(self.blobs.size(&file.sha256).await? == Some(file.size))
     }
 
     fn session_end(&self) -> String {

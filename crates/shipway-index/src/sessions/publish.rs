@@ -6,6 +6,7 @@ use shipway_dist::wire::{FileAccepted, Session, SessionState};
 use sqlx::AnyConnection;
 
 use super::local::Admission;
+use super::standing::wrong_size;
 use super::{answer, names, session_request};
 use crate::accept::file::{self, Expected};
 use crate::accept::siblings::Sibling;
@@ -30,12 +31,8 @@ impl Index {
     ) -> Result<FileAccepted, IndexError> {
         let not_found = || IndexError::not_found(format!("`{filename}` in the session"));
         let listed = session.files.iter().find(|file| file.filename == filename).ok_or_else(not_found)?;
-        if staged.sha256 != listed.sha256 {
-            let message = format!(
-                "`{filename}` was announced with sha256 {}, the bytes received have {}",
-                listed.sha256, staged.sha256
-            );
-            return Err(IndexError::Invalid { findings: vec![Finding::error("digest", message)] });
+        if let Some(finding) = not_announced(&staged, listed) {
+            return Err(IndexError::Invalid { findings: vec![finding] });
         }
         let accepted = |warnings: Vec<Finding>| FileAccepted {
             schema: "shipway.index.file/1".to_owned(),
@@ -44,7 +41,7 @@ impl Index {
             sha256: listed.sha256,
             warnings,
         };
-        if session.state == "published" || (listed.received && self.blobs.holds(&listed.sha256).await?) {
+        if session.state == "published" || (listed.received && self.is_whole(listed).await?) {
             return Ok(accepted(Vec::new()));
         }
         let expected = Expected {
@@ -82,9 +79,10 @@ impl Index {
             Ok(())
         };
         if let Err(error) = result.await {
-            self.discard(session.name.normalized(), &[listed.sha256]).await;
+            self.take_back(session.name.normalized(), judged.staged).await;
             return Err(error);
         }
+        judged.staged.settle();
         Ok(accepted(judged.warnings))
     }
 
@@ -111,6 +109,7 @@ impl Index {
     /// When files are missing, or the index changed so that the release cannot be.
     pub(crate) async fn publish(&self, who: &Identity, id: &str) -> Result<Session, IndexError> {
         let found = self.find_session(who, id).await?;
+        let judged = self.judge_request(&session_request(&found))?;
         let mut write = self.store.write_project(found.name.normalized()).await?;
         let not_found = || IndexError::not_found("the session");
         let session = store::session(&mut write, id).await?.ok_or_else(not_found)?;
@@ -125,7 +124,7 @@ impl Index {
             return Err(IndexError::SessionIncomplete { missing: names(&missing) });
         }
         let request = session_request(&session);
-        let standing = self.stand(&mut write, who.name(), &request).await?;
+        let standing = self.stand(&mut write, who.name(), &request, judged).await?;
         if let Some(problem) = standing.problems.into_iter().next() {
             return Err(problem);
         }
@@ -232,4 +231,16 @@ impl Index {
         self.faults.pass("publish.state");
         Ok(())
     }
+}
+
+/// In what bytes that arrived differ from those that the session lists.
+fn not_announced(staged: &Staged, listed: &SessionFile) -> Option<Finding> {
+    let filename = &listed.filename;
+    if staged.sha256 != listed.sha256 {
+        let (announced, received) = (listed.sha256, staged.sha256);
+        let message =
+            format!("`{filename}` was announced with sha256 {announced}, the bytes received have {received}");
+        return Some(Finding::error("digest", message));
+    }
+    (staged.size != listed.size).then(|| wrong_size(filename, listed.size, staged.size))
 }

@@ -1,5 +1,7 @@
 //! Where a request for a release stands: everything that is against it, and what is there.
 
+use std::collections::{HashMap, HashSet};
+
 use pep440_rs::Version;
 use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::finding::Finding;
@@ -12,9 +14,17 @@ use crate::accept::admission::Applicant;
 use crate::accept::names::{judge_filename, judge_version};
 use crate::accept::{Candidate, decide, parse_version};
 use crate::error::IndexError;
-use crate::index::Index;
-use crate::project::Project;
+use crate::index::{Index, elsewhere};
+use crate::project::{Project, Release};
 use crate::store::{self, SessionRow};
+
+/// A request, judged by itself: nobody is kept from writing for that.
+pub(super) struct Judged {
+    version: Version,
+    pub(super) findings: Vec<Finding>,
+    /// Whether it has so many files that they were not looked at.
+    too_many: bool,
+}
 
 /// Where a request stands: what is against it, and what is there.
 pub(super) struct Standing {
@@ -27,33 +37,52 @@ pub(super) struct Standing {
 }
 
 impl Index {
+    /// Judges a request without a look at what the index holds.
+    pub(super) fn judge_request(&self, request: &SessionRequest) -> Result<Judged, IndexError> {
+        let version = parse_version(&request.version)?;
+        let (count, most) = (request.files.len(), self.limits.release_files);
+        let too_many = count > most;
+        let findings = if too_many {
+            let message = format!("the release has {count} files, the limit is {most}");
+            vec![Finding::error("files", message)]
+        } else {
+            judge_files(request, &version, self.limits.file_size)
+        };
+        Ok(Judged { version, findings, too_many })
+    }
+
     pub(super) async fn stand(
         &self,
         connection: &mut AnyConnection,
         publisher: &str,
         request: &SessionRequest,
+        judged: Judged,
     ) -> Result<Standing, IndexError> {
+        let Judged { version, mut findings, too_many } = judged;
         let channels = store::channels(connection).await?;
         let channel = channels.iter().find(|channel| channel.name == request.channel);
         let channel =
             channel.ok_or_else(|| IndexError::not_found(format!("channel `{}`", request.channel)))?;
-        let version = parse_version(&request.version)?;
         let mut problems = Vec::new();
         if !channel.accepts_uploads {
             problems.push(crate::index::closed(channel, &channels));
         }
-        let mut findings = judge_files(request, &version, self.limits.file_size);
         findings.extend(judge_version(&version, channel));
+        let project = store::load_project(connection, request.project.normalized()).await?;
+        let open = store::open_session(connection, request.project.normalized(), &version).await?;
+        let release = project.as_ref().and_then(|project| project.release(&version));
+        findings.extend(judge_sizes(request, release, open.as_ref()));
         if !findings.is_empty() {
             problems.push(IndexError::Invalid { findings });
         }
-        let project = store::load_project(connection, request.project.normalized()).await?;
-        let release = project.as_ref().and_then(|project| project.release(&version));
         let mut published = false;
+        let away = release.and_then(|release| elsewhere(release, &channel.name));
         if let Some(release) = release {
-            published = release.blocked.is_none() && release.manifest_digest() == digest_of(request);
-            let extra =
-                release.present().find(|file| request.files.iter().all(|f| f.filename != file.filename));
+            published = release.blocked.is_none()
+                && away.is_none()
+                && release.manifest_digest() == digest_of(request);
+            let sent: HashSet<_> = request.files.iter().map(|file| &file.filename).collect();
+            let extra = release.present().find(|file| !sent.contains(&file.filename));
             if let (Some(file), None) = (extra, &release.blocked) {
                 let why = format!(
                     "{version} is published with `{}`, which is not among the files sent; publish a new version",
@@ -62,7 +91,7 @@ impl Index {
                 problems.push(IndexError::ReleaseConflict { why });
             }
         }
-        if !published {
+        if !published && !too_many {
             for file in &request.files {
                 let Ok(parsed) = file.filename.parse::<DistributionFilename>() else { continue };
                 let candidate = Candidate {
@@ -78,7 +107,7 @@ impl Index {
                 }
             }
         }
-        if !published {
+        if !published && away.is_none() {
             let held =
                 |filename: &str| project.as_ref().is_some_and(|project| project.file(filename).is_some());
             let new = request.files.iter().filter(|file| !held(&file.filename));
@@ -95,10 +124,10 @@ impl Index {
                 Err(failed) => return Err(failed),
             }
         }
-        let open = store::open_session(connection, request.project.normalized(), &version).await?;
+        problems.extend(away);
         if let Some(open) = &open
             && !published
-            && open.manifest_digest != digest_of(request)
+            && (open.manifest_digest != digest_of(request) || open.channel != request.channel)
             && open.expires_at > self.clock.text()
         {
             problems.push(IndexError::SessionConflict {
@@ -128,14 +157,14 @@ fn judge_files(request: &SessionRequest, version: &Version, limit: u64) -> Vec<F
         findings.push(Finding::error("files", "a release has at least one file"));
     }
     let mut sdists = 0;
-    for (at, file) in request.files.iter().enumerate() {
+    let (mut names, mut digests) = (HashSet::new(), HashSet::new());
+    for file in &request.files {
         let (parsed, found) = judge_filename(&file.filename, &request.project, version);
         findings.extend(found);
         sdists += usize::from(parsed.is_some_and(|parsed| parsed.kind == Kind::Sdist));
-        let same = |other: &shipway_dist::ManifestFile| {
-            other.filename.to_lowercase() == file.filename.to_lowercase() || other.sha256 == file.sha256
-        };
-        if request.files[..at].iter().any(same) {
+        // Both are asked: each must remember the file.
+        let (name, bytes) = (names.insert(file.filename.to_lowercase()), digests.insert(file.sha256));
+        if !(name && bytes) {
             let message = format!("`{}` stands twice, by name or by bytes", file.filename);
             findings.push(Finding::error("files", message));
         }
@@ -148,4 +177,25 @@ fn judge_files(request: &SessionRequest, version: &Version, limit: u64) -> Vec<F
         findings.push(Finding::error("files", format!("a release has one sdist, these are {sdists}")));
     }
     findings
+}
+
+/// The size of bytes that are here is known, whatever is announced.
+fn judge_sizes(
+    request: &SessionRequest,
+    release: Option<&Release>,
+    open: Option<&SessionRow>,
+) -> Vec<Finding> {
+    let held = release.into_iter().flat_map(Release::present).map(|file| (file.sha256, file.size));
+    let received = open.into_iter().flat_map(|open| &open.files).filter(|file| file.received);
+    let known: HashMap<_, _> = received.map(|file| (file.sha256, file.size)).chain(held).collect();
+    let differs = |file: &shipway_dist::ManifestFile| {
+        let size = *known.get(&file.sha256).filter(|size| **size != file.size)?;
+        Some(wrong_size(&file.filename, file.size, size))
+    };
+    request.files.iter().filter_map(differs).collect()
+}
+
+/// The finding that a file has another size than was announced.
+pub(super) fn wrong_size(filename: &str, announced: u64, size: u64) -> Finding {
+    Finding::error("size", format!("`{filename}` was announced with {announced} bytes and has {size}"))
 }

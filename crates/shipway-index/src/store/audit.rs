@@ -2,45 +2,91 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use shipway_dist::digest::Sha256;
 use sqlx::{AnyConnection, Row as _};
 
-use super::{parse, size};
+use super::{integer, parse, size};
 use crate::error::IndexError;
 
 /// Bytes that a row stands on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Referent {
-    pub(crate) filename: String,
     pub(crate) size: u64,
-    /// Whether upstream has them too.
+    /// Whether upstream has them too, and no row but a pin stands on them.
     pub(crate) upstream: bool,
 }
 
-/// Everything that must stand in the storage, by digest.
+/// Everything that must stand in the storage, by digest. Without filenames: there may be millions.
 pub(crate) async fn referents(
     connection: &mut AnyConnection,
 ) -> Result<HashMap<Sha256, Referent>, IndexError> {
-    let rows = sqlx::query(
-        "SELECT sha256, filename, size, 1 AS upstream FROM upstream_files
+    // Row by row: together they would take several times the memory of what is kept of them.
+    let mut rows = sqlx::query(
+        "SELECT sha256, size, 0 AS upstream FROM files WHERE removed_at IS NULL
          UNION ALL
-         SELECT f.sha256, f.filename, f.size, 0 AS upstream FROM session_files f
+         SELECT f.sha256, f.size, 0 AS upstream FROM session_files f
          JOIN sessions s ON s.id = f.session WHERE f.received = 1 AND s.state = 'open'
          UNION ALL
-         SELECT sha256, filename, size, 0 AS upstream FROM files WHERE removed_at IS NULL",
+         SELECT sha256, size, 1 AS upstream FROM upstream_files",
     )
-    .fetch_all(connection)
-    .await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let referent = Referent {
-            filename: row.try_get("filename")?,
-            size: size(row.try_get("size")?),
-            upstream: row.try_get::<i64, _>("upstream")? != 0,
-        };
-        found.insert(parse("sha256", row.try_get("sha256")?)?, referent);
+    .fetch(connection);
+    let mut found = HashMap::new();
+    while let Some(row) = rows.try_next().await? {
+        let upstream = row.try_get::<i64, _>("upstream")? != 0;
+        let referent = Referent { size: size(row.try_get("size")?), upstream };
+        let held = found.entry(parse("sha256", row.try_get("sha256")?)?).or_insert(referent);
+        if !upstream && held.upstream {
+            *held = referent;
+        }
     }
     Ok(found)
+}
+
+/// The name of a file that stands on bytes.
+pub(crate) async fn filename_of(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+) -> Result<String, IndexError> {
+    let row = sqlx::query(
+        "SELECT filename FROM files WHERE sha256 = $1
+         UNION ALL SELECT filename FROM session_files WHERE sha256 = $1
+         UNION ALL SELECT filename FROM upstream_files WHERE sha256 = $1 LIMIT 1",
+    )
+    .bind(sha256.to_hex())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.try_get("filename")).transpose()?.unwrap_or_else(|| sha256.to_hex()))
+}
+
+/// Corrects the size of bytes in every row that stands on them.
+pub(crate) async fn set_size(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+    size: u64,
+) -> Result<(), IndexError> {
+    for update in [
+        "UPDATE files SET size = $2 WHERE sha256 = $1",
+        "UPDATE session_files SET size = $2 WHERE sha256 = $1",
+        "UPDATE upstream_files SET size = $2 WHERE sha256 = $1",
+    ] {
+        sqlx::query(update).bind(sha256.to_hex()).bind(integer(size)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The projects and names of the files that have these bytes and were not removed.
+pub(crate) async fn files_of(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+) -> Result<Vec<(String, String)>, IndexError> {
+    let rows = sqlx::query(
+        "SELECT project, filename FROM files WHERE sha256 = $1 AND removed_at IS NULL ORDER BY filename",
+    )
+    .bind(sha256.to_hex())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("project")?, row.try_get("filename")?))).collect()
 }
 
 /// The normalized names of all projects.

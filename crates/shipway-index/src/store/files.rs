@@ -37,6 +37,8 @@ const FILES: &str = concat!(
     field!("yanked"),
     " || ",
     field!("removed_at"),
+    " || ",
+    field!("removed_reason"),
     ", '') AS files FROM files WHERE project = $1"
 );
 
@@ -63,6 +65,7 @@ pub(super) async fn load(
             uploaded_at: fields.some()?.to_owned(),
             yanked: fields.next()?.map(str::to_owned),
             removed: fields.next()?.is_some(),
+            removed_for: fields.next()?.map(str::to_owned),
         };
         if let Some(release) = releases.get_mut(version) {
             release.files.push(file);

@@ -5,17 +5,24 @@ use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use super::connect::{Kind, begin_tables};
 use crate::error::IndexError;
 
-const MIGRATIONS: [(i64, &str); 5] = [
+const MIGRATIONS: [(i64, &str); 6] = [
     (1, include_str!("../migrations/0001_initial.sql")),
     (2, include_str!("../migrations/0002_evidence.sql")),
     (3, include_str!("../migrations/0003_servers.sql")),
     (4, include_str!("../migrations/0004_upstream.sql")),
+    (5, include_str!("../migrations/0005_removal.sql")),
     (6, include_str!("../migrations/0006_judgement.sql")),
 ];
 
 /// The number of the newest migration.
 pub(crate) fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |(number, _)| *number)
+}
+
+/// The statements of every migration, in their order.
+#[cfg(test)]
+pub(crate) fn migrations() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|(_, sql)| *sql)
 }
 
 pub(super) async fn run(writer: &AnyPool, kind: Kind) -> Result<(), IndexError> {

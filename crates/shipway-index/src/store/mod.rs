@@ -17,6 +17,7 @@ mod lists;
 mod migrate;
 mod projects;
 mod pulse;
+mod removal;
 mod sessions;
 mod standing;
 mod tokens;
@@ -31,7 +32,8 @@ use sqlx::{Any, AnyPool, Transaction};
 use crate::error::IndexError;
 
 pub(crate) use audit::{
-    Referent, all_projects, listed, next_metadata, referents, unannounced, without_metadata,
+    Referent, all_projects, filename_of, files_of, listed, next_metadata, referents, set_size, unannounced,
+    without_metadata,
 };
 pub(crate) use checkpoint::{checkpoint, set_checkpoint, set_signer, signer};
 pub(crate) use connect::{Database, Kind, Scope};
@@ -44,13 +46,19 @@ pub(crate) use evidence::{
 pub(crate) use journal::{Entry, JournalRow, append, journal, last_entry, last_record, settle};
 pub(crate) use keys::{insert_key, key, keys, policy, register_key, revoke_key, set_policy};
 pub(crate) use lists::{listed_name, project_names};
+#[cfg(test)]
+pub(crate) use migrate::migrations;
 pub(crate) use migrate::newest;
 pub(crate) use projects::{
     LedgerRow, NewFile, NewRelease, Serials, block, changed_since, channels, holds_release, insert_channel,
-    insert_file, insert_membership, is_claimed, ledger, load_project, mark_removed, references, serials,
-    set_refuses, touch, unblock, upsert_release, yank, yank_file,
+    insert_file, insert_membership, is_claimed, ledger, load_project, references, serials, set_refuses,
+    touch, unblock, upsert_release, yank, yank_file,
 };
 pub(crate) use pulse::Stamp;
+pub(crate) use removal::{
+    drop_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed, uncleared_sessions,
+    undiscarded, undiscarded_file,
+};
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,
     renew, session,

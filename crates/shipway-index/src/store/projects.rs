@@ -104,13 +104,19 @@ pub(crate) async fn insert_channel(
     Ok(())
 }
 
-/// Whether a name belongs to this index: it has a project, or an open session that will make one.
-pub(crate) async fn is_claimed(connection: &mut AnyConnection, normalized: &str) -> Result<bool, IndexError> {
+/// Whether a name belongs to this index: it has a project, or an open session that will make one and has not
+/// expired.
+pub(crate) async fn is_claimed(
+    connection: &mut AnyConnection,
+    normalized: &str,
+    now: &str,
+) -> Result<bool, IndexError> {
     let row = sqlx::query(
         "SELECT 1 AS one FROM projects WHERE normalized = $1
-         UNION SELECT 1 AS one FROM sessions WHERE project = $1 AND state = 'open'",
+         UNION SELECT 1 AS one FROM sessions WHERE project = $1 AND state = 'open' AND expires_at > $2",
     )
     .bind(normalized)
+    .bind(now)
     .fetch_optional(connection)
     .await?;
     Ok(row.is_some())
@@ -414,19 +420,5 @@ pub(crate) async fn yank_file(
 ) -> Result<(), IndexError> {
     let query = sqlx::query("UPDATE files SET yanked = $2 WHERE filename = $1").bind(filename).bind(reason);
     query.execute(connection).await?;
-    Ok(())
-}
-
-/// Marks a file as removed; the row, and so the claim to the filename, stays.
-pub(crate) async fn mark_removed(
-    connection: &mut AnyConnection,
-    filename: &str,
-    at: &str,
-) -> Result<(), IndexError> {
-    sqlx::query("UPDATE files SET removed_at = $2 WHERE filename = $1")
-        .bind(filename)
-        .bind(at)
-        .execute(connection)
-        .await?;
     Ok(())
 }

@@ -182,8 +182,20 @@ pub(crate) async fn renew(
     .bind(serde_json::to_string(&request.requires)?)
     .bind(serde_json::to_string(&request.vouchers)?)
     .bind(request.commit.clone())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    // The size of a file that did not come yet may have been announced wrongly before.
+    for file in &request.files {
+        sqlx::query(
+            "UPDATE session_files SET size = $3
+             WHERE session = $1 AND filename = $2 AND received = 0 AND size <> $3",
+        )
+        .bind(id)
+        .bind(file.filename.clone())
+        .bind(integer(file.size))
+        .execute(&mut *connection)
+        .await?;
+    }
     Ok(())
 }
 

@@ -16,7 +16,10 @@ use crate::error::IndexError;
 use crate::index::{Index, Parts};
 use crate::key_file;
 use crate::log::Journaled;
-use crate::store::{self, Store, Write};
+use crate::store::{self, Entry, Store, Write};
+
+/// Who stands in the journal.
+const ACTOR: &str = "admin";
 
 /// Imports an export into the index of a configuration, which must be empty.
 ///
@@ -44,6 +47,9 @@ pub async fn import(config: &Config, from: &Path) -> Result<Manifest, IndexError
         sqlx::query("DELETE FROM state").execute(&mut *write).await?;
         for table in TABLES {
             import_table(&mut write, &source, table, &manifest).await?;
+        }
+        for sha256 in &manifest.removed {
+            remove_again(&mut write, sha256, &config.clock.text()).await?;
         }
         write.commit().await?;
         Ok(())
@@ -178,6 +184,8 @@ async fn import_blob(blobs: &Blobs, source: &Source, name: &str) -> Result<(), I
         return Err(wrong("has other bytes"));
     }
     blobs.place(&staged).await?;
+    // Broken off, an import is run again, and its rows stand on them then.
+    staged.settle();
     Ok(())
 }
 
@@ -196,6 +204,25 @@ async fn import_table(
     if count != said {
         let why = format!("`{table}` has {count} rows, the manifest says {said}");
         return Err(IndexError::Export { why });
+    }
+    Ok(())
+}
+
+/// Removes the files of bytes that were removed while the export was written.
+async fn remove_again(write: &mut Write, sha256: &Sha256, at: &str) -> Result<(), IndexError> {
+    for (project, filename) in store::files_of(write, sha256).await? {
+        let reason = "it was removed while the export was written";
+        let entry = Entry {
+            at,
+            actor: ACTOR,
+            action: "remove-file",
+            project: &project,
+            object: &filename,
+            detail: serde_json::json!({ "reason": reason, "sha256": sha256 }),
+        };
+        let (serial, _) = store::append(write, entry).await?;
+        store::mark_removed(write, &filename, reason, at).await?;
+        store::touch(write, &project, serial).await?;
     }
     Ok(())
 }

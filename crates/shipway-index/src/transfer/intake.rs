@@ -1,8 +1,10 @@
 //! Takes files of other places into a channel: every one is judged as an upload is, and what is refused is said.
 //!
 //! Nothing is remembered between runs: a file that is held is passed over, so a run that was broken off goes on
-//! where it ended. A file comes with its digest, upload time and yank where its source knows them.
+//! where it ended. A file comes with its digest, upload time and yank where its source knows them. Where a file
+//! is held and the channel does not list its release, the channel does from then on: the source had it there.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use shipway_dist::ChannelName;
 use shipway_dist::digest::Sha256;
 use shipway_dist::filename::{DistributionFilename, Kind};
 use shipway_dist::name::ProjectName;
+use sqlx::AnyConnection;
 use tokio::io::AsyncReadExt as _;
 
 use super::sources::{Item, Opened, Place, Source};
@@ -20,9 +23,9 @@ use crate::accept::{Candidate, Decision, Upload, decide};
 use crate::admin::Admin;
 use crate::blobs::Staged;
 use crate::error::IndexError;
-use crate::index::Index;
-use crate::project::Channel;
-use crate::store;
+use crate::index::{Index, elsewhere};
+use crate::project::{Channel, Membership, version_key};
+use crate::store::{self, Entry};
 use crate::tokens::{Grant, Identity};
 use crate::upstream::client::Client;
 
@@ -53,6 +56,8 @@ pub struct Taken {
     pub bytes: u64,
     /// The files that were held before, with the same bytes.
     pub held: u64,
+    /// The releases of held files that the channel did not list before, and lists now.
+    pub listed: u64,
     /// The files that came without any digest to check.
     pub unverified: u64,
     /// What was refused, by filename.
@@ -98,8 +103,13 @@ pub enum Outcome {
 
 /// What became of one file.
 enum Ended {
-    Taken { bytes: u64, verified: bool },
+    Taken {
+        bytes: u64,
+        verified: bool,
+    },
     Held,
+    /// It was held, and the release of this name is new in the channel.
+    Listed(String),
     Refused(IndexError),
     Failed(IndexError),
 }
@@ -132,10 +142,10 @@ impl Admin {
             (item, ended)
         });
         let mut work = std::pin::pin!(work.buffer_unordered(intake.at_once.max(1)));
-        let (mut taken, mut done) = (Taken::default(), 0);
+        let (mut taken, mut listed, mut done) = (Taken::default(), HashSet::new(), 0);
         while let Some((item, ended)) = work.next().await {
             done += 1;
-            let outcome = taken.note(&item.filename, ended)?;
+            let outcome = taken.note(&item.filename, &mut listed, ended)?;
             progress(Progress { done, all, filename: &item.filename, outcome });
         }
         taken.refused.sort();
@@ -145,7 +155,12 @@ impl Admin {
 }
 
 impl Taken {
-    fn note(&mut self, filename: &str, ended: Result<Ended, IndexError>) -> Result<Outcome, IndexError> {
+    fn note(
+        &mut self,
+        filename: &str,
+        listed: &mut HashSet<String>,
+        ended: Result<Ended, IndexError>,
+    ) -> Result<Outcome, IndexError> {
         let refused = |error: &IndexError| Refused { filename: filename.to_owned(), why: said(error) };
         Ok(match ended? {
             Ended::Taken { bytes, verified } => {
@@ -156,6 +171,11 @@ impl Taken {
             }
             Ended::Held => {
                 self.held += 1;
+                Outcome::Held
+            }
+            Ended::Listed(release) => {
+                self.held += 1;
+                self.listed += u64::from(listed.insert(release));
                 Outcome::Held
             }
             Ended::Refused(error) => {
@@ -195,25 +215,44 @@ impl Index {
             Err(error) => return ended(error),
         };
         let Some(sha256) = item.sha256() else { return Ok(Ended::Taken { bytes: 0, verified: false }) };
-        match self.decided(&parsed, item, sha256).await {
-            Ok(Decision::Present) => Ok(Ended::Held),
-            Ok(Decision::Add) => Ok(Ended::Taken { bytes: 0, verified: true }),
+        let snapshot = &mut *self.store.snapshot().await?;
+        match decided(snapshot, channel, &parsed, (&item.filename, sha256)).await {
+            Ok(Decided::Held) => Ok(Ended::Held),
+            Ok(Decided::Elsewhere) => Ok(Ended::Listed(release_of(&parsed))),
+            Ok(Decided::New) => Ok(Ended::Taken { bytes: 0, verified: true }),
             Err(error) => ended(error),
         }
     }
 
-    async fn decided(
+    /// Lists the release of a held file in the channel; says whether that was news.
+    async fn list_release(
         &self,
+        channel: &Channel,
         parsed: &DistributionFilename,
-        item: &Item,
-        sha256: Sha256,
-    ) -> Result<Decision, IndexError> {
-        let mut snapshot = self.store.snapshot().await?;
-        let project = store::load_project(&mut snapshot, parsed.name.normalized()).await?;
-        let ledger = store::ledger(&mut snapshot, &item.filename, &sha256).await?;
-        let candidate =
-            Candidate { version: &parsed.version, kind: parsed.kind, filename: &item.filename, sha256 };
-        decide(project.as_ref(), &ledger, &candidate)
+        (filename, sha256): (&str, Sha256),
+    ) -> Result<bool, IndexError> {
+        let project = parsed.name.normalized();
+        let mut write = self.store.write_project(project).await?;
+        match decided(&mut write, channel, parsed, (filename, sha256)).await? {
+            Decided::Elsewhere => {}
+            Decided::Held | Decided::New => return Ok(false),
+        }
+        let at = self.clock.text();
+        let entry = Entry {
+            at: &at,
+            actor: ACTOR,
+            action: "import",
+            project,
+            object: &parsed.version.to_string(),
+            detail: serde_json::json!({ "channel": channel.name, "filename": filename, "sha256": sha256 }),
+        };
+        let (serial, record) = store::append(&mut write, entry).await?;
+        let membership = Membership { serial, record };
+        store::insert_membership(&mut write, &channel.name, (project, &parsed.version), &membership, &at)
+            .await?;
+        store::touch(&mut write, project, serial).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     /// Takes one file in.
@@ -238,15 +277,22 @@ impl Index {
         let parsed = parse(channel, item)?;
         // What is held, or refused by its name, is not fetched.
         if let Some(sha256) = item.sha256()
-            && self.decided(&parsed, item, sha256).await? == Decision::Present
+            && let Some(held) = self.held(channel, &parsed, (&item.filename, sha256)).await?
         {
-            return Ok(Ended::Held);
+            return Ok(held);
         }
         let staged = match &item.place {
             Place::Path(path) => self.stage_file(path, &item.filename).await?,
             Place::Url(url) => self.stage_url(client, url, &item.filename).await?,
         };
         let verified = verify(item, &staged)?;
+        // A folder promises no digest: only now it is known.
+        if let Some(held) = self.held(channel, &parsed, (&item.filename, staged.sha256)).await? {
+            // Bytes that were lost come back.
+            self.blobs.place(&staged).await?;
+            staged.settle();
+            return Ok(held);
+        }
         let bytes = staged.size;
         let upload = Upload {
             channel: channel.clone(),
@@ -258,6 +304,24 @@ impl Index {
         let who = Identity::Holder(Arc::new(Grant::everything(ACTOR)));
         let accepted = self.upload(&who, upload).await?;
         Ok(if accepted.new { Ended::Taken { bytes, verified } } else { Ended::Held })
+    }
+
+    /// What becomes of a file that is held; nothing when it is not.
+    async fn held(
+        &self,
+        channel: &Channel,
+        parsed: &DistributionFilename,
+        file: (&str, Sha256),
+    ) -> Result<Option<Ended>, IndexError> {
+        let decided = decided(&mut *self.store.snapshot().await?, channel, parsed, file).await?;
+        Ok(match decided {
+            Decided::New => None,
+            Decided::Held => Some(Ended::Held),
+            Decided::Elsewhere if self.list_release(channel, parsed, file).await? => {
+                Some(Ended::Listed(release_of(parsed)))
+            }
+            Decided::Elsewhere => Some(Ended::Held),
+        })
     }
 
     async fn stage_file(&self, path: &std::path::Path, filename: &str) -> Result<Staged, IndexError> {
@@ -288,6 +352,37 @@ impl Index {
             staging.push(bytes).await?;
         }
         staging.finish().await
+    }
+}
+
+/// Where a file stands before it is taken.
+enum Decided {
+    New,
+    Held,
+    /// It is held, and the channel does not list its release.
+    Elsewhere,
+}
+
+fn release_of(parsed: &DistributionFilename) -> String {
+    format!("{} {}", parsed.name.normalized(), version_key(&parsed.version))
+}
+
+async fn decided(
+    connection: &mut AnyConnection,
+    channel: &Channel,
+    parsed: &DistributionFilename,
+    (filename, sha256): (&str, Sha256),
+) -> Result<Decided, IndexError> {
+    let project = store::load_project(connection, parsed.name.normalized()).await?;
+    let ledger = store::ledger(connection, filename, &sha256).await?;
+    let candidate = Candidate { version: &parsed.version, kind: parsed.kind, filename, sha256 };
+    let decision = decide(project.as_ref(), &ledger, &candidate)?;
+    let release = project.as_ref().and_then(|project| project.release(&parsed.version));
+    match (decision, release.and_then(|release| elsewhere(release, &channel.name))) {
+        (Decision::Present, None) => Ok(Decided::Held),
+        (Decision::Present, Some(_)) => Ok(Decided::Elsewhere),
+        (Decision::Add, None) => Ok(Decided::New),
+        (Decision::Add, Some(refusal)) => Err(refusal),
     }
 }
 

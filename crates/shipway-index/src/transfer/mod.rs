@@ -20,6 +20,7 @@ mod sources;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use shipway_dist::digest::Sha256;
 
 pub use export::export;
 pub use import::import;
@@ -71,6 +72,9 @@ pub struct Manifest {
     pub bytes: u64,
     /// The newest checkpoint of the log, where one was published.
     pub checkpoint: Option<String>,
+    /// The digests of files that were removed from the index after the rows were read: an import removes them too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Sha256>,
 }
 
 fn table_file(table: &str) -> String {
@@ -87,13 +91,7 @@ mod tests {
 
     #[test]
     fn every_table_is_moved_or_named_as_staying() {
-        let sql = [
-            include_str!("../migrations/0001_initial.sql"),
-            include_str!("../migrations/0002_evidence.sql"),
-            include_str!("../migrations/0003_servers.sql"),
-            include_str!("../migrations/0004_upstream.sql"),
-        ]
-        .concat();
+        let sql: String = crate::store::migrations().collect();
         let made = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split(' ').next());
         for table in made {
             assert!(TABLES.contains(&table) || OWN.contains(&table), "{table}");

@@ -89,13 +89,16 @@ impl Index {
         }
         let fetched = async {
             let staged = upstream.counted(self.receive_upstream(upstream, file)).await?;
-            let kept = self.keep_upstream(name, file, &staged).await;
-            match &kept {
-                Ok(_) => upstream.taken.put(&file.filename, file.sha256),
-                // Before the temporary name goes: bytes with neither it nor a row nobody would find.
-                Err(_) => self.discard(name, &[staged.sha256]).await,
+            match self.keep_upstream(name, file, &staged).await {
+                Ok(size) => {
+                    upstream.taken.put(&file.filename, file.sha256);
+                    Ok(size)
+                }
+                Err(error) => {
+                    self.take_back(name, staged).await;
+                    Err(error)
+                }
             }
-            kept
         };
         fetched.await.map_err(|error| flight.fail(error))
     }
@@ -142,6 +145,7 @@ impl Index {
             return Err(changed(&file.filename));
         }
         write.commit().await?;
+        staged.settle();
         Ok(size)
     }
 

@@ -262,7 +262,7 @@ impl Index {
         if name.parse::<ProjectName>().is_err() || upstream.rules.reserves(name) {
             return Ok(None);
         }
-        if self.cache.is_claimed(&self.store, name).await? {
+        if self.cache.is_claimed(&self.store, name, &self.clock.text()).await? {
             return Ok(None);
         }
         let fresh = |page: Option<Arc<UpstreamPage>>| page.map(|page| Served { page, stale: None });

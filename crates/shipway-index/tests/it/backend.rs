@@ -141,6 +141,39 @@ impl Waiter {
     }
 }
 
+/// Somebody who writes and keeps everybody else from it.
+pub(crate) enum Held {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Held {
+    pub(crate) async fn over(folder: &Path) -> Self {
+        let url = database_url(folder);
+        match backend() {
+            Backend::Sqlite => {
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                Self::Sqlite(connection)
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::connect(&url).await.unwrap();
+                // The lock of all projects.
+                let lock = "SELECT pg_advisory_lock(1936222576, 0)";
+                sqlx::raw_sql(lock).execute(&mut connection).await.unwrap();
+                Self::Postgres(connection)
+            }
+        }
+    }
+
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
 /// The rows of every table, each a line.
 pub(crate) async fn rows(folder: &Path) -> String {
     match backend() {
@@ -205,7 +238,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Every file of the storage, unfinished uploads included.
+/// Every file of the storage, unfinished uploads included, but not the locks of those who upload.
 pub(crate) fn blobs(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = folders(folder).into_iter().filter(|folder| folder.exists()).collect();
@@ -214,7 +247,7 @@ pub(crate) fn blobs(folder: &Path) -> Vec<PathBuf> {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if entry.path().extension().is_none_or(|extension| extension != "lock") {
                 found.push(entry.path());
             }
         }

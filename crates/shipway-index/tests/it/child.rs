@@ -42,8 +42,6 @@ pub(crate) async fn serve() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let number = std::env::var(NUMBER).unwrap().parse().unwrap();
     let mut config = config_of(Path::new(&folder), number);
-    // Nobody else uses this server's folder for unfinished uploads: what is in it was left behind.
-    config.limits.unfinished = Duration::ZERO;
     config.limits.stall = Duration::from_secs(2);
     let running = match shipway_index::start(config, "127.0.0.1:0").await {
         Ok(running) => running,

@@ -81,6 +81,13 @@ async fn run(kit: &Kit, scenario: &str) {
             let body = json!({ "project": "demo", "version": "1.1", "reason": "bad", "set": true });
             assert_eq!(kit.post("/api/v1/yanks", body).await.0, 200);
         }
+        "remove" => {
+            let admin = kit.admin_with(kit_faults()).await;
+            let removed = admin.remove_file("demo-1.1-py3-none-any.whl", "court order").await;
+            // Removed by the run before the crash, it is not there.
+            assert!(removed.is_ok_and(|()| true) || !seen(kit).await.contains("demo-1.1-py3"));
+            admin.close().await;
+        }
         "log" => {
             kit.get("/log/checkpoint").send().await.unwrap();
         }
@@ -145,13 +152,11 @@ async fn every_point(scenario: &str, points: &[&str]) {
     for point in points {
         let folder = prepare().await;
         crash(folder.path(), scenario, point);
-        let kit = Kit::over(Folder::Lent(folder.path().into()), |config| {
-            config.limits.unfinished = std::time::Duration::ZERO;
-        })
-        .await;
+        let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
         let now = seen(&kit).await;
-        let committed =
-            point.ends_with("committed") && *point != "file.committed" && *point != "session.committed";
+        let committed = (point.ends_with("committed") || *point == "remove.bytes")
+            && *point != "file.committed"
+            && *point != "session.committed";
         assert_eq!(now, if committed { after.clone() } else { before.clone() }, "{scenario} at {point}");
         // The same again ends in the same state, with no remains.
         run(&kit, scenario).await;
@@ -191,6 +196,12 @@ async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
         every_point(scenario, &["change.journal", "change.rows", "change.touched", "change.committed"]).await;
     }
     every_point("promote", &["change.decision"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i17_a_crash_in_a_removal_leaves_before_or_after_and_no_bytes() {
+    let points = ["remove.journal", "remove.rows", "remove.committed", "remove.bytes"];
+    every_point("remove", &points).await;
 }
 
 /// How many rows the tables have that evidence touches.

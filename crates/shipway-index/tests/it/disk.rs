@@ -72,7 +72,9 @@ impl Server {
 
     /// What waits in the folder for unfinished uploads.
     fn unfinished(&self) -> usize {
-        fs::read_dir(self.data.join("blobs/unfinished")).unwrap().count()
+        let folders =
+            fs::read_dir(self.data.join("blobs/unfinished")).unwrap().map(|entry| entry.unwrap().path());
+        folders.filter(|path| path.is_dir()).map(|path| fs::read_dir(path).unwrap().count()).sum()
     }
 
     /// Looks at a copy: SQLite follows the link to its own name, which is another file out here.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use shipway_index::{Admin, Config, Intake, IntakeSource, Outcome, Taken, Upstream, start};
 
-use crate::kit::{Dist, JSON, Kit, client, sdist, wheel};
+use crate::kit::{Dist, JSON, Kit, client, sdist, wheel, wheel_with};
 
 fn intake(source: IntakeSource) -> Intake {
     Intake { source, channel: "dev".parse().unwrap(), projects: Vec::new(), at_once: 3, dry_run: false }
@@ -130,4 +130,47 @@ async fn i15_bytes_that_are_not_what_the_source_promised_stay_out() {
     let gone = intake(IntakeSource::Simple("http://127.0.0.1:1/simple/".to_owned()));
     assert!(admin.take_in(&gone, &|_| ()).await.is_err());
     admin.close().await;
+}
+
+/// The filenames that a server over the target lists in a channel; none when it has no page.
+async fn listed(folder: &Path, channel: &str, name: &str) -> Vec<String> {
+    let near = start(Config::new(folder.join("target")), "127.0.0.1:0").await.unwrap();
+    let url = format!("{}/{channel}/simple/{name}/", near.url());
+    let page = client().get(url).header("accept", JSON).send().await.unwrap();
+    let page: serde_json::Value = serde_json::from_slice(&page.bytes().await.unwrap()).unwrap();
+    near.shutdown().await;
+    let files = page["files"].as_array().cloned().unwrap_or_default();
+    files.iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn i15_what_two_indexes_hold_comes_into_both_channels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (unstable, stable) = (folder.path().join("unstable"), folder.path().join("stable"));
+    let (first, second, own) =
+        (wheel("demo", "1.0", "a"), sdist("demo", "1.0", "a"), wheel("demo", "0.9", "a"));
+    for dist in [&first, &second] {
+        put(&unstable, dist);
+    }
+    let late = wheel_with("demo", "1.0", "cp312-none-any", "late");
+    for dist in [&first, &own, &late] {
+        put(&stable, dist);
+    }
+    let admin = empty(folder.path()).await;
+    assert_eq!(take(&admin, &folder_of(&unstable)).await.taken, 2);
+    let mut into = folder_of(&stable);
+    into.channel = "stable".parse().unwrap();
+    let taken = take(&admin, &into).await;
+    assert_eq!((taken.taken, taken.held, taken.listed), (1, 1, 1), "{taken:?}");
+    // A file that the first channel lacks comes into neither: the release is as it is, and that is said.
+    assert_eq!(taken.refused.len(), 1, "{taken:?}");
+    assert_eq!(taken.refused[0].filename, late.filename);
+    let again = take(&admin, &into).await;
+    assert_eq!((again.taken, again.held, again.listed), (0, 2, 0), "{again:?}");
+    assert_eq!(again.refused.len(), 1, "{again:?}");
+    assert_eq!(admin.fsck(false).await.unwrap().problems, Vec::new());
+    admin.close().await;
+    let whole = [own.filename, first.filename, second.filename];
+    assert_eq!(listed(folder.path(), "stable", "demo").await, whole);
+    assert_eq!(listed(folder.path(), "dev", "demo").await, whole[1..]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use flate2::write::GzEncoder;
@@ -205,6 +206,17 @@ impl Kit {
     pub(crate) async fn stored(&self) -> String {
         stored(self.folder.path()).await
     }
+}
+
+/// Tries again until something holds that a server brings about by itself.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it does not come about: {what}");
 }
 
 pub(crate) const JSON: &str = "application/vnd.pypi.simple.v1+json";

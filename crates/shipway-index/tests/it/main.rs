@@ -48,6 +48,7 @@ mod sqlite {
     mod servers;
     mod sessions;
     mod standing;
+    mod stays;
     mod transfer;
     mod upload;
     mod upstream;
@@ -80,6 +81,7 @@ mod postgres {
     mod servers;
     mod sessions;
     mod standing;
+    mod stays;
     mod transfer;
     mod upload;
     mod upstream;

@@ -92,7 +92,7 @@ fn report(taken: &Taken, into: &str, dry_run: bool) -> Result<Outcome> {
     };
     let document = json!({
         "channel": into, "dry_run": dry_run, "taken": taken.taken, "bytes": taken.bytes, "held": taken.held,
-        "unverified": taken.unverified, "refused": list(&taken.refused), "failed": list(&taken.failed),
+        "listed": taken.listed, "unverified": taken.unverified, "refused": list(&taken.refused), "failed": list(&taken.failed),
     });
     let verb = if dry_run { "would take" } else { "took" };
     let mut said = format!(
@@ -102,6 +102,10 @@ fn report(taken: &Taken, into: &str, dry_run: bool) -> Result<Outcome> {
         taken.refused.len(),
         taken.failed.len()
     );
+    if taken.listed > 0 {
+        let lists = if dry_run { "would list" } else { "lists now" };
+        said.push_str(&format!("; `{into}` {lists} {} releases that other channels have", taken.listed));
+    }
     if taken.unverified > 0 {
         said.push_str(&format!("; the source has no digest of {}", taken.unverified));
     }
