@@ -168,8 +168,8 @@ async fn find(index: &Index, who: &Identity, sha256: &str, filename: &str) -> Re
         return Ok(Found { content: Content::Blob(sha256), size: file.size, digest: sha256, modified });
     }
     let digest = file.metadata_sha256.ok_or_else(hidden)?;
-    let bytes = crate::store::metadata(&mut *index.store.read().await?, &digest).await?;
-    let bytes = Bytes::from(bytes.ok_or_else(hidden)?);
+    let bytes = index.cache.metadata(&index.store, &digest).await?;
+    let bytes = bytes.ok_or_else(hidden)?;
     Ok(Found { size: bytes.len() as u64, content: Content::Memory(bytes), digest, modified })
 }
 

@@ -7,6 +7,8 @@
 //! Projects and their pages share one bound. The ones that nobody asked for lately go first, and are read
 //! and built anew when somebody does.
 
+mod projects;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
+use super::loads::Loads;
 use super::{Body, Coding, Format, Former, List, Page, project_page, text};
 use crate::error::IndexError;
 use crate::project::{Channel, Project};
@@ -124,6 +127,8 @@ pub(crate) struct Cache {
     built: AtomicU64,
     evicted: AtomicU64,
     refreshed: AtomicU64,
+    loads: Loads<Option<Arc<Entry>>>,
+    metadata: Loads<Option<bytes::Bytes>>,
 }
 
 impl Default for Cache {
@@ -143,6 +148,8 @@ impl Cache {
             built: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             refreshed: AtomicU64::new(0),
+            loads: Loads::default(),
+            metadata: Loads::default(),
         }
     }
 
@@ -274,56 +281,6 @@ impl Cache {
             inner.tokens.insert(id.to_owned(), token.clone());
         }
         Ok(token)
-    }
-
-    /// A project by its normalized name.
-    pub(crate) async fn project(&self, store: &Store, name: &str) -> Result<Option<Arc<Entry>>, IndexError> {
-        let known = {
-            let inner = self.read();
-            if let Some(entry) = inner.projects.get(name) {
-                entry.used.store(true, Ordering::Relaxed);
-                return Ok(Some(entry.clone()));
-            }
-            if inner.absent.contains(name) {
-                return Ok(None);
-            }
-            inner.serials
-        };
-        let mut snapshot = store.snapshot().await?;
-        let project = store::load_project(&mut snapshot, name).await?;
-        let claimed = project.is_some() || store::is_claimed(&mut snapshot, name).await?;
-        drop(snapshot);
-        let former = self.read().former.get(name).cloned().unwrap_or_default();
-        let entry = project.map(|project| Arc::new(Entry::new(project, former)));
-        let mut inner = self.write();
-        // What was read may be older than a refresh that another request made in between.
-        if inner.serials == known {
-            if claimed {
-                inner.claimed.insert(name.to_owned());
-            }
-            match &entry {
-                Some(entry) => inner.keep(name, entry),
-                None => {
-                    if inner.absent.len() >= REMEMBERED {
-                        inner.absent.clear();
-                    }
-                    inner.absent.insert(name.to_owned());
-                }
-            }
-            self.make_room(&mut inner);
-        }
-        Ok(entry)
-    }
-
-    /// Whether a name belongs to this index, so that upstream is never asked about it.
-    pub(crate) async fn is_claimed(&self, store: &Store, name: &str) -> Result<bool, IndexError> {
-        if self.project(store, name).await?.is_some() {
-            return Ok(true);
-        }
-        if self.read().claimed.contains(name) {
-            return Ok(true);
-        }
-        store::is_claimed(&mut *store.read().await?, name).await
     }
 
     /// The page of a project in a channel; nothing when the channel never listed it.
