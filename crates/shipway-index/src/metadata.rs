@@ -12,7 +12,6 @@ use shipway_dist::digest::Sha256;
 
 use crate::error::IndexError;
 use crate::index::Index;
-use crate::store;
 
 /// Each of two generations holds half of this at most, in bytes.
 const BOUND: usize = 16 * 1024 * 1024;
@@ -68,7 +67,7 @@ impl Index {
         if let Some(bytes) = self.recent_metadata.get(sha256) {
             return Ok(Some(bytes));
         }
-        let found = store::metadata(&mut *self.store.read().await?, sha256).await?.map(Bytes::from);
+        let found = self.cache.metadata(&self.store, sha256).await?;
         if let Some(bytes) = &found {
             self.recent_metadata.put(*sha256, bytes.clone());
         }

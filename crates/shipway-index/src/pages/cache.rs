@@ -7,6 +7,8 @@
 //! Projects and their pages share one bound. The ones that nobody asked for lately go first, and are read
 //! and built anew when somebody does.
 
+mod projects;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
 
+use super::loads::Loads;
 use super::warm::{WarmFile, WarmFiles};
 use super::{Body, Coding, Format, Former, List, Page, project_page, text};
 use crate::error::IndexError;
@@ -132,6 +135,8 @@ pub(crate) struct Cache {
     evicted: AtomicU64,
     refreshed: AtomicU64,
     lists_read: AtomicU64,
+    loads: Loads<Option<Arc<Entry>>>,
+    metadata: Loads<Option<bytes::Bytes>>,
 }
 
 impl Default for Cache {
@@ -152,6 +157,8 @@ impl Cache {
             evicted: AtomicU64::new(0),
             refreshed: AtomicU64::new(0),
             lists_read: AtomicU64::new(0),
+            loads: Loads::default(),
+            metadata: Loads::default(),
         }
     }
 
@@ -301,67 +308,6 @@ impl Cache {
             inner.tokens.insert(id.to_owned(), token.clone());
         }
         Ok(token)
-    }
-
-    /// A project by its normalized name.
-    pub(crate) async fn project(&self, store: &Store, name: &str) -> Result<Option<Arc<Entry>>, IndexError> {
-        let known = {
-            let inner = self.read();
-            if let Some(entry) = inner.projects.get(name) {
-                entry.used.store(true, Ordering::Relaxed);
-                return Ok(Some(entry.clone()));
-            }
-            if inner.absent.contains(name) {
-                return Ok(None);
-            }
-            inner.serials
-        };
-        let mut snapshot = store.snapshot().await?;
-        let project = store::load_project(&mut snapshot, name).await?;
-        drop(snapshot);
-        let former = self.read().former.get(name).cloned().unwrap_or_default();
-        let entry = project.map(|project| Arc::new(Entry::new(project, former)));
-        let mut inner = self.write();
-        // What was read may be older than a refresh that another request made in between.
-        if inner.serials == known {
-            match &entry {
-                Some(entry) => inner.keep(name, entry),
-                None => {
-                    if inner.absent.len() >= REMEMBERED {
-                        inner.absent.clear();
-                    }
-                    inner.absent.insert(name.to_owned());
-                }
-            }
-            self.make_room(&mut inner);
-        }
-        Ok(entry)
-    }
-
-    /// Whether a name belongs to this index, so that upstream is never asked about it.
-    ///
-    /// The claim of a session is not remembered: it ends with time alone.
-    pub(crate) async fn is_claimed(&self, store: &Store, name: &str, now: &str) -> Result<bool, IndexError> {
-        if self.project(store, name).await?.is_some() {
-            return Ok(true);
-        }
-        let known = {
-            let inner = self.read();
-            if inner.unclaimed.contains(name) {
-                return Ok(false);
-            }
-            inner.serials
-        };
-        let is_claimed = store::is_claimed(&mut *store.read().await?, name, now).await?;
-        let mut inner = self.write();
-        // A session that claims it from now on has a serial of its own.
-        if !is_claimed && inner.serials == known {
-            if inner.unclaimed.len() >= REMEMBERED {
-                inner.unclaimed.clear();
-            }
-            inner.unclaimed.insert(name.to_owned());
-        }
-        Ok(is_claimed)
     }
 
     /// The page of a project in a channel; nothing when the channel never listed it.

@@ -6,6 +6,7 @@
 
 mod cache;
 mod list;
+mod loads;
 mod parts;
 mod render;
 mod warm;

@@ -166,7 +166,9 @@ impl Kit {
         if response.status() == 404 {
             return None;
         }
+        let status = response.status();
         let page: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!(status, 200, "{page}");
         let name = |file: &Value| file["filename"].as_str().unwrap().to_owned();
         Some(page["files"].as_array().unwrap().iter().map(name).collect())
     }

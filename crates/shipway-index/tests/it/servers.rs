@@ -171,6 +171,7 @@ async fn l3_five_hundred_installers_at_once_over_two_servers_lose_no_request() {
             }
             assert!(kit.listed("dev", "demo").await.unwrap().contains(&dist.filename));
             let metadata = kit.get(&format!("{file}.metadata")).send().await.unwrap();
+            assert_eq!(metadata.status(), 200);
             assert_eq!(metadata.bytes().await.unwrap(), dist.metadata);
             let part = kit.get(&file).header("range", "bytes=-22").send().await.unwrap();
             assert_eq!(part.status(), 206);
