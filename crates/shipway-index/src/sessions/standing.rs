@@ -92,6 +92,7 @@ impl Index {
             }
         }
         if !published && !too_many {
+            let mut said: HashSet<_> = problems.iter().map(ToString::to_string).collect();
             for file in &request.files {
                 let Ok(parsed) = file.filename.parse::<DistributionFilename>() else { continue };
                 let candidate = Candidate {
@@ -102,8 +103,7 @@ impl Index {
                 };
                 let ledger = store::ledger(connection, &file.filename, &file.sha256).await?;
                 if let Err(error) = decide(project.as_ref(), &ledger, &candidate) {
-                    let once = problems.iter().all(|known| known.to_string() != error.to_string());
-                    problems.extend(once.then_some(error));
+                    problems.extend(said.insert(error.to_string()).then_some(error));
                 }
             }
         }
