@@ -154,6 +154,10 @@ async fn i10_yank_and_status_of_upstream_are_carried() {
         files.map(|file| (file["filename"].clone(), file["yanked"].clone())).collect::<Vec<_>>()
     };
     assert_eq!(yanks(&carried), yanks(&own));
-    assert_eq!(carried["project-status"], json!({ "status": "deprecated", "reason": "use other" }), "{carried}");
+    assert_eq!(
+        carried["project-status"],
+        json!({ "status": "deprecated", "reason": "use other" }),
+        "{carried}"
+    );
     assert_eq!(html(&near).await.matches("data-yanked=\"broken &lt;build&gt;\"").count(), 1);
 }
