@@ -62,6 +62,11 @@ pub mod code {
     pub const NOT_READY: &str = "not-ready";
     /// 403: the release was built on a person's machine, and nobody who may has approved that.
     pub const LOCAL_RELEASE: &str = "local-release";
+    /// 403: the project is archived or quarantined.
+    pub const PROJECT_STATUS: &str = "project-status";
+    /// 403 and 422: the name is not free for whoever asks: the project must be created first, its namespace belongs to
+    /// others, or it came from upstream.
+    pub const NAME_REFUSED: &str = "name-refused";
     /// 422: a statement whose key the index does not know, or whose signature does not hold.
     pub const UNTRUSTED: &str = "untrusted-evidence";
     /// 422: there is no earlier release to roll back to.

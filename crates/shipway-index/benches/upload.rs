@@ -72,7 +72,7 @@ impl Wheel {
             .text("name", self.parsed.name.normalized().to_owned())
             .text("version", self.parsed.version.to_string())
             .text("filetype", "bdist_wheel")
-            .text("pyversion", "py3")
+            .text("pyversion", self.parsed.tags[0].clone())
             .text("sha256_digest", Sha256::of(&self.bytes).to_hex())
             .part("content", content);
         let request = client.post(&url).basic_auth("__token__", Some(server.token.expose())).multipart(form);

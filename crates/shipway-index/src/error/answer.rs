@@ -22,12 +22,6 @@ pub(crate) const READ_ONLY: &str = "read-only";
 /// 429: the identity asked for more than its share.
 pub(crate) const TOO_MANY_REQUESTS: &str = "too-many-requests";
 
-/// 403: the project takes or serves no files.
-pub(crate) const PROJECT_STATUS: &str = "project-status";
-
-/// 403 and 422: the name is not free for whoever asks.
-pub(crate) const NAME_REFUSED: &str = "name-refused";
-
 /// 503: as many uploads as are taken at once are under way.
 pub(crate) const BUSY: &str = "busy";
 
@@ -106,8 +100,8 @@ impl IndexError {
             Self::NotFound { .. } => code::NOT_FOUND,
             Self::DigestConflict { .. } | Self::FilenameConflict { .. } => code::DIGEST_CONFLICT,
             Self::ReleaseConflict { .. } | Self::Inconsistent { .. } => code::RELEASE_CONFLICT,
-            Self::ProjectStatus { .. } => PROJECT_STATUS,
-            Self::NoProject { .. } | Self::Unclaimed { .. } | Self::Namespace { .. } => NAME_REFUSED,
+            Self::ProjectStatus { .. } => code::PROJECT_STATUS,
+            Self::NoProject { .. } | Self::Unclaimed { .. } | Self::Namespace { .. } => code::NAME_REFUSED,
             Self::SessionConflict { .. } => code::SESSION_CONFLICT,
             Self::SessionIncomplete { .. } => code::SESSION_INCOMPLETE,
             Self::Invalid { .. } => code::INVALID_DISTRIBUTION,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use shipway_dist::digest::Sha256;
 use shipway_dist::finding::Finding;
 
-pub(crate) use answer::{BUSY, NAME_REFUSED, PROJECT_STATUS, READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE};
+pub(crate) use answer::{BUSY, READ_ONLY, TOO_MANY_REQUESTS, UNAVAILABLE};
 
 mod answer;
 

@@ -112,7 +112,7 @@ fn sources(folder: &Path, text: &mut String) {
 fn every_line_of_the_table_names_a_test_that_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = String::new();
-    for folder in ["tests/it", "src", "../shipway/tests"] {
+    for folder in ["tests/it", "src", "../shipway/tests", "../shipway-dist/src", "../shipway-dist/tests"] {
         sources(&root.join(folder), &mut text);
     }
     // The clients' cases are made by a macro: `NAME: CLIENT,`.
@@ -132,4 +132,26 @@ fn every_line_of_the_table_names_a_test_that_is_there() {
         lines += 1;
     }
     assert!(lines > 40, "{lines}");
+}
+
+/// The sections A to I are the checks 1 to 111; J is 112 to 117, of which some are no check of the index.
+#[test]
+fn every_check_of_an_upload_has_a_line_that_names_its_rules() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+    let table = std::fs::read_to_string(path).unwrap();
+    let mut lines = std::collections::BTreeMap::new();
+    for line in table.lines() {
+        let number = line.strip_prefix("| ").and_then(|rest| rest.split_once(". ")?.0.parse::<u16>().ok());
+        if let Some(number) = number {
+            assert!(lines.insert(number, line).is_none(), "{number} has two lines");
+        }
+    }
+    for number in 1..=111 {
+        assert!(lines.contains_key(&number), "check {number} has no line");
+    }
+    for rule in shipway_dist::rules::all() {
+        // Rules of the gates alone stand beyond the numbered checks.
+        let Some(line) = lines.get(&rule.check) else { continue };
+        assert!(line.contains(&format!("`{}`", rule.id)), "check {} does not name `{}`", rule.check, rule.id);
+    }
 }

@@ -150,7 +150,7 @@ async fn i5_reserved_and_prohibited_names_are_refused_until_they_are_created() {
         assert!(admin.create_project(&name.parse().unwrap()).await.unwrap());
         assert!(!admin.create_project(&name.parse().unwrap()).await.unwrap());
         admin.close().await;
-        assert_eq!(kit.listed("dev", name).await, None, "a claim is no page");
+        assert_eq!(kit.listed("dev", &name.replace('_', "-")).await, None, "a claim is no page");
         taken(kit.upload(&dist).await).await;
     }
 }
@@ -409,7 +409,7 @@ async fn i5_a_wheel_says_what_the_sdist_of_its_release_promises() {
 #[tokio::test]
 async fn i5_wheels_of_one_release_that_differ_are_warned_of() {
     let kit = Kit::new().await;
-    assert!(!taken(kit.upload(&wheel("demo", "1.0", "a")).await).await.contains("warning"));
+    assert!(!taken(kit.upload(&wheel("demo", "1.0", "a")).await).await.contains("differs from"));
     let other = wheel_saying("demo", "cp312-none-any", asking(">=3.10"), &["demo/__init__.py"]);
     let sent = form(&other, &[("requires_python", ""), ("pyversion", "cp312")]);
     let text = taken(kit.send_form(sent, kit.server.token.expose(), "/dev/").await).await;
@@ -448,4 +448,29 @@ async fn i5_what_is_ignored_of_a_form_is_said() {
     assert!(text.contains("warning: `gpg_signature` is not stored"), "{text}");
     // `UNKNOWN` is nothing: the file has no author, and the form is not said to disagree.
     assert!(!text.contains("author"), "{text}");
+}
+
+#[tokio::test]
+async fn i5_every_section_of_the_checks_runs_at_the_door() {
+    let kit = Kit::new().await;
+    let before = kit.stored().await;
+    let appended = |dist: Dist, more: &[u8]| Dist { bytes: [&dist.bytes, more].concat(), ..dist };
+    let end_of_zip = [b"PK\x05\x06".as_slice(), &[0; 18]].concat();
+    let forge = |rows: String| rows.replacen("demo/__init__.py", "demo/other.py", 1);
+    let members = vec![("demo/__init__.py".to_owned(), b"A = 1\n".to_vec())];
+    let forged = wheel_of(("demo", "1.0", "py3-none-any"), metadata("demo", "1.0"), members, forge);
+    let renamed = Dist { filename: "other-1.0.tar.gz".into(), ..sdist("demo", "1.0", "a") };
+    for (dist, id) in [
+        (wheel_with("demo", "1.0", "py3-none", "a"), "filename-wheel-55"),
+        (appended(sdist("demo", "1.0", "a"), &end_of_zip), "file-polyglot-72"),
+        (appended(wheel("demo", "1.0", "a"), b"more"), "zip-end-79"),
+        (forged, "record-unlisted-96"),
+        (renamed, "sdist-top-105"),
+    ] {
+        let request = kit.request(Method::POST, "/dev/").header("accept", "application/json");
+        let (status, body) = answer(request.multipart(form(&dist, &[])).send().await.unwrap()).await;
+        assert_eq!((status, body["code"].as_str()), (400, Some("invalid-distribution")), "{body}");
+        assert!(body["errors"].as_array().unwrap().iter().any(|error| error["id"] == id), "{id}: {body}");
+        assert_eq!(kit.stored().await, before, "{id}");
+    }
 }

@@ -256,6 +256,7 @@ pub(crate) fn digest_of(files: &[Dist]) -> Sha256 {
 pub(crate) fn form(dist: &Dist, replace: &[(&str, &str)]) -> Form {
     let (name, version) = name_and_version(&dist.filename);
     let wheel = dist.filename.ends_with(".whl");
+    let python = dist.filename.rsplit('-').nth(2).unwrap_or("py3");
     let sha256 = dist.sha256().to_hex();
     let mut fields = BTreeMap::from([
         (":action", "file_upload"),
@@ -264,7 +265,7 @@ pub(crate) fn form(dist: &Dist, replace: &[(&str, &str)]) -> Form {
         ("name", name.as_str()),
         ("version", version.as_str()),
         ("filetype", if wheel { "bdist_wheel" } else { "sdist" }),
-        ("pyversion", if wheel { "py3" } else { "source" }),
+        ("pyversion", if wheel { python } else { "source" }),
         ("requires_python", ">=3.8"),
         ("sha256_digest", sha256.as_str()),
     ]);

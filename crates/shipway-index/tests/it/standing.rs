@@ -138,3 +138,26 @@ async fn g9_one_file_of_a_release_is_yanked_and_comes_back() {
     assert_eq!(yanked().await, (json!(false), json!(false)));
     assert_eq!(kit.post("/api/v1/yanks", mark(&[], true)).await.1["project"]["releases"][0]["yanked"], true);
 }
+
+#[tokio::test]
+async fn i10_yank_and_status_of_upstream_are_carried() {
+    let far = Kit::new().await;
+    far.upload(&wheel("demo", "1.0", "far")).await;
+    far.upload(&sdist("demo", "1.0", "far")).await;
+    far.post("/api/v1/yanks", mark(&[&wheel("demo", "1.0", "far").filename], true)).await;
+    set(&far, Status::Deprecated, Some("use other")).await;
+    let url = far.url("/dev/simple/");
+    let near = Kit::with(|config| config.upstream = shipway_index::Upstream::Url(url)).await;
+    let (own, carried) = (far.json("/dev/simple/demo/").await, near.json("/dev/simple/demo/").await);
+    let yanks = |page: &Value| {
+        let files = page["files"].as_array().unwrap().iter();
+        files.map(|file| (file["filename"].clone(), file["yanked"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(yanks(&carried), yanks(&own));
+    assert_eq!(
+        carried["project-status"],
+        json!({ "status": "deprecated", "reason": "use other" }),
+        "{carried}"
+    );
+    assert_eq!(html(&near).await.matches("data-yanked=\"broken &lt;build&gt;\"").count(), 1);
+}

@@ -275,9 +275,7 @@ impl Http {
                 }
             }
             // Another credential does not help against a block, a closed channel or a rule.
-            403 if [wire::BLOCKED, wire::CHANNEL_CLOSED, wire::LOCAL_RELEASE].contains(&code) => {
-                Error::refused(code, what(String::new()))
-            }
+            403 if ANYHOW.contains(&code) => Error::refused(code, what(String::new())),
             403 if code == "refused-by-index" => {
                 self.say_lacking(Error::incomplete("forbidden", format!("{shown} forbids it")))
             }
@@ -305,6 +303,10 @@ impl Http {
     }
 }
 
+/// 403 that another credential does not change.
+const ANYHOW: [&str; 5] =
+    [wire::BLOCKED, wire::CHANNEL_CLOSED, wire::LOCAL_RELEASE, wire::PROJECT_STATUS, wire::NAME_REFUSED];
+
 enum Attempt {
     Status(Box<Response>),
     Failed(reqwest::Error),
@@ -326,6 +328,8 @@ fn known_code(api: Option<&ApiError>) -> &'static str {
         wire::NOT_IN_CHANNEL,
         wire::NOT_READY,
         wire::LOCAL_RELEASE,
+        wire::PROJECT_STATUS,
+        wire::NAME_REFUSED,
         wire::UNTRUSTED,
         wire::NO_EARLIER_RELEASE,
         wire::REMOVED,

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its ground fails")]
 
+mod admin;
 mod api;
 mod at_forge;
 mod bootstrap;
