@@ -92,6 +92,7 @@ impl Index {
         if let Some(metadata) = metadata {
             store::drop_metadata(&mut write, &metadata).await?;
         }
+        store::drop_sdist_metadata(&mut write, &sha256).await?;
         store::mark_discarded(&mut write, filename).await?;
         write.commit().await?;
         Ok(())

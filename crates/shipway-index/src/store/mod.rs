@@ -56,7 +56,7 @@ pub(crate) use projects::{
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use removal::{
-    drop_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed, uncleared_sessions,
+    drop_metadata, drop_sdist_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed, uncleared_sessions,
     undiscarded, undiscarded_file,
 };
 pub(crate) use sessions::{

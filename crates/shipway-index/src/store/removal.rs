@@ -77,6 +77,21 @@ pub(crate) async fn drop_metadata(connection: &mut AnyConnection, sha256: &Sha25
     Ok(())
 }
 
+/// Removes what was kept of an sdist to compare wheels with, unless a file stands on its bytes.
+pub(crate) async fn drop_sdist_metadata(
+    connection: &mut AnyConnection,
+    sha256: &Sha256,
+) -> Result<(), IndexError> {
+    sqlx::query(
+        "DELETE FROM sdist_metadata WHERE sha256 = $1
+         AND NOT EXISTS (SELECT 1 FROM files WHERE sha256 = $1 AND removed_at IS NULL)",
+    )
+    .bind(sha256.to_hex())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Ids and projects of the open sessions that expired.
 pub(crate) async fn expired_sessions(
     connection: &mut AnyConnection,
