@@ -17,6 +17,7 @@ use crate::tokens::{self, Secret, TokenInfo, TokenSpec};
 
 pub use fsck::{Fsck, Problem};
 pub use policy::policy_text;
+pub(crate) use policy::read as read_policy;
 
 /// Who stands in the journal.
 const ACTOR: &str = "admin";
