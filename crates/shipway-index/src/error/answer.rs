@@ -73,6 +73,7 @@ impl IndexError {
             | Self::Corrupt { .. }
             | Self::Key { .. }
             | Self::Log { .. }
+            | Self::Behind { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Storage { .. }
@@ -126,6 +127,7 @@ impl IndexError {
             | Self::Corrupt { .. }
             | Self::Key { .. }
             | Self::Log { .. }
+            | Self::Behind { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Storage { .. }

@@ -1,7 +1,7 @@
 //! The index from outside: over a socket, against a data directory of its own, each test alone.
 //!
-//! Every test runs on SQLite and files and on PostgreSQL and S3, but those of the HTTP interface alone; see
-//! [`backend`].
+//! Every test runs on SQLite and files and on PostgreSQL and S3, but those that read the description of the HTTP
+//! interface, and those of a database and a storage that fail over a network; see [`backend`].
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::duplicate_mod, reason = "every test runs on both backends")]
@@ -19,6 +19,7 @@ mod sqlite {
     mod channels;
     mod conformance;
     mod crash;
+    mod crossed;
     #[cfg(target_os = "linux")]
     mod disk;
     mod files;
@@ -39,6 +40,7 @@ mod sqlite {
     mod proxied;
     mod races;
     mod readers;
+    mod restored;
     #[cfg(target_os = "linux")]
     mod rude;
     mod servers;
@@ -46,26 +48,37 @@ mod sqlite {
     mod transfer;
     mod upload;
     mod upstream;
+    mod versions;
     mod warm;
 }
 
 #[path = "."]
 mod postgres {
     mod channels;
+    mod conformance;
     mod crash;
+    mod crossed;
+    #[cfg(target_os = "linux")]
+    mod died;
+    #[cfg(target_os = "linux")]
+    mod disk;
     mod faults;
     mod files;
     mod fsck;
+    mod intake;
     mod judge;
     mod keys;
     mod kills;
     mod local;
     mod log;
+    mod migration;
+    mod operations;
     mod pages;
     mod policy;
     mod processes;
     mod races;
     mod readers;
+    mod restored;
     #[cfg(target_os = "linux")]
     mod rude;
     mod servers;
@@ -73,4 +86,6 @@ mod postgres {
     mod transfer;
     mod upload;
     mod upstream;
+    mod versions;
+    mod warm;
 }
