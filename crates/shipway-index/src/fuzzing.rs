@@ -1,5 +1,5 @@
-//! Entry points for fuzzing the form of an upload, the fields of a request and the pages of upstream; not part of the
-//! interface.
+//! Entry points for fuzzing what the index reads of others: uploads, requests, upstream's pages, policies, exports; not
+//! part of the interface.
 //!
 //! The targets under `fuzz/` and the short runs in the tests call the same functions, so that an input which
 //! one of them finds is a test of the other. They panic when a property does not hold.
@@ -8,16 +8,20 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use shipway_dist::channel::{self, ChannelName};
 use shipway_dist::filename::DistributionFilename;
 use tokio::runtime::Runtime;
 
 use crate::accept::form::Form;
+use crate::admin::{policy_text, read_policy};
 use crate::blobs::{self, Blobs, Staged};
-use crate::config::Faults;
+use crate::config::{Config, Faults};
 use crate::error::IndexError;
 use crate::http::upload::read_form;
 use crate::pages::{Format, text};
 use crate::project::encode_segment;
+use crate::store::Store;
+use crate::transfer::{TABLES, fuzz_data_index, fuzz_rows};
 use crate::upstream::client::RawPage;
 use crate::upstream::page::UpstreamPage;
 use crate::upstream::passed_on;
@@ -167,4 +171,66 @@ fn listed(page: &UpstreamPage) -> BTreeMap<String, (String, Option<String>, bool
         (file.filename.clone(), (known.sha256.to_hex(), metadata, file.yanked.is_yanked()))
     };
     page.source.files.iter().map(file).collect()
+}
+
+/// A policy as an administrator writes it: what is read is written, and read again as the same.
+pub fn policy(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let channels: Vec<ChannelName> =
+        channel::DEFAULT.iter().map(|name| name.parse().expect("a channel's name")).collect();
+    match read_policy(&text, &channels) {
+        Ok(policy) => {
+            let written = policy_text(&policy).expect("a policy that was read can be written");
+            assert_eq!(read_policy(&written, &channels), Ok(policy), "{written}");
+        }
+        Err(problems) => assert!(!problems.is_empty()),
+    }
+}
+
+/// What devpi-server says of the files that it exports.
+pub fn data_index(bytes: &[u8]) {
+    for (hashes, uploaded_at) in fuzz_data_index(bytes) {
+        assert!(hashes.keys().all(|algorithm| algorithm.len() <= bytes.len()));
+        // All times have one length, so that they sort as text.
+        assert!(uploaded_at.is_none_or(|time| time.len() == 27), "{hashes:?}");
+    }
+}
+
+struct Tables {
+    _folder: tempfile::TempDir,
+    store: Store,
+    runtime: Runtime,
+}
+
+thread_local! {
+    static TABLES_OF_IMPORT: OnceCell<Tables> = const { OnceCell::new() };
+}
+
+/// Rows of an export: the first byte chooses the table, the rest is its lines. Whatever is refused is the export's
+/// fault or the database's refusal, and the transaction goes on or is rolled back.
+pub fn export_rows(bytes: &[u8]) {
+    let Some((table, text)) = bytes.split_first() else { return };
+    let table = TABLES[usize::from(*table) % TABLES.len()];
+    TABLES_OF_IMPORT.with(|tables| {
+        let tables = tables.get_or_init(|| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let database = Config::new(folder.path()).database().expect("a database");
+            let store = runtime.block_on(Store::open(&database)).expect("a new database");
+            Tables { _folder: folder, store, runtime }
+        });
+        tables.runtime.block_on(async {
+            let mut write = tables.store.write().await.expect("a transaction");
+            for row in fuzz_rows(&mut write, table, text).await {
+                match row {
+                    Ok(row) => assert!(!row.is_empty()),
+                    Err(IndexError::Export { .. } | IndexError::Io { .. }) => {}
+                    Err(IndexError::Database { source: sqlx::Error::Database(_) }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            write.rollback().await.expect("a rollback");
+        });
+    });
 }

@@ -21,6 +21,8 @@ use crate::tokens::{self, Secret};
 
 /// How long requests in flight may take after a shutdown began.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long a start waits for the log.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server that runs until [`Running::shutdown`].
 pub struct Running {
@@ -83,6 +85,10 @@ async fn run(
     let proxies = http::Proxies::new(&config.trusted_proxies, config.proxy_header)?;
     let anonymous_read = config.anonymous_read.unwrap_or(address.ip().is_loopback());
     let index = Index::open(&config, Access { anonymous_read, ephemeral }).await?;
+    if let Err(error) = stands_on_its_log(&index).await {
+        index.store.close().await;
+        return Err(error);
+    }
     let warm = index.ephemeral.is_none();
     let (router, app) = http::router(index, config.metrics.is_some(), proxies);
     let secure = tls.is_some();
@@ -99,6 +105,22 @@ async fn run(
     }
     tracing::info!(%address, secure, anonymous_read, "serving");
     Ok(Running { address, secure, stop, task, metrics, app })
+}
+
+/// Refuses a database that is behind its log. That the log cannot be read yet holds nobody up: pages need none.
+async fn stands_on_its_log(index: &Index) -> Result<(), IndexError> {
+    match tokio::time::timeout(PATIENCE, index.log.check(&index.store)).await {
+        Ok(Err(error @ IndexError::Behind { .. })) => Err(error),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the log was not compared with the database");
+            Ok(())
+        }
+        Ok(Ok(())) => Ok(()),
+        Err(_) => {
+            tracing::warn!("the log was not compared with the database: no answer");
+            Ok(())
+        }
+    }
 }
 
 /// What every connection serves.

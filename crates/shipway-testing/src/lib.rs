@@ -4,6 +4,7 @@
 //! normal dependency, and everything here panics when it cannot do its work: a test has no better answer.
 
 mod authority;
+mod cluster;
 pub mod forge;
 mod forwarder;
 mod http;
@@ -23,6 +24,7 @@ mod tools;
 mod wheel;
 
 pub use authority::Authority;
+pub use cluster::Cluster;
 pub use forwarder::{Exchange, Forwarder, Trouble};
 pub use http::{Answer, get, post, request};
 pub use interrupter::{Interrupter, Moment, Strike};

@@ -42,11 +42,7 @@ impl Postgres {
     /// # Panics
     /// When it cannot be made.
     pub fn create(&self, database: &str) -> String {
-        must(Command::new(programs().join("psql")).arg(self.url("postgres")).args([
-            "--quiet",
-            "--command",
-            &format!("CREATE DATABASE {database}"),
-        ]));
+        create(&self.url("postgres"), database);
         self.url(database)
     }
 
@@ -67,6 +63,15 @@ impl Postgres {
     }
 }
 
+/// Makes a database by the URL of another one.
+pub(crate) fn create(url: &str, database: &str) {
+    must(Command::new(programs().join("psql")).arg(url).args([
+        "--quiet",
+        "--command",
+        &format!("CREATE DATABASE {database}"),
+    ]));
+}
+
 fn lock_file(path: &Path) -> File {
     File::options().create(true).append(true).open(path).expect("a lock file")
 }
@@ -81,29 +86,36 @@ fn alive(state: &str) -> Option<String> {
     (folder.join("data/postmaster.pid").exists() && answers).then_some(url)
 }
 
+/// Makes the data directory of a cluster in a folder, whose user the server runs as from now on; gives the
+/// password of its superuser.
+pub(crate) fn initialize(folder: &Path, user: Option<&str>) -> String {
+    let password = format!("p{}", std::process::id());
+    let password_file = folder.join("password");
+    std::fs::write(&password_file, &password).expect("a file");
+    if let Some(user) = user {
+        must(Command::new("chown").args(["-R", user]).arg(folder));
+    }
+    must(
+        as_user(&programs().join("initdb"), user)
+            .args(["--auth=scram-sha-256", "--username=shipway", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args(["--no-sync", "--pwfile"])
+            .arg(&password_file)
+            .arg("-D")
+            .arg(folder.join("data"))
+            .current_dir(folder),
+    );
+    password
+}
+
 /// Makes a cluster and starts its server.
 fn launch(own: &Path) -> String {
     let programs = programs();
     let folder = std::env::temp_dir().join(format!("shipway-postgres-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let password = format!("p{}", std::process::id());
-    let password_file = folder.join("password");
-    std::fs::write(&password_file, &password).expect("a file");
     let user = user_to_be();
-    if let Some(user) = &user {
-        must(Command::new("chown").args(["-R", user]).arg(&folder));
-    }
+    let password = initialize(&folder, user.as_deref());
     let data = folder.join("data");
-    must(
-        as_user(&programs.join("initdb"), user.as_deref())
-            .args(["--auth=scram-sha-256", "--username=shipway", "--encoding=UTF8", "--locale=C.UTF-8"])
-            .args(["--no-sync", "--pwfile"])
-            .arg(&password_file)
-            .arg("-D")
-            .arg(&data)
-            .current_dir(&folder),
-    );
     // Free now; whoever takes it in between makes the start fail, which is then tried with another.
     let port = (0..5)
         .find_map(|_| {
@@ -187,7 +199,7 @@ fn watch(own: &Path, folder: &Path, programs: &Path, user: Option<&str>) {
 }
 
 /// The user that the server runs as: PostgreSQL refuses root.
-fn user_to_be() -> Option<String> {
+pub(crate) fn user_to_be() -> Option<String> {
     let output = Command::new("id").arg("-u").output().expect("id");
     let root = String::from_utf8_lossy(&output.stdout).trim() == "0";
     root.then(|| "postgres".to_owned())
@@ -211,7 +223,7 @@ fn must(command: &mut Command) {
 }
 
 /// Where the newest installed server's programs are.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -92,6 +92,14 @@ impl Server {
     /// # Panics
     /// When it does not start.
     pub fn start<const N: usize>(place: &Place, data: &Path, arguments: [&str; N]) -> Self {
+        Self::start_with(place, data, &arguments)
+    }
+
+    /// The same with as many arguments as there are.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with(place: &Place, data: &Path, arguments: &[&str]) -> Self {
         let program = place
             .shipway(["serve", "--bind", "127.0.0.1:0", "--data"])
             .arg(data)

@@ -1,9 +1,13 @@
 //! Short, deterministic runs of the fuzz targets over changed seeds, and of whole files with random
 //! damage: nothing panics, and what is still accepted has the same members with the same bytes.
 
+use shipway_dist::Sha256;
 use shipway_dist::archive::{Limits, read_members};
 use shipway_dist::check::{Options, check_bytes};
+use shipway_dist::evidence::{Predicate, STATEMENT_TYPE, STEP, Statement, Subject, SubjectDigest, Verdict};
 use shipway_dist::fuzzing::TARGETS;
+use shipway_dist::log::{Checkpoint, Hash, Hashes, consistency_proof, inclusion_proof, leaf_hash, node_hash};
+use shipway_dist::signing::{Envelope, PrivateKey};
 use shipway_testing::Random;
 
 use crate::build::{METADATA, SDIST, WHEEL, Wheel, sdist, write};
@@ -23,6 +27,20 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             &[WHEEL, SDIST, "demo-1.0-1-cp39.cp310-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"]
         }
         "version" => &["1!2.3.4rc5.post6.dev7+local.8", "v1.0-1", "2024.01"],
+        "checkpoint" => {
+            return vec![
+                signed_note().into_bytes(),
+                b"fuzzed\n5\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nextension\n".to_vec(),
+                b"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".to_vec(),
+            ];
+        }
+        "tile" => &["tile/entries/000.p/2\n\0\u{3}{ }\0\u{2}{}", "tile/0/x001/234.p/5\nx", "tile/3/067\n"],
+        "proof" => return proofs(),
+        "envelope" => {
+            let statement = statement();
+            let payload = serde_json::to_vec(&statement).unwrap();
+            return vec![serde_json::to_vec(&Envelope::sign(&statement, &key())).unwrap(), payload];
+        }
         _ => &[
             "a[b,c]>=1,<2; (os_name == 'x' or extra != \"y\") and python_version in '3'",
             "a @ https://b/c ; extra == 'd'",
@@ -31,10 +49,66 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
+/// The key that the targets know.
+fn key() -> PrivateKey {
+    PrivateKey::from_seed(&[7; 32])
+}
+
+fn signed_note() -> String {
+    Checkpoint { origin: "fuzzed".to_owned(), size: 20, root: [3; 32] }.sign(&key())
+}
+
+/// True proofs of a log of 13 leaves, as the target reads them.
+fn proofs() -> Vec<Vec<u8>> {
+    struct Leaves;
+    impl Hashes for Leaves {
+        type Error = std::convert::Infallible;
+
+        fn hash(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
+            let Some(below) = level.checked_sub(1) else { return Ok(leaf_hash(&index.to_be_bytes())) };
+            Ok(node_hash(&self.hash(below, index * 2)?, &self.hash(below, index * 2 + 1)?))
+        }
+    }
+    let Ok(inclusion) = inclusion_proof(5, 13, &Leaves);
+    let Ok(consistency) = consistency_proof(5, 13, &Leaves);
+    [inclusion, consistency].map(|proof| [vec![13, 5], proof.concat()].concat()).to_vec()
+}
+
+fn statement() -> Statement {
+    Statement {
+        kind: STATEMENT_TYPE.to_owned(),
+        subject: vec![Subject {
+            name: WHEEL.to_owned(),
+            digest: SubjectDigest { sha256: Sha256::of(b"bytes") },
+        }],
+        predicate_type: STEP.to_owned(),
+        predicate: Predicate {
+            gate: "publish".to_owned(),
+            result: Verdict::Passed,
+            commit: "c0ffee".to_owned(),
+            run: Some("https://ci.example/1".to_owned()),
+            attempt: Some(1),
+            channel: Some("dev".to_owned()),
+            configuration: Vec::new(),
+            started_on: "2030-01-01T00:00:00Z".to_owned(),
+            duration_ms: 5,
+            tools: [("python".to_owned(), "3.13".to_owned())].into(),
+            provenance: None,
+            findings: Vec::new(),
+            detail: serde_json::json!({ "tests": 5 }),
+        },
+    }
+}
+
 #[test]
 fn no_target_panics_on_damaged_seeds() {
     for (name, target) in TARGETS {
-        let rounds = if matches!(name, "zip" | "tar") { 1_500 } else { 15_000 };
+        let rounds = match name {
+            "zip" | "tar" => 1_500,
+            // Signed each time.
+            "checkpoint" | "envelope" => 2_000,
+            _ => 15_000,
+        };
         let mut random = Random(name.len() as u64);
         let seeds = seeds(name);
         for round in 0..rounds {
@@ -96,8 +170,9 @@ fn every_fuzz_target_has_a_short_run() {
     let mut targets: Vec<_> = targets.map(|entry| entry.unwrap().path()).collect();
     targets.sort();
     let targets: Vec<_> = targets.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    // The form of an upload is a parser of the index, in whose tests its run is.
-    let mut run: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).chain(["multipart"]).collect();
+    // Of the parsers of the index the runs are in its tests.
+    let of_index = ["data_index", "export_rows", "multipart", "policy"];
+    let mut run: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).chain(of_index).collect();
     run.sort_unstable();
     assert_eq!(targets, run);
 }

@@ -18,6 +18,7 @@ use crate::tokens::{self, Secret, TokenBounds, TokenInfo, TokenSpec};
 
 pub use fsck::{Fsck, Problem};
 pub use policy::policy_text;
+pub(crate) use policy::read as read_policy;
 pub use projects::ProjectInfo;
 
 /// Who stands in the journal.

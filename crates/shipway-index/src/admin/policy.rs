@@ -76,7 +76,7 @@ pub fn policy_text(policy: &Policy) -> Result<String, IndexError> {
 }
 
 /// Reads a policy and finds everything that is wrong with it.
-fn read(text: &str, channels: &[ChannelName]) -> Result<Policy, Vec<Finding>> {
+pub(crate) fn read(text: &str, channels: &[ChannelName]) -> Result<Policy, Vec<Finding>> {
     let problem = |error: String| vec![Finding::error("policy", error.trim_end().replace('\n', " "))];
     let document: DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| problem(error.to_string()))?;

@@ -78,6 +78,7 @@ impl IndexError {
             | Self::Corrupt { .. }
             | Self::Key { .. }
             | Self::Log { .. }
+            | Self::Behind { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Storage { .. }
@@ -135,6 +136,7 @@ impl IndexError {
             | Self::Corrupt { .. }
             | Self::Key { .. }
             | Self::Log { .. }
+            | Self::Behind { .. }
             | Self::Newer { .. }
             | Self::Io { .. }
             | Self::Storage { .. }

@@ -329,6 +329,15 @@ pub enum IndexError {
         /// What does not agree.
         why: String,
     },
+    /// The database is an older copy than the log that was made of it.
+    #[error(
+        "the database is behind its log: {why}; put back a copy of the database that is as new as the log, or \
+         begin a new log, as \"Restore\" in docs/guide/running-the-index.md says"
+    )]
+    Behind {
+        /// What it lacks.
+        why: String,
+    },
     /// A file that should hold a key of the index does not.
     #[error("`{}` holds no key", path.display())]
     Key {

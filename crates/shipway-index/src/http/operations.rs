@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::{Answer, App, auth};
+use crate::error::IndexError;
 
 /// The kinds of requests that are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub(super) async fn healthz() -> &'static str {
 /// After this long what does not answer is not ready.
 const READY: Duration = Duration::from_secs(5);
 
-/// `GET /readyz`: the database and the storage answer too.
+/// `GET /readyz`: the database and the storage answer too, and the database is not behind its log.
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let database = async { crate::store::serials(&mut *app.index.store.read().await?).await.map(drop) };
     let (database, storage) = tokio::join!(
@@ -154,6 +155,13 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         };
         tracing::warn!(what, cause, "not ready");
         let _ = writeln!(text, "the {what} does not answer");
+    }
+    if text.is_empty()
+        && let Ok(Err(error @ IndexError::Behind { .. })) =
+            tokio::time::timeout(READY, app.index.log.check(&app.index.store)).await
+    {
+        tracing::error!(%error, "not ready");
+        text.push_str("the database is behind its log\n");
     }
     if text.is_empty() {
         return "ready\n".into_response();

@@ -2,7 +2,7 @@
 
 use shipway_dist::log::{ENTRIES_IN_TILE, HASH_SIZE, leaf_hash};
 
-use super::{BATCH, Log, Turn, leaf, load, published_hashes};
+use super::{BATCH, Log, Turn, ahead, leaf, load, published_hashes};
 use crate::error::IndexError;
 use crate::store::{self, Kind, Store};
 
@@ -13,26 +13,31 @@ impl Log {
     /// When either cannot be read at all.
     pub(crate) async fn audit(&self, store: &Store) -> Result<(u64, Vec<String>), IndexError> {
         let mut problems = Vec::new();
-        let serial = store::serials(&mut *store.read().await?).await?.serial;
-        let serial = u64::try_from(serial).unwrap_or(0);
+        let enough = ahead::serial(store).await?;
         let note = match self.newest_note(store).await {
             Ok(note) => note,
             Err(error) => return Ok((0, vec![error.to_string()])),
         };
         let files = self.files.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&files, note)).await?;
-        let size = match loaded {
-            Ok((frontier, _)) => frontier.size(),
+        let loaded = tokio::task::spawn_blocking(move || {
+            let (frontier, _) = load(&files, note)?;
+            let reach = ahead::reach(&files, frontier.size(), enough)?;
+            Ok::<_, IndexError>((frontier.size(), reach))
+        });
+        let (size, reach) = match loaded.await? {
+            Ok(found) => found,
             Err(error) => return Ok((0, vec![error.to_string()])),
         };
-        if size > serial {
-            problems.push(format!("the checkpoint covers {size} entries, the journal has {serial}"));
+        // After the tiles: what servers published meanwhile is in the journal by now.
+        let serial = ahead::serial(store).await?;
+        if reach > serial {
+            problems.push(format!("the log covers {reach} entries, the journal has {serial}"));
         }
-        let (mut from, end) = (0, serial.max(size));
+        let (mut from, end) = (0, serial.max(reach));
         while from < end {
             let to = end.min(from + BATCH);
             let rows = store::journal(&mut *store.read().await?, from, to).await?;
-            problems.extend(self.compare(from, to, size, rows).await?);
+            problems.extend(self.compare(from, to, reach, rows).await?);
             from = to;
         }
         Ok((size, problems))

@@ -8,6 +8,9 @@ use super::damaged;
 use super::tiles::Tiles;
 use crate::error::IndexError;
 
+/// How wide a full tile is.
+const FULL: u16 = 256;
+
 /// The files of a log.
 pub(super) struct Files {
     pub(super) tiles: Tiles,
@@ -52,7 +55,7 @@ impl Files {
             return Ok(Some(bytes));
         }
         let names = self.tiles.names(&partial_folder(tile))?;
-        let widths = names.iter().filter_map(|name| name.parse().ok()).chain([256]);
+        let widths = names.iter().filter_map(|name| name.parse().ok()).chain([FULL]);
         let Some(width) = widths.filter(|width| *width > tile.width).min() else { return Ok(None) };
         let fuller = Tile { width, ..*tile };
         let Some(bytes) = self.tiles.read(&fuller.path())? else { return Ok(None) };
@@ -61,6 +64,16 @@ impl Files {
         }
         let entries = entries_of(&fuller, &bytes).map_err(damaged)?;
         Ok(entry_bundle(entries.into_iter().take(usize::from(tile.width))).ok())
+    }
+
+    /// How many leaves stand in the tile at a position.
+    pub(super) fn width(&self, index: u64) -> Result<u16, IndexError> {
+        let tile = Tile { level: Some(0), index, width: FULL };
+        if self.tiles.read(&tile.path())?.is_some() {
+            return Ok(FULL);
+        }
+        let names = self.tiles.names(&partial_folder(&tile))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).filter(|width| *width < FULL).max().unwrap_or(0))
     }
 
     /// Writes a tile, durably and whole or not at all.
@@ -80,5 +93,5 @@ impl Files {
 }
 
 fn partial_folder(tile: &Tile) -> String {
-    format!("{}.p", Tile { width: 256, ..*tile }.path())
+    format!("{}.p", Tile { width: FULL, ..*tile }.path())
 }

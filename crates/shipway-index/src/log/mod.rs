@@ -6,8 +6,10 @@
 //! an advisory lock on PostgreSQL, where the checkpoint is committed by the transaction that holds the lock.
 //! Tiles are static files and are never rewritten with other bytes; only what a checkpoint covers counts.
 //!
-//! It refuses to go on when the journal lacks an entry or no longer agrees with what was published.
+//! It refuses to go on when the journal lacks an entry or no longer agrees with what was published; [`ahead`] is
+//! about a database that was put back without its log.
 
+mod ahead;
 mod audit;
 mod files;
 mod journaled;
@@ -57,14 +59,13 @@ impl Log {
 
     /// The checkpoint over everything that is committed, as a signed note.
     pub(crate) async fn checkpoint(&self, store: &Store) -> Result<String, IndexError> {
-        let serial = store::serials(&mut *store.read().await?).await?.serial;
-        let wanted = u64::try_from(serial).unwrap_or(0);
+        let wanted = ahead::serial(store).await?;
         let mut published = self.published.lock().await;
-        if let Some((size, note)) = published.as_ref().filter(|(size, _)| *size >= wanted) {
+        if let Some((size, note)) = published.as_ref().filter(|(size, _)| *size == wanted) {
             tracing::trace!(size, "the checkpoint is fresh");
             return Ok(note.clone());
         }
-        let (size, note) = self.advance(store, wanted).await?;
+        let (size, note) = self.advance(store).await?;
         *published = Some((size, note.clone()));
         Ok(note)
     }
@@ -75,13 +76,23 @@ impl Log {
         tokio::task::spawn_blocking(move || files.read(&tile)).await?
     }
 
-    async fn advance(&self, store: &Store, wanted: u64) -> Result<(u64, String), IndexError> {
+    async fn advance(&self, store: &Store) -> Result<(u64, String), IndexError> {
         let mut turn = self.turn(store).await?;
+        // Nobody publishes until the turn ends, so what was published is in the journal by now.
+        let wanted = ahead::serial(store).await?;
         let last = self.last_note(&mut turn).await?;
         let files = self.files.clone();
-        let (mut frontier, last) = tokio::task::spawn_blocking(move || load(&files, last)).await??;
+        let load = move || {
+            let (frontier, last) = load(&files, last)?;
+            let reach = ahead::reach(&files, frontier.size(), wanted)?;
+            Ok::<_, IndexError>((frontier, last, reach))
+        };
+        let (mut frontier, last, reach) = tokio::task::spawn_blocking(load).await??;
         let begun = frontier.size();
-        if let Some(note) = last.filter(|_| begun >= wanted) {
+        if reach > wanted {
+            return Err(ahead::behind(reach, wanted));
+        }
+        if let Some(note) = last.filter(|_| begun == wanted) {
             return Ok((begun, note));
         }
         while frontier.size() < wanted {
@@ -91,7 +102,8 @@ impl Log {
             let from = old - old % ENTRIES_IN_TILE;
             let rows = store::journal(&mut *store.read().await?, from, to).await?;
             let (files, faults) = (self.files.clone(), self.faults.clone());
-            let extend = move || extend(&files, frontier, from, rows, &faults);
+            let piece = Piece { from, rows, reach };
+            let extend = move || extend(&files, frontier, piece, &faults);
             frontier = tokio::task::spawn_blocking(extend).await??;
             if frontier.size() < to {
                 return Err(damaged(format!("the journal lacks entry {}", frontier.size() + 1)));
@@ -199,14 +211,23 @@ fn published_hashes(files: &Files, from: u64, to: u64) -> Result<Vec<u8>, IndexE
     files.read(&tile)?.ok_or_else(|| damaged(format!("`{}` is not there", tile.path())))
 }
 
+/// A piece of the journal.
+struct Piece {
+    /// The position of its first entry, where a tile begins.
+    from: u64,
+    rows: Vec<store::JournalRow>,
+    /// How far tiles stand already.
+    reach: u64,
+}
+
 /// Writes the tiles that entries make whole or begin.
 fn extend(
     files: &Files,
     mut frontier: Frontier,
-    from: u64,
-    rows: Vec<store::JournalRow>,
+    piece: Piece,
     faults: &Faults,
 ) -> Result<Frontier, IndexError> {
+    let Piece { from, rows, reach } = piece;
     let old = frontier.size();
     let mut leaves = Vec::with_capacity(rows.len());
     for (row, position) in rows.iter().zip(from..) {
@@ -215,16 +236,17 @@ fn extend(
         }
         leaves.push(leaf::encode(row)?);
     }
-    let known = published_hashes(files, from, old)?;
+    // A tile that stands is never written with other bytes, whether or not a checkpoint covers it yet.
+    let known = ahead::standing(files, from, reach.min(from + leaves.len() as u64))?;
     let mut hashes_at = Vec::new();
     for (at, leaf) in leaves.iter().enumerate() {
-        let hash = leaf_hash(leaf);
-        match known.get(at * HASH_SIZE..(at + 1) * HASH_SIZE) {
-            Some(published) if published == hash => {}
-            Some(_) => {
-                return Err(damaged(format!("entry {} is not what was published", from + at as u64 + 1)));
-            }
-            None => hashes_at.extend(frontier.append(hash).into_iter().filter(|(level, ..)| level % 8 == 0)),
+        let (hash, position) = (leaf_hash(leaf), from + at as u64);
+        let published = known.get(at * HASH_SIZE..(at + 1) * HASH_SIZE);
+        if published.is_some_and(|published| published != hash) {
+            return Err(damaged(format!("entry {} is not what was published", position + 1)));
+        }
+        if position >= old {
+            hashes_at.extend(frontier.append(hash).into_iter().filter(|(level, ..)| level % 8 == 0));
         }
     }
     let size = frontier.size();

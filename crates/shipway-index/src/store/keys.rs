@@ -64,13 +64,24 @@ pub(crate) async fn revoke_key(
 
 /// Every key ever known, oldest first.
 pub(crate) async fn keys(connection: &mut AnyConnection) -> Result<Vec<KeyRecord>, IndexError> {
-    let rows = sqlx::query("SELECT * FROM keys ORDER BY since, id").fetch_all(connection).await?;
+    let rows = sqlx::query(
+        "SELECT id, name, role, public, registered, since, revoked_at, compromised
+         FROM keys ORDER BY since, id",
+    )
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(read).collect()
 }
 
 /// The key of an id.
 pub(crate) async fn key(connection: &mut AnyConnection, id: &str) -> Result<Option<KeyRecord>, IndexError> {
-    let row = sqlx::query("SELECT * FROM keys WHERE id = $1").bind(id).fetch_optional(connection).await?;
+    let row = sqlx::query(
+        "SELECT id, name, role, public, registered, since, revoked_at, compromised
+         FROM keys WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(read).transpose()
 }
 

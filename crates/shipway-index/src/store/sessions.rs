@@ -97,8 +97,14 @@ pub(crate) async fn session(
     connection: &mut AnyConnection,
     id: &str,
 ) -> Result<Option<SessionRow>, IndexError> {
-    let row =
-        sqlx::query("SELECT * FROM sessions WHERE id = $1").bind(id).fetch_optional(&mut *connection).await?;
+    let row = sqlx::query(
+        "SELECT id, display, version, channel, manifest_digest, commit_id, local, run, attempt, requires,
+                vouchers, state, expires_at
+         FROM sessions WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(&mut *connection)
+    .await?;
     with_files(connection, row).await
 }
 
@@ -108,12 +114,15 @@ pub(crate) async fn open_session(
     project: &str,
     version: &Version,
 ) -> Result<Option<SessionRow>, IndexError> {
-    let row =
-        sqlx::query("SELECT * FROM sessions WHERE project = $1 AND version_key = $2 AND state = 'open'")
-            .bind(project)
-            .bind(version_key(version))
-            .fetch_optional(&mut *connection)
-            .await?;
+    let row = sqlx::query(
+        "SELECT id, display, version, channel, manifest_digest, commit_id, local, run, attempt, requires,
+                vouchers, state, expires_at
+         FROM sessions WHERE project = $1 AND version_key = $2 AND state = 'open'",
+    )
+    .bind(project)
+    .bind(version_key(version))
+    .fetch_optional(&mut *connection)
+    .await?;
     with_files(connection, row).await
 }
 
@@ -123,10 +132,13 @@ async fn with_files(
 ) -> Result<Option<SessionRow>, IndexError> {
     let Some(row) = row else { return Ok(None) };
     let id: String = row.try_get("id")?;
-    let rows = sqlx::query("SELECT * FROM session_files WHERE session = $1 ORDER BY filename")
-        .bind(id.clone())
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(
+        "SELECT filename, size, sha256, received, metadata_sha256, requires_python
+         FROM session_files WHERE session = $1 ORDER BY filename",
+    )
+    .bind(id.clone())
+    .fetch_all(connection)
+    .await?;
     let file = |row: &AnyRow| {
         let metadata: Option<String> = row.try_get("metadata_sha256")?;
         Ok::<_, IndexError>(SessionFile {

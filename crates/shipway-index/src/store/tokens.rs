@@ -77,12 +77,23 @@ async fn changed(connection: &mut AnyConnection) -> Result<(), IndexError> {
 }
 
 pub(crate) async fn token(connection: &mut AnyConnection, id: &str) -> Result<Option<TokenRow>, IndexError> {
-    let row = sqlx::query("SELECT * FROM tokens WHERE id = $1").bind(id).fetch_optional(connection).await?;
+    let row = sqlx::query(
+        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at
+         FROM tokens WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(read).transpose()
 }
 
 pub(crate) async fn tokens(connection: &mut AnyConnection) -> Result<Vec<TokenRow>, IndexError> {
-    let rows = sqlx::query("SELECT * FROM tokens ORDER BY created_at, id").fetch_all(connection).await?;
+    let rows = sqlx::query(
+        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at
+         FROM tokens ORDER BY created_at, id",
+    )
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(read).collect()
 }
 

@@ -97,12 +97,19 @@ fn lines(
     source: &Source,
     table: &'static str,
 ) -> Result<impl Iterator<Item = Result<Map<String, Value>, IndexError>>, IndexError> {
-    let reader = BufReader::new(source.read(&table_file(table))?);
-    Ok(reader.lines().map(move |line| {
+    Ok(lines_of(source.read(&table_file(table))?, table))
+}
+
+/// The same of a text.
+pub(super) fn lines_of(
+    text: impl std::io::Read,
+    table: &'static str,
+) -> impl Iterator<Item = Result<Map<String, Value>, IndexError>> {
+    BufReader::new(text).lines().map(move |line| {
         let line = line.map_err(IndexError::io("read", table_file(table)))?;
         let wrong = |error: serde_json::Error| IndexError::Export { why: format!("`{table}`: {error}") };
         serde_json::from_str(&line).map_err(wrong)
-    }))
+    })
 }
 
 fn text<'a>(row: &'a Map<String, Value>, column: &str) -> &'a str {

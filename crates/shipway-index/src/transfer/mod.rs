@@ -77,6 +77,28 @@ pub struct Manifest {
     pub removed: Vec<Sha256>,
 }
 
+/// Reads an export of devpi-server, as the fuzz target does.
+pub(crate) fn fuzz_data_index(text: &[u8]) -> Vec<(BTreeMap<String, String>, Option<String>)> {
+    sources::said_by_devpi(text)
+}
+
+/// Reads lines of a table and inserts them, as an import does; gives the rows that came in.
+pub(crate) async fn fuzz_rows(
+    connection: &mut sqlx::AnyConnection,
+    table: &'static str,
+    text: &[u8],
+) -> Vec<Result<serde_json::Map<String, serde_json::Value>, crate::error::IndexError>> {
+    let mut read = Vec::new();
+    for line in import::lines_of(text, table) {
+        let inserted = match line {
+            Ok(row) => rows::insert(connection, table, &row).await.map(|()| row),
+            Err(error) => Err(error),
+        };
+        read.push(inserted);
+    }
+    read
+}
+
 fn table_file(table: &str) -> String {
     format!("tables/{table}.jsonl")
 }

@@ -106,6 +106,18 @@ struct DataOfIndex {
     files: Vec<DataOfFile>,
 }
 
+/// What is said of each file.
+fn files_of_devpi(text: &[u8]) -> Result<Vec<DataOfFile>, serde_json::Error> {
+    let data: DataIndex = serde_json::from_slice(text)?;
+    Ok(data.indexes.into_values().flat_map(|index| index.files).collect())
+}
+
+/// What an export of devpi-server says of digests and times, for the fuzz target.
+pub(super) fn said_by_devpi(text: &[u8]) -> Vec<(BTreeMap<String, String>, Option<String>)> {
+    let files = files_of_devpi(text).unwrap_or_default();
+    files.iter().map(|file| (file.hashes(), file.uploaded_at())).collect()
+}
+
 #[derive(Deserialize)]
 struct DataOfFile {
     relpath: String,
@@ -156,11 +168,10 @@ fn folder_items(root: &Path) -> Result<Vec<Item>, IndexError> {
     let mut known: BTreeMap<PathBuf, DataOfFile> = BTreeMap::new();
     if said.exists() {
         let text = std::fs::read(&said).map_err(IndexError::io("read", &said))?;
-        let data: DataIndex = serde_json::from_slice(&text).map_err(|error| IndexError::Export {
+        let files = files_of_devpi(&text).map_err(|error| IndexError::Export {
             why: format!("`{}` is not what devpi-server writes: {error}", said.display()),
         })?;
-        let files = data.indexes.into_values().flat_map(|index| index.files);
-        known.extend(files.map(|file| (root.join(&file.relpath), file)));
+        known.extend(files.into_iter().map(|file| (root.join(&file.relpath), file)));
     }
     let item = |path: PathBuf| {
         let filename = path.file_name()?.to_str()?.to_owned();

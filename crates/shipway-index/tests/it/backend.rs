@@ -1,7 +1,7 @@
 //! Where the index of a test is kept: SQLite and a folder, or PostgreSQL and S3.
 //!
 //! Every test stands in this binary twice, below `sqlite::` and below `postgres::`; which one runs is read off
-//! its own path, so that the tests themselves say nothing of it.
+//! its own path, so that the tests themselves say nothing of it. [`cross`] makes the other two combinations.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -77,11 +77,29 @@ pub(crate) fn configure(config: &mut Config, folder: &Path) {
     configure_as(backend(), config, folder);
 }
 
+/// From now on the index of a folder has the other backend's storage: SQLite has S3, PostgreSQL has a folder.
+pub(crate) fn cross(folder: &Path) {
+    std::fs::write(folder.join(CROSSED), "").unwrap();
+}
+
+const CROSSED: &str = "crossed";
+
 /// The same for a backend that need not be this test's.
 pub(crate) fn configure_as(backend: Backend, config: &mut Config, folder: &Path) {
-    if backend == Backend::Sqlite {
-        return;
+    let is_crossed = folder.join(CROSSED).exists();
+    if backend == Backend::Postgres {
+        create_database(folder);
+        config.database = Some(url_of(backend, folder));
     }
+    if (backend == Backend::Postgres) != is_crossed {
+        config.storage = Some(S3::storage("index"));
+        config.storage_options = StorageOptions::of(S3::variables(&endpoint(folder)));
+    } else if is_crossed {
+        config.storage = Some(folder.join("files").display().to_string());
+    }
+}
+
+fn create_database(folder: &Path) {
     let stamp = folder.join("database");
     if !stamp.exists() {
         let (name, url) = (database(folder), Postgres::get().url("postgres"));
@@ -92,9 +110,6 @@ pub(crate) fn configure_as(backend: Backend, config: &mut Config, folder: &Path)
         });
         std::fs::write(stamp, "made").unwrap();
     }
-    config.database = Some(url_of(backend, folder));
-    config.storage = Some(S3::storage("index"));
-    config.storage_options = StorageOptions::of(S3::variables(&endpoint(folder)));
 }
 
 /// Runs a future to its end on a thread of its own.

@@ -232,7 +232,10 @@ async fn l5_a_full_disk_of_the_database_is_said_and_nothing_half_is_seen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l5_connections_that_are_cut_under_load_lose_nothing() {
     let (kit, database, storage) = troubled().await;
-    kit.policy("[channel.staging]\nrequires = []\n[channel.stable]\nrequires = []\n").await;
+    kit.policy(
+        "[publish]\nenrol-keys = true\n[channel.staging]\nrequires = []\n[channel.stable]\nrequires = []\n",
+    )
+    .await;
     let token = kit.server.token.expose().to_owned();
     let way = Client { http: client(), url: kit.url(""), token };
     let whole = Whole::default();

@@ -1,8 +1,8 @@
-//! A short, deterministic run of the fuzz targets of this crate over changed seeds.
+//! Short, deterministic runs of the fuzz targets of this crate over changed seeds.
 
 use std::path::{Path, PathBuf};
 
-use shipway_index::fuzzing::{headers, multipart, simple_page};
+use shipway_index::fuzzing::{data_index, export_rows, headers, multipart, policy, simple_page};
 use shipway_testing::Random;
 
 /// The seeds of a target, and every input that once made it fail.
@@ -20,7 +20,7 @@ fn committed(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 /// The seeds, then damaged ones; each with what to call it.
 fn inputs(target: &str, rounds: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
     let seeds = committed(target);
-    assert!(seeds.len() > 3, "{seeds:?}");
+    assert!(seeds.len() > 1, "{seeds:?}");
     let whole: Vec<_> = seeds.iter().map(|(path, seed)| (path.display().to_string(), seed.clone())).collect();
     let mut random = Random(9);
     let damaged = (0..rounds).map(move |round| {
@@ -53,6 +53,13 @@ fn l6_no_field_of_a_request_panics_or_names_another_client() {
 #[test]
 fn l6_no_page_of_upstream_panics_on_the_committed_seeds_nor_on_damaged_ones() {
     run("simple_page", simple_page, 2_000);
+}
+
+#[test]
+fn l6_no_policy_and_no_export_panics_on_the_committed_seeds_nor_on_damaged_ones() {
+    run("policy", policy, 2_000);
+    run("data_index", data_index, 2_000);
+    run("export_rows", export_rows, 2_000);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use shipway_index::{Admin, Config, Intake, IntakeSource, Outcome, Taken, Upstream, start};
+use shipway_index::{Admin, Config, Intake, IntakeSource, Outcome, Taken, start};
 
-use crate::kit::{Dist, JSON, Kit, client, sdist, wheel, wheel_with};
+use crate::kit::{Dist, JSON, Kit, blobs, client, config, sdist, wheel, wheel_with};
 
 fn intake(source: IntakeSource) -> Intake {
     Intake { source, channel: "dev".parse().unwrap(), projects: Vec::new(), at_once: 3, dry_run: false }
@@ -23,9 +23,16 @@ async fn take(admin: &Admin, intake: &Intake) -> Taken {
     admin.take_in(intake, &|_| ()).await.unwrap()
 }
 
-/// An index for administrators alone, on SQLite and files.
+/// The index that files are taken into.
+fn target(folder: &Path) -> Config {
+    let folder = folder.join("target");
+    std::fs::create_dir_all(&folder).unwrap();
+    config(&folder)
+}
+
+/// An index for administrators alone.
 async fn empty(folder: &Path) -> Admin {
-    Admin::open(&Config::new(folder.join("target"))).await.unwrap()
+    Admin::open(&target(folder)).await.unwrap()
 }
 
 #[tokio::test]
@@ -98,9 +105,7 @@ async fn i15_a_simple_index_comes_in_with_digests_times_and_yanks_and_goes_on_wh
     assert_eq!(seen.iter().filter(|(_, outcome)| *outcome == Outcome::Held).count(), 1);
     admin.close().await;
 
-    let mut config = Config::new(folder.path().join("target"));
-    config.upstream = Upstream::Off;
-    let near = start(config, "127.0.0.1:0").await.unwrap();
+    let near = start(target(folder.path()), "127.0.0.1:0").await.unwrap();
     for name in ["demo", "other"] {
         let url = format!("{}/dev/simple/{name}/", near.url());
         let page = client().get(url).header("accept", JSON).send().await.unwrap();
@@ -116,7 +121,7 @@ async fn i15_bytes_that_are_not_what_the_source_promised_stay_out() {
     let dist = wheel("demo", "1.0", "far");
     assert_eq!(far.upload(&dist).await.status(), 200);
     let sha256 = dist.sha256().to_hex();
-    let blob = far.folder.path().join(format!("data/blobs/{}/{}/{sha256}", &sha256[..2], &sha256[2..4]));
+    let blob = blobs(far.folder.path()).into_iter().find(|path| path.ends_with(&sha256)).unwrap();
     let mut permissions = std::fs::metadata(&blob).unwrap().permissions();
     #[expect(clippy::permissions_set_readonly_false, reason = "a file of this test")]
     permissions.set_readonly(false);

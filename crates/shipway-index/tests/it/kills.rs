@@ -1,8 +1,8 @@
 //! `kill -9` at random moments under load: nothing acknowledged is lost, nothing half is visible (row L4).
 //!
-//! Three clients change a project each (upload, publish, promote, yank, roll back) and know what must be seen;
-//! one reads. A server is killed in the middle of that, or while it starts, and started again. Then every
-//! project must look as it was acknowledged; what was asked for without an answer is done or not done. On
+//! Three clients change a project each (upload, publish, bring evidence, promote, yank, roll back) and know what
+//! must be seen; one reads. A server is killed in the middle of that, or while it starts, and started again. Then
+//! every project must look as it was acknowledged; what was asked for without an answer is done or not done. On
 //! PostgreSQL there are two servers: one is killed, the clients of the other notice nothing.
 //!
 //! `SHIPWAY_TEST_SEED` repeats the operations and waits of a run, `SHIPWAY_TEST_KILLS` sets their number.
@@ -47,8 +47,7 @@ async fn long_l4_a_thousand_random_kills_lose_nothing_and_show_nothing_half() {
 /// Makes a token that may do everything, and lets releases through without evidence.
 pub(crate) async fn prepare(folder: &Path) -> String {
     let admin = Admin::open(&config_of(folder, 0)).await.unwrap();
-    let open =
-        "[publish]\nlocal = \"allow\"\n[channel.staging]\nrequires = []\n[channel.stable]\nrequires = []\n";
+    let open = "[publish]\nlocal = \"allow\"\nenrol-keys = true\n[channel.staging]\nrequires = []\n[channel.stable]\nrequires = []\n";
     admin.set_policy(open).await.unwrap();
     let spec = TokenSpec {
         name: "everything".into(),

@@ -10,7 +10,8 @@ use shipway_dist::log::{Checkpoint, ENTRIES_IN_TILE, Frontier, Tile, VerifierKey
 use shipway_testing::Random;
 
 use crate::kit::{Dist, JSON, form, manifest_digest, session};
-use crate::model::{CHANNELS, Op, Project, shown};
+use crate::model::{CHANNELS, Op, Project, VOUCHED, shown};
+use crate::vouch::{about, enrolling, key};
 
 /// After so many releases a client goes on with a new project.
 const RELEASES: usize = 12;
@@ -109,6 +110,12 @@ impl Client {
                 self.post("/api/v1/rollbacks", &body).await?;
             }
             Op::Unblock { .. } => drop(self.post("/api/v1/blocks", &mark(false)).await?),
+            Op::Vouch { gate, files, .. } => {
+                let files = files.iter().map(|(name, sha256)| (name.clone(), sha256.parse().unwrap()));
+                let body = enrolling(&about(gate, files), &key(1));
+                let path = format!("/api/v1/projects/{name}/releases/{version}/evidence");
+                self.post(&path, &body).await?;
+            }
         }
         Ok(())
     }
@@ -136,7 +143,12 @@ impl Client {
         for channel in CHANNELS {
             pages.insert(channel, self.document(&format!("/{channel}/simple/{name}/")).await?);
         }
-        Ok(shown(&record, &pages))
+        let mut evidence = BTreeMap::new();
+        for version in VOUCHED {
+            let path = format!("/api/v1/projects/{name}/releases/{version}/evidence");
+            evidence.insert(version, self.document(&path).await?);
+        }
+        Ok(shown(&record, &pages, &evidence))
     }
 
     /// The bytes of a file; none when its release is blocked.
@@ -344,7 +356,7 @@ impl Follower {
 
     /// Every acknowledged change has its entry, and nothing else has one.
     pub(crate) fn agrees_with(&self, project: &Project) {
-        for action in ["upload", "publish", "promote", "yank", "unyank", "rollback", "unblock"] {
+        for action in ["upload", "publish", "promote", "yank", "unyank", "rollback", "unblock", "evidence"] {
             let held = self.entries.get(&(project.name.clone(), action.to_owned())).copied().unwrap_or(0);
             let expected = project.entries.get(action).copied().unwrap_or(0);
             assert_eq!(held, expected, "entries of {action} for {}", project.name);

@@ -2,18 +2,26 @@
 
 use serde_json::{Value, json};
 use shipway_dist::digest::Sha256;
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
+use crate::backend::{Backend, backend, execute};
 use crate::kit::{Folder, Kit, config};
 use crate::vouch::{enrolling, files, key, lacks, pairs, says};
 
 const FIRST: &str = include_str!("../../src/migrations/0001_initial.sql");
 
+/// A migration as each database runs it.
+pub(crate) fn dialect(sql: &str) -> String {
+    match backend() {
+        Backend::Sqlite => sql.to_owned(),
+        Backend::Postgres => sql.replace(" TEXT", " TEXT COLLATE \"C\""),
+    }
+}
+
 /// What migration 0001 and a server of its time leave behind: a local release with one unsigned statement.
 async fn old_database(folder: &std::path::Path) {
     std::fs::create_dir_all(folder.join("data")).unwrap();
-    let url = format!("sqlite://{}?mode=rwc", folder.join("data/index.sqlite").display());
-    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    // Makes the database, where that is more than a file.
+    config(folder);
     let rows = "
         CREATE TABLE migrations (number BIGINT PRIMARY KEY);
         INSERT INTO migrations (number) VALUES (1);
@@ -28,7 +36,7 @@ async fn old_database(folder: &std::path::Path) {
             (1, 'aa', '2026-01-01T00:00:00.000000Z', 'laptop', 'publish', 'demo', '1.0', '{}'),
             (2, 'bb', '2026-01-01T00:00:01.000000Z', 'laptop', 'evidence', 'demo', '1.0', '{}');
         UPDATE state SET serial = 2, channel_serial = 3;";
-    let mut sql = format!("{FIRST}{rows}");
+    let mut sql = dialect(FIRST) + rows;
     for file in files() {
         let (name, sha256) = (&file.filename, file.sha256());
         sql.push_str(&format!(
@@ -43,8 +51,7 @@ async fn old_database(folder: &std::path::Path) {
     sql.push_str(&format!(
         "INSERT INTO evidence VALUES ('demo', '1', '{id}', 2, '2026-01-01T00:00:01.000000Z', 'laptop', '{statement}');"
     ));
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
-    database.close().await.unwrap();
+    execute(folder, &sql).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! The model is the whole of the rules that a reader can see, in a few lines. Where the index and the model
 //! disagree, one of them is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use shipway_testing::Random;
@@ -11,16 +11,41 @@ use shipway_testing::Random;
 use crate::kit::{Dist, sdist, wheel};
 
 pub(crate) const CHANNELS: [&str; 3] = ["dev", "staging", "stable"];
+/// The releases that evidence is brought for: looking at all of them would take as many requests.
+pub(crate) const VOUCHED: [&str; 2] = ["1.0", "1.1"];
+const GATES: [&str; 3] = ["distribution", "smoke", "publish"];
 
 /// Something that a client asks for and that changes what readers see.
 #[derive(Clone)]
 pub(crate) enum Op {
-    Upload { version: String, file: Dist },
-    Publish { version: String, files: Vec<Dist> },
-    Promote { version: String, to: &'static str },
-    Yank { version: String, set: bool },
-    Rollback { version: String },
-    Unblock { version: String },
+    Upload {
+        version: String,
+        file: Dist,
+    },
+    Publish {
+        version: String,
+        files: Vec<Dist>,
+    },
+    Promote {
+        version: String,
+        to: &'static str,
+    },
+    Yank {
+        version: String,
+        set: bool,
+    },
+    Rollback {
+        version: String,
+    },
+    Unblock {
+        version: String,
+    },
+    /// Evidence of a gate, over these files and digests.
+    Vouch {
+        version: String,
+        gate: &'static str,
+        files: Vec<(String, String)>,
+    },
 }
 
 impl Op {
@@ -34,6 +59,7 @@ impl Op {
             Self::Yank { set: false, .. } => "unyank",
             Self::Rollback { .. } => "rollback",
             Self::Unblock { .. } => "unblock",
+            Self::Vouch { .. } => "evidence",
         }
     }
 
@@ -43,6 +69,7 @@ impl Op {
             | Self::Publish { version, .. }
             | Self::Promote { version, .. }
             | Self::Yank { version, .. }
+            | Self::Vouch { version, .. }
             | Self::Rollback { version }
             | Self::Unblock { version } => version,
         }
@@ -77,6 +104,8 @@ struct Release {
     blocked: bool,
     /// Whether it came with all its files at once.
     whole: bool,
+    /// The gates that spoke of it.
+    evidence: BTreeSet<&'static str>,
 }
 
 impl Project {
@@ -95,7 +124,7 @@ impl Project {
 
     /// Something that can be done to it now.
     pub(crate) fn choose(&self, random: &mut Random) -> Op {
-        let usual = match random.below(10) {
+        let usual = match random.below(11) {
             0 | 1 => None,
             2 => self.another_file(random),
             3..=5 => self.promotion(random),
@@ -108,6 +137,7 @@ impl Project {
                 let found = self.some_version(random, possible);
                 found.map(|version| Op::Rollback { version })
             }
+            9 => self.evidence(random),
             _ => self.some(random, |release| release.blocked).map(|(version, _)| Op::Unblock { version }),
         };
         usual.unwrap_or_else(|| self.new_release(random))
@@ -134,6 +164,14 @@ impl Project {
         let (version, _) = self.some(random, open)?;
         let file = sdist(&self.name, &version, &salt(random));
         Some(Op::Upload { version, file })
+    }
+
+    fn evidence(&self, random: &mut Random) -> Option<Op> {
+        let version = VOUCHED[random.below(VOUCHED.len())];
+        let release = self.releases.get(version).filter(|release| !release.blocked)?;
+        let gate = GATES.into_iter().find(|gate| !release.evidence.contains(gate))?;
+        let files = release.files.iter().map(|(name, (sha256, _))| (name.clone(), sha256.clone())).collect();
+        Some(Op::Vouch { version: version.to_owned(), gate, files })
     }
 
     fn promotion(&self, random: &mut Random) -> Option<Op> {
@@ -179,6 +217,7 @@ impl Project {
             Op::Yank { set, .. } => release.files.values_mut().for_each(|(_, yanked)| *yanked = *set),
             Op::Rollback { .. } => release.blocked = true,
             Op::Unblock { .. } => release.blocked = false,
+            Op::Vouch { gate, .. } => drop(release.evidence.insert(gate)),
         }
         after
     }
@@ -216,7 +255,10 @@ impl Project {
         };
         let releases: BTreeMap<_, _> =
             self.releases.iter().map(|(version, held)| (version, release(held))).collect();
-        json!({ "channels": channels, "pages": pages, "releases": releases })
+        let vouched =
+            VOUCHED.iter().filter_map(|version| Some((version, &self.releases.get(*version)?.evidence)));
+        let evidence: BTreeMap<_, _> = vouched.collect();
+        json!({ "channels": channels, "pages": pages, "releases": releases, "evidence": evidence })
     }
 }
 
@@ -228,8 +270,13 @@ fn salt(random: &mut Random) -> String {
     salt
 }
 
-/// What a server shows, in the shape of [`Project::view`]: its record, and its page in each channel.
-pub(crate) fn shown(record: &Value, pages: &BTreeMap<&'static str, Value>) -> Value {
+/// What a server shows, in the shape of [`Project::view`]: its record, its page in each channel, and the evidence of
+/// the releases in [`VOUCHED`].
+pub(crate) fn shown(
+    record: &Value,
+    pages: &BTreeMap<&'static str, Value>,
+    evidence: &BTreeMap<&'static str, Value>,
+) -> Value {
     if record.is_null() && pages.values().all(Value::is_null) {
         return Value::Null;
     }
@@ -256,5 +303,19 @@ pub(crate) fn shown(record: &Value, pages: &BTreeMap<&'static str, Value>) -> Va
         if page.is_null() { Value::Null } else { json!(files) }
     };
     let pages: BTreeMap<_, _> = pages.iter().map(|(channel, page)| (channel, listed(page))).collect();
-    json!({ "channels": channels, "pages": pages, "releases": releases })
+    let gates = |list: &Value| {
+        let gate = |statement: &Value| {
+            // The gate stands in the statement alone, which the envelope holds in base64.
+            let payload = text(&statement["envelope"]["payload"]);
+            let payload =
+                base64::Engine::decode(&base64::engine::general_purpose::STANDARD, payload).unwrap();
+            text(&serde_json::from_slice::<Value>(&payload).unwrap()["predicate"]["gate"])
+        };
+        // The index signs its own decisions beside them.
+        let ours = |gate: &String| GATES.contains(&gate.as_str());
+        list["statements"].as_array().map(|all| all.iter().map(gate).filter(ours).collect::<BTreeSet<_>>())
+    };
+    let evidence: BTreeMap<_, _> =
+        evidence.iter().filter_map(|(version, list)| Some((version, gates(list)?))).collect();
+    json!({ "channels": channels, "pages": pages, "releases": releases, "evidence": evidence })
 }

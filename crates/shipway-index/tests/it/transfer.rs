@@ -5,14 +5,31 @@ use std::path::Path;
 use serde_json::json;
 use shipway_dist::log::{Checkpoint, VerifierKey};
 use shipway_index::{Action, Config, Embedded, IndexError, Secret, export, import, serve};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::backend::{Backend, backend, configure_as};
+use crate::backend::{Backend, backend, configure_as, cross};
 use crate::kit::{Folder, Kit, client, sdist, wheel};
 
+/// The storage beside a database: its own backend's, or the other's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Own,
+    Other,
+}
+
+/// A folder for an index.
+fn place(storage: Storage) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if storage == Storage::Other {
+        cross(folder.path());
+    }
+    folder
+}
+
 /// An index with something of everything, and a token of it.
-async fn filled() -> (Kit, Secret) {
-    let kit = Kit::new().await;
+async fn filled(storage: Storage) -> (Kit, Secret) {
+    let kit = Kit::over(Folder::Own(place(storage)), |_| {}).await;
     for version in ["1.0", "1.1"] {
         kit.publish("demo", version, &[wheel("demo", version, "a"), sdist("demo", version, "a")]).await;
         kit.vouch("demo", version).await;
@@ -65,10 +82,10 @@ fn copy_keys(from: &Path, to: &Path) {
     }
 }
 
-async fn moved(to: Backend, name: &str) {
-    let (kit, token) = filled().await;
+async fn moved(from: Storage, to: (Backend, Storage), name: &str) {
+    let (kit, token) = filled(from).await;
     let before = checkpoint(&kit).await;
-    let place = tempfile::tempdir().unwrap();
+    let (to, place) = (to.0, place(to.1));
     let archive = place.path().join(name);
     let admin = kit.admin().await;
     let written = export(&admin, &archive).await.unwrap();
@@ -104,17 +121,27 @@ async fn moved(to: Backend, name: &str) {
 
 #[tokio::test]
 async fn i14_to_sqlite_and_files_as_a_folder() {
-    moved(Backend::Sqlite, "export").await;
+    moved(Storage::Own, (Backend::Sqlite, Storage::Own), "export").await;
 }
 
 #[tokio::test]
 async fn i14_to_postgresql_and_s3_as_a_tar_file() {
-    moved(Backend::Postgres, "export.tar").await;
+    moved(Storage::Own, (Backend::Postgres, Storage::Own), "export.tar").await;
+}
+
+#[tokio::test]
+async fn i14_from_the_other_storage_to_sqlite_and_s3() {
+    moved(Storage::Other, (Backend::Sqlite, Storage::Other), "export.tar").await;
+}
+
+#[tokio::test]
+async fn i14_from_the_other_storage_to_postgresql_and_a_folder() {
+    moved(Storage::Other, (Backend::Postgres, Storage::Other), "export").await;
 }
 
 #[tokio::test]
 async fn i14_a_damaged_export_brings_nothing() {
-    let (kit, _) = filled().await;
+    let (kit, _) = filled(Storage::Own).await;
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("export");
     let admin = kit.admin().await;

@@ -37,7 +37,8 @@ pub(crate) fn approves(channel: &str, reason: &str, files: &[Dist]) -> Statement
 
 const APPROVAL_GATE: &str = "approval";
 
-fn about(gate: &str, files: impl Iterator<Item = (String, Sha256)>) -> Statement {
+/// A statement over files by name and digest.
+pub(crate) fn about(gate: &str, files: impl Iterator<Item = (String, Sha256)>) -> Statement {
     let predicate_type = match gate.parse() {
         Ok(gate) => predicate_type_of(gate),
         Err(_) if gate == APPROVAL_GATE => APPROVAL.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use shipway_testing::{FileOfWheel, Place, Program, Ran, Server, Tools, request};
+use shipway_testing::{FileOfWheel, Place, Postgres, Program, Ran, S3, Server, Tools, request};
 
 use crate::place;
 
@@ -14,6 +14,8 @@ pub(crate) struct Index {
     pub(crate) server: Server,
     /// A token that may do everything.
     pub(crate) token: String,
+    /// The options that say where it is kept; none on SQLite and files.
+    kept: Vec<String>,
 }
 
 impl Index {
@@ -24,17 +26,39 @@ impl Index {
 
     /// A new index, served with further options.
     pub(crate) fn with<const N: usize>(options: [&str; N]) -> Self {
-        let place = place();
-        let server = Server::start(&place, &place.data(), options);
-        let mut index = Self { place, server, token: String::new() };
+        Self::kept_in(place(), Vec::new(), &options)
+    }
+
+    /// A new index on PostgreSQL and S3, served with further options.
+    pub(crate) fn on_postgresql_and_s3(name: &str, options: &[&str]) -> Self {
+        let mut place = place();
+        let s3 = S3::start(&place.folder("s3"));
+        for (name, value) in S3::variables(&s3.url()) {
+            place.set(&name, &value);
+        }
+        let database = Postgres::get().create(&format!("{name}_{}", std::process::id()));
+        let kept = ["--database", &database, "--storage", &S3::storage("index")].map(str::to_owned);
+        Self::kept_in(place, kept.to_vec(), options)
+    }
+
+    fn kept_in(place: Place, kept: Vec<String>, options: &[&str]) -> Self {
+        let all: Vec<&str> = kept.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        let server = Server::start_with(&place, &place.data(), &all);
+        let mut index = Self { place, server, token: String::new(), kept };
         index.token = index.token("all", &["--action", "upload,promote,yank,block,read,evidence"]);
         index
+    }
+
+    /// Another server of this index.
+    pub(crate) fn beside(&self, options: &[&str]) -> Server {
+        let all: Vec<&str> = self.kept.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Server::start_with(&self.place, &self.place.data(), &all)
     }
 
     /// Makes a token.
     pub(crate) fn token(&self, name: &str, options: &[&str]) -> String {
         let create = self.place.shipway(["admin", "token", "create", "--name", name, "--data"]);
-        let made = create.arg(self.place.data()).args(options).must();
+        let made = create.arg(self.place.data()).args(&self.kept).args(options).must();
         let token = made.stdout.trim().to_owned();
         assert!(!token.is_empty() && made.stdout.lines().count() == 1, "{}", made.all());
         token

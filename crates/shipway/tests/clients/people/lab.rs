@@ -58,12 +58,19 @@ class Keyring(KeyringBackend):
 
 impl Lab {
     pub(super) fn new() -> Self {
-        let index = Index::with(["--no-anonymous-read"]);
+        Self::over(Index::with(["--no-anonymous-read"]))
+    }
+
+    /// The same with an index on PostgreSQL and S3.
+    pub(super) fn on_postgresql_and_s3(name: &str) -> Self {
+        Self::over(Index::on_postgresql_and_s3(name, &["--no-anonymous-read"]))
+    }
+
+    fn over(index: Index) -> Self {
         let authority = Authority::new(&index.place.path("authority"));
         let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
         let (certificate, key) = (text(&authority.certificate), text(&authority.key));
-        let options = ["--no-anonymous-read", "--tls-cert", &certificate, "--tls-key", &key];
-        let tls = Server::start(&index.place, &index.place.data(), options);
+        let tls = index.beside(&["--no-anonymous-read", "--tls-cert", &certificate, "--tls-key", &key]);
         let lab = Self { index, tls, authority, shelf: OnceLock::new(), devpi: OnceLock::new() };
         lab.index.place.folder("keyring");
         lab.index.place.write("keyring/shipway_test_keyring.py", KEYRING);

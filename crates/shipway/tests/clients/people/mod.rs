@@ -15,12 +15,11 @@ use lab::Lab;
 use matrix::{Case, Client};
 
 /// Runs cases of clients, every client in a thread of its own, and tells of all that fail.
-fn run(cases: impl Fn(Client) -> Vec<Case> + Sync) {
-    let lab = Lab::new();
+fn run(lab: &Lab, cases: impl Fn(Client) -> Vec<Case> + Sync) {
     let failed = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for client in Client::ALL {
-            let (lab, failed, cases) = (&lab, &failed, &cases);
+            let (failed, cases) = (&failed, &cases);
             scope.spawn(move || {
                 for case in cases(client) {
                     let ran = catch_unwind(AssertUnwindSafe(|| matrix::run(lab, client, case)));
@@ -37,19 +36,39 @@ fn run(cases: impl Fn(Client) -> Vec<Case> + Sync) {
     assert!(!lab.log().contains(&lab.index.token), "no token in the log");
 }
 
-#[test]
-fn i1_every_client_uploads_and_installs_with_a_url_and_a_token() {
-    run(|client| {
+/// Uploads and installs with every client that does.
+fn upload_and_install(lab: &Lab) {
+    run(lab, |client| {
         let pass = [Case::Upload, Case::Install];
         pass.into_iter().filter(|case| matrix::absent(client, *case).is_none()).collect()
     });
+}
+
+#[test]
+fn i1_every_client_uploads_and_installs_with_a_url_and_a_token() {
+    upload_and_install(&Lab::new());
+}
+
+#[test]
+fn i1_uv_uploads_and_pip_installs_over_postgresql_and_s3() {
+    run(&Lab::on_postgresql_and_s3("two_clients"), |client| match client {
+        Client::Uv => vec![Case::Upload, Case::Again, Case::Changed],
+        Client::Pip => vec![Case::Install],
+        _ => Vec::new(),
+    });
+}
+
+#[test]
+#[ignore = "long: every client once more"]
+fn long_i1_every_client_uploads_and_installs_over_postgresql_and_s3() {
+    upload_and_install(&Lab::on_postgresql_and_s3("every_client"));
 }
 
 /// Runs every case of one client.
 #[expect(clippy::print_stderr, reason = "says which version was tested")]
 fn every_case(client: Client) {
     eprintln!("{} {}", client.name(), client.version());
-    run(|other| {
+    run(&Lab::new(), |other| {
         let has = |case: &Case| client == other && matrix::absent(client, *case).is_none();
         Case::ALL.into_iter().filter(has).collect()
     });
