@@ -56,8 +56,11 @@ impl Unfinished {
         let id = crate::random::id();
         let (own, lock) = (root.join(&id), root.join(format!("{id}.lock")));
         // Before the folder: as soon as it can be seen, it is known to be of somebody who lives.
-        let file = File::create_new(&lock).map_err(IndexError::io("create", &lock))?;
-        let locked = file.try_lock().is_ok().then_some(file);
+        File::create_new(&lock).map_err(IndexError::io("create", &lock))?;
+        let locked = match take(&lock) {
+            Lock::Taken(file) => Some(file),
+            Lock::Busy | Lock::Unknown => None,
+        };
         fs::create_dir(&own).map_err(IndexError::io("create", &own))?;
         Ok(Self { root, own, lock, _locked: locked, left: Mutex::default(), more: Notify::new() })
     }
@@ -120,14 +123,36 @@ impl Drop for Unfinished {
     }
 }
 
+/// What becomes of a lock that is asked for.
+enum Lock {
+    Taken(File),
+    /// Somebody holds it, or may.
+    Busy,
+    /// There is none, or the file system has no locks.
+    Unknown,
+}
+
+fn take(path: &Path) -> Lock {
+    // To read first: a file that is open to be written keeps a file system from being made read-only. NFS locks
+    // only what is open to be written.
+    for write in [false, true] {
+        match File::options().read(true).write(write).open(path).map(|file| (file.try_lock(), file)) {
+            Ok((Ok(()), file)) => return Lock::Taken(file),
+            Ok((Err(TryLockError::WouldBlock), _)) => return Lock::Busy,
+            Ok((Err(TryLockError::Error(_)), _)) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Lock::Unknown,
+            Err(_) => return Lock::Busy,
+        }
+    }
+    Lock::Unknown
+}
+
 fn of_folder(folder: PathBuf, keep: Duration) -> Option<Remains> {
     let lock = folder.with_extension("lock");
-    let locked = match File::options().write(true).open(&lock).map(|file| (file.try_lock(), file)) {
-        Ok((Ok(()), file)) => Some(file),
-        Ok((Err(TryLockError::WouldBlock), _)) => return None,
-        Ok((Err(TryLockError::Error(_)), _)) => None,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) => return None,
+    let locked = match take(&lock) {
+        Lock::Taken(file) => Some(file),
+        Lock::Busy => return None,
+        Lock::Unknown => None,
     };
     let dead = locked.is_some();
     let files: Vec<_> = entries(&folder).into_iter().filter(|path| dead || is_old(path, keep)).collect();
