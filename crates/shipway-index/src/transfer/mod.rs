@@ -90,6 +90,7 @@ mod tests {
             include_str!("../migrations/0001_initial.sql"),
             include_str!("../migrations/0002_evidence.sql"),
             include_str!("../migrations/0003_servers.sql"),
+            include_str!("../migrations/0006_judgement.sql"),
         ]
         .concat();
         let made = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split(' ').next());
