@@ -9,7 +9,7 @@ use crate::rules::sdist as rules;
 use super::metadata::fields;
 
 /// Fields that need not be the same in an sdist and its wheels, or are compared elsewhere.
-const EXEMPT: [&str; 4] = ["Metadata-Version", "Dynamic", "Description", "License-File"];
+const EXEMPT: [&str; 6] = ["Metadata-Version", "Name", "Version", "Dynamic", "Description", "License-File"];
 
 /// Compares the metadata of an sdist with that of a wheel of the same release.
 ///
@@ -68,6 +68,9 @@ mod tests {
             read("Metadata-Version: 2.2\nName: a\nVersion: 1\nDynamic: License\nRequires-Dist: b >= 1\n");
         let same = read("Metadata-Version: 2.4\nName: a\nVersion: 1\nLicense: MIT\nRequires-Dist: b>=1\n");
         assert!(compare_release(&sdist, &same, true).is_empty());
+        // One name and one version, each spelled in two ways (PEP 503, PEP 440).
+        let spelled = read("Metadata-Version: 2.2\nName: A\nVersion: 1.0\nLicense: MIT\nRequires-Dist: b>=1\n");
+        assert!(compare_release(&sdist, &spelled, true).is_empty());
         let other = read("Metadata-Version: 2.2\nName: a\nVersion: 1\nRequires-Dist: b>=2\n");
         let findings = compare_release(&sdist, &other, false);
         assert_eq!(findings.len(), 1);
