@@ -42,7 +42,7 @@ class Bench:
         self.rounds = arguments.rounds
         self.cluster = Cluster() if arguments.postgres else None
         self.sizes = arguments.sizes
-        self.binary = os.path.abspath(arguments.binary or ROOT / "target/release/shipway")
+        self.binary = os.path.abspath(arguments.binary or ROOT / "target/dist/shipway")
         self.generator = os.path.abspath(arguments.generator or ROOT / "target/release/examples/generate")
         self.venv = pathlib.Path(arguments.venv or folder / "venv")
         self.rows, self.plots, self.grow = [], {}, {}
@@ -373,7 +373,7 @@ def main():
     parser.add_argument("only", nargs="*", choices=[*parts, []])
     arguments = parser.parse_args()
     if not arguments.binary:
-        subprocess.run(["cargo", "build", "--release", "-p", "shipway"], cwd=ROOT, check=True)
+        subprocess.run(["cargo", "build", "--profile", "dist", "-p", "shipway"], cwd=ROOT, check=True)
     if not arguments.generator:
         subprocess.run(["cargo", "build", "--release", "-p", "shipway-index", "--example", "generate"], cwd=ROOT, check=True)
     missing = [name for name, program in (("nginx-light", "nginx"), ("wrk", "wrk")) if not (shutil.which(program) or os.path.exists(f"/usr/sbin/{program}"))]
