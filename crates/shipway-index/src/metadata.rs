@@ -41,7 +41,8 @@ impl Recent {
         Some(bytes)
     }
 
-    fn put(&self, sha256: Sha256, bytes: Bytes) {
+    /// Keeps bytes that stand in the database.
+    pub(crate) fn put(&self, sha256: Sha256, bytes: Bytes) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).put(sha256, bytes);
     }
 }

@@ -173,6 +173,7 @@ impl Index {
             let mut write = self.store.write_project("").await?;
             store::insert_metadata(&mut write, promised, &bytes).await?;
             write.commit().await?;
+            self.recent_metadata.put(*promised, bytes.clone());
             Ok(bytes)
         };
         fetched.await.map(Some).map_err(|error| flight.fail(error))
