@@ -17,6 +17,7 @@ fn committed(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
+#[expect(clippy::print_stderr, reason = "names the seed that a panic is about")]
 fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
     let seeds = committed(target);
     assert!(seeds.len() > 3, "{seeds:?}");
