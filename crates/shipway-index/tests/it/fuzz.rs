@@ -32,9 +32,9 @@ fn inputs(target: &str, rounds: usize) -> impl Iterator<Item = (String, Vec<u8>)
     whole.into_iter().chain(damaged)
 }
 
+#[expect(clippy::print_stderr, reason = "names the input that a panic is about")]
 fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
     for (name, bytes) in inputs(target, rounds) {
-        // Said when the test fails.
         eprintln!("{name}");
         judge(&bytes);
     }
