@@ -2,7 +2,8 @@
 //!
 //! The file is believed and the form is not kept, so a field that the form leaves out is no difference. Nor
 //! is spacing, order or the spelling of quotes, which clients change on the way. `metadata_version` is not
-//! compared: a client may write its form as of one version of the standard and the file as of another.
+//! compared: a client may write its form as of one version of the standard and the file as of another. Nor are
+//! `requires`, `provides` and `obsoletes`, which the standard gave up: flit sends a `provides` that no file has.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use shipway_dist::name::normalize;
 use super::form::{Form, clip};
 
 /// The header of a field, and how clients spell the field.
-const FIELDS: [(&str, &[&str]); 29] = [
+const FIELDS: [(&str, &[&str]); 26] = [
     ("Summary", &["summary"]),
     ("Description", &["description"]),
     ("Description-Content-Type", &["description_content_type"]),
@@ -34,9 +35,6 @@ const FIELDS: [(&str, &[&str]); 29] = [
     ("Requires-Dist", &["requires_dist"]),
     ("Provides-Dist", &["provides_dist"]),
     ("Obsoletes-Dist", &["obsoletes_dist"]),
-    ("Requires", &["requires"]),
-    ("Provides", &["provides"]),
-    ("Obsoletes", &["obsoletes"]),
     ("Requires-External", &["requires_external"]),
     ("Project-URL", &["project_urls", "project_url"]),
     ("Provides-Extra", &["provides_extra", "provides_extras"]),
@@ -147,6 +145,8 @@ Project-URL: Home, https://demo.example
             ("description", "# Demo\r\n"),
             ("license", ""),
             ("home_page", "UNKNOWN"),
+            // As flit sends it.
+            ("provides", "demo"),
         ];
         assert_eq!(fields(&same), Vec::<String>::new());
         assert_eq!(fields(&[]), Vec::<String>::new());
