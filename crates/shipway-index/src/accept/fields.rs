@@ -3,7 +3,8 @@
 //! The file is believed and the form is not kept, so a field that the form leaves out is no difference. Nor
 //! is spacing, order or the spelling of quotes, which clients change on the way. `metadata_version` is not
 //! compared: a client may write its form as of one version of the standard and the file as of another. Nor are
-//! `requires`, `provides` and `obsoletes`, which the standard gave up: flit sends a `provides` that no file has.
+//! `requires`, `provides` and `obsoletes`, which the standard gave up: flit sends a `provides` that no file has; nor
+//! `dynamic`, which an sdist has and its wheels have not, since devpi sends one form for all files of a release.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use shipway_dist::name::normalize;
 use super::form::{Form, clip};
 
 /// The header of a field, and how clients spell the field.
-const FIELDS: [(&str, &[&str]); 26] = [
+const FIELDS: [(&str, &[&str]); 25] = [
     ("Summary", &["summary"]),
     ("Description", &["description"]),
     ("Description-Content-Type", &["description_content_type"]),
@@ -38,7 +39,6 @@ const FIELDS: [(&str, &[&str]); 26] = [
     ("Requires-External", &["requires_external"]),
     ("Project-URL", &["project_urls", "project_url"]),
     ("Provides-Extra", &["provides_extra", "provides_extras"]),
-    ("Dynamic", &["dynamic"]),
     ("Import-Name", &["import_name", "import_names"]),
     ("Import-Namespace", &["import_namespace", "import_namespaces"]),
 ];
@@ -87,7 +87,7 @@ fn plain(header: &str, value: &str) -> Vec<String> {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     match header {
         "Keywords" => value.split(|c: char| c == ',' || c.is_whitespace()).map(str::to_owned).collect(),
-        "Provides-Extra" | "Dynamic" => vec![normalize(value.trim())],
+        "Provides-Extra" => vec![normalize(value.trim())],
         "Requires-Dist" | "Provides-Dist" | "Obsoletes-Dist" => {
             vec![squeezed(value).replace('\'', "\"").replace(['(', ')'], "")]
         }
