@@ -38,7 +38,7 @@ pub struct Ahead {
 /// What was found before the file was whole.
 enum Found {
     Wheel(Table),
-    Sdist(io::Result<(Judged, Findings)>),
+    Sdist(Box<io::Result<(Judged, Findings)>>),
     Nothing,
 }
 
@@ -98,7 +98,7 @@ impl Ahead {
                 let (parsed, mut findings) =
                     (filename::judge(&name, &mut Findings::default()), Findings::default());
                 let judged = sdist::judge(&*growing, parsed.as_ref(), &Limits::default(), &mut findings);
-                return Found::Sdist(judged.map(|judged| (judged, findings)));
+                return Found::Sdist(Box::new(judged.map(|judged| (judged, findings))));
             }
             Found::Nothing
         };
@@ -127,7 +127,7 @@ impl Ahead {
         let table = match found {
             Found::Wheel(table) => table,
             Found::Sdist(judged) => {
-                given.sdist = Mutex::new(judged.ok());
+                given.sdist = Mutex::new((*judged).ok());
                 Table::default()
             }
             Found::Nothing => Table::default(),

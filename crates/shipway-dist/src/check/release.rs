@@ -69,7 +69,8 @@ mod tests {
         let same = read("Metadata-Version: 2.4\nName: a\nVersion: 1\nLicense: MIT\nRequires-Dist: b>=1\n");
         assert!(compare_release(&sdist, &same, true).is_empty());
         // One name and one version, each spelled in two ways (PEP 503, PEP 440).
-        let spelled = read("Metadata-Version: 2.2\nName: A\nVersion: 1.0\nLicense: MIT\nRequires-Dist: b>=1\n");
+        let spelled =
+            read("Metadata-Version: 2.2\nName: A\nVersion: 1.0\nLicense: MIT\nRequires-Dist: b>=1\n");
         assert!(compare_release(&sdist, &spelled, true).is_empty());
         let other = read("Metadata-Version: 2.2\nName: a\nVersion: 1\nRequires-Dist: b>=2\n");
         let findings = compare_release(&sdist, &other, false);

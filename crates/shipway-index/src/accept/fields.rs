@@ -2,7 +2,9 @@
 //!
 //! The file is believed and the form is not kept, so a field that the form leaves out is no difference. Nor
 //! is spacing, order or the spelling of quotes, which clients change on the way. `metadata_version` is not
-//! compared: a client may write its form as of one version of the standard and the file as of another.
+//! compared: a client may write its form as of one version of the standard and the file as of another. Nor are
+//! `requires`, `provides` and `obsoletes`, which the standard gave up: flit sends a `provides` that no file has; nor
+//! `dynamic`, which an sdist has and its wheels have not, since devpi sends one form for all files of a release.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +15,7 @@ use shipway_dist::name::normalize;
 use super::form::{Form, clip};
 
 /// The header of a field, and how clients spell the field.
-const FIELDS: [(&str, &[&str]); 29] = [
+const FIELDS: [(&str, &[&str]); 25] = [
     ("Summary", &["summary"]),
     ("Description", &["description"]),
     ("Description-Content-Type", &["description_content_type"]),
@@ -34,13 +36,9 @@ const FIELDS: [(&str, &[&str]); 29] = [
     ("Requires-Dist", &["requires_dist"]),
     ("Provides-Dist", &["provides_dist"]),
     ("Obsoletes-Dist", &["obsoletes_dist"]),
-    ("Requires", &["requires"]),
-    ("Provides", &["provides"]),
-    ("Obsoletes", &["obsoletes"]),
     ("Requires-External", &["requires_external"]),
     ("Project-URL", &["project_urls", "project_url"]),
     ("Provides-Extra", &["provides_extra", "provides_extras"]),
-    ("Dynamic", &["dynamic"]),
     ("Import-Name", &["import_name", "import_names"]),
     ("Import-Namespace", &["import_namespace", "import_namespaces"]),
 ];
@@ -89,7 +87,7 @@ fn plain(header: &str, value: &str) -> Vec<String> {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     match header {
         "Keywords" => value.split(|c: char| c == ',' || c.is_whitespace()).map(str::to_owned).collect(),
-        "Provides-Extra" | "Dynamic" => vec![normalize(value.trim())],
+        "Provides-Extra" => vec![normalize(value.trim())],
         "Requires-Dist" | "Provides-Dist" | "Obsoletes-Dist" => {
             vec![squeezed(value).replace('\'', "\"").replace(['(', ')'], "")]
         }
@@ -147,6 +145,8 @@ Project-URL: Home, https://demo.example
             ("description", "# Demo\r\n"),
             ("license", ""),
             ("home_page", "UNKNOWN"),
+            // As flit sends it.
+            ("provides", "demo"),
         ];
         assert_eq!(fields(&same), Vec::<String>::new());
         assert_eq!(fields(&[]), Vec::<String>::new());
