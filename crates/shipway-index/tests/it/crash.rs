@@ -5,9 +5,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shipway_dist::policy::Role;
-use shipway_index::Faults;
+use shipway_index::{Clock, Faults};
 
 use crate::backend::{Backend, ENDPOINT, backend, endpoint};
 use crate::kit::{Folder, Kit, blobs, manifest_digest, sdist, wheel};
@@ -88,6 +89,7 @@ async fn run(kit: &Kit, scenario: &str) {
             assert!(removed.is_ok_and(|()| true) || !seen(kit).await.contains("demo-1.1-py3"));
             admin.close().await;
         }
+        "expire" => later(kit.folder.path(), kit_faults()).await,
         "log" => {
             kit.get("/log/checkpoint").send().await.unwrap();
         }
@@ -202,6 +204,33 @@ async fn g5_a_crash_in_promote_rollback_or_yank_leaves_before_or_after() {
 async fn i17_a_crash_in_a_removal_leaves_before_or_after_and_no_bytes() {
     let points = ["remove.journal", "remove.rows", "remove.committed", "remove.bytes"];
     every_point("remove", &points).await;
+}
+
+/// Opens the index a day later, which ends the sessions that expired.
+async fn later(folder: &Path, faults: Faults) {
+    let mut config = crate::kit::config(folder);
+    config.clock = Clock::new(|| Timestamp::now() + SignedDuration::from_hours(25));
+    config.faults = faults;
+    shipway_index::Admin::open(&config).await.unwrap().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l4_a_crash_in_the_end_of_an_expired_session_is_gone_on_with() {
+    for point in ["end.journal", "end.committed"] {
+        let folder = tempfile::tempdir().unwrap();
+        let kit = Kit::over(Folder::Lent(folder.path().into()), |_| {}).await;
+        let dist = wheel("demo", "1.0", "a");
+        let begin = crate::kit::session("demo", "1.0", std::slice::from_ref(&dist));
+        let (_, begun) = kit.post("/api/v1/sessions", begin).await;
+        assert_eq!(kit.put(begun["id"].as_str().unwrap(), &dist).await.0, 200);
+        kit.server.running.shutdown().await;
+        crash(folder.path(), "expire", point);
+        assert_eq!(blobs(folder.path()).len(), 1, "{point}");
+        later(folder.path(), Faults::default()).await;
+        assert_eq!(blobs(folder.path()).len(), 0, "{point}");
+        let stored = crate::kit::stored(folder.path()).await;
+        assert_eq!(stored.matches("cancel-session").count(), 1, "{point}: {stored}");
+    }
 }
 
 /// How many rows the tables have that evidence touches.

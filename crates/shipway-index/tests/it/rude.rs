@@ -21,9 +21,12 @@ fn held(id: u32) -> (usize, u64) {
     (files, line.split_whitespace().nth(1).unwrap().parse().unwrap())
 }
 
+/// How many files wait in the folders of the processes.
 fn unfinished(folder: &Path) -> usize {
+    let of =
+        |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     let folders = ["data/blobs/unfinished", "data/unfinished"];
-    folders.iter().filter_map(|name| std::fs::read_dir(folder.join(name)).ok()).map(Iterator::count).sum()
+    folders.iter().flat_map(|name| of(&folder.join(name))).map(|own| of(&own).count()).sum()
 }
 
 /// An upload as bytes: what stands before the body, and the body.

@@ -318,6 +318,7 @@ async fn i14_a_lost_file_of_upstream_stops_no_export() {
     assert_eq!(near.get(&path).send().await.unwrap().bytes().await.unwrap(), dist.bytes);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn i13_a_blob_that_vanishes_while_folders_are_read_is_no_failure() {
     let kit = Kit::new().await;
