@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::operations::{Route, route_of};
+use super::pace::{drain, paced};
 use super::send::FileBody;
 use super::{App, answer, auth, negotiate, simple};
 use crate::config::Limits;
@@ -125,7 +126,16 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         {
             let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
             let response = answer::refusal(&error, request.method(), request.uri().path(), accept);
-            return Answering::Ready(Some(finish(&self.app, noted, sent(response, held))));
+            let response = finish(&self.app, noted, sent(response, held));
+            if request.is_end_stream() {
+                return Answering::Ready(Some(response));
+            }
+            let mut body =
+                Box::pin(paced(axum::body::Body::new(request.into_body()), &self.app.index.limits));
+            return Answering::Routed(Box::pin(async move {
+                drain(&mut body).await;
+                response
+            }));
         }
         if let Some(response) = page(&self.app, &request) {
             let response = response.map(|bytes| Sent { body: Content::Whole(Some(bytes)), request: held });

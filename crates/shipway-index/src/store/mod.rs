@@ -56,8 +56,8 @@ pub(crate) use projects::{
 };
 pub(crate) use pulse::Stamp;
 pub(crate) use removal::{
-    drop_metadata, drop_sdist_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed, uncleared_sessions,
-    undiscarded, undiscarded_file,
+    drop_metadata, drop_sdist_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed,
+    uncleared_sessions, undiscarded, undiscarded_file,
 };
 pub(crate) use sessions::{
     SessionFile, SessionRow, cancel, extend, insert_session, mark_received, open_session, publish_session,

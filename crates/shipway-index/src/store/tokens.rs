@@ -78,7 +78,8 @@ async fn changed(connection: &mut AnyConnection) -> Result<(), IndexError> {
 
 pub(crate) async fn token(connection: &mut AnyConnection, id: &str) -> Result<Option<TokenRow>, IndexError> {
     let row = sqlx::query(
-        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at
+        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at,
+                not_before, uses, used
          FROM tokens WHERE id = $1",
     )
     .bind(id)
@@ -89,7 +90,8 @@ pub(crate) async fn token(connection: &mut AnyConnection, id: &str) -> Result<Op
 
 pub(crate) async fn tokens(connection: &mut AnyConnection) -> Result<Vec<TokenRow>, IndexError> {
     let rows = sqlx::query(
-        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at
+        "SELECT id, name, hash, projects, channels, actions, created_at, expires_at, revoked_at,
+                not_before, uses, used
          FROM tokens ORDER BY created_at, id",
     )
     .fetch_all(connection)

@@ -139,7 +139,7 @@ async fn i15_bytes_that_are_not_what_the_source_promised_stay_out() {
 
 /// The filenames that a server over the target lists in a channel; none when it has no page.
 async fn listed(folder: &Path, channel: &str, name: &str) -> Vec<String> {
-    let near = start(Config::new(folder.join("target")), "127.0.0.1:0").await.unwrap();
+    let near = start(target(folder), "127.0.0.1:0").await.unwrap();
     let url = format!("{}/{channel}/simple/{name}/", near.url());
     let page = client().get(url).header("accept", JSON).send().await.unwrap();
     let page: serde_json::Value = serde_json::from_slice(&page.bytes().await.unwrap()).unwrap();

@@ -252,7 +252,8 @@ async fn i17_nothing_that_a_removed_sdist_says_is_kept() {
     let kit = Kit::new().await;
     let dist = sdist("demo", "1.0", "a");
     assert_eq!(kit.upload(&dist).await.status(), 200);
-    let rows = async || kit.stored().await.lines().filter(|line| line.starts_with("sdist_metadata: ")).count();
+    let rows =
+        async || kit.stored().await.lines().filter(|line| line.starts_with("sdist_metadata: ")).count();
     assert_eq!(rows().await, 1);
     let admin = kit.admin().await;
     admin.remove_file(&dist.filename, "court order").await.unwrap();
