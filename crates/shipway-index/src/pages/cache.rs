@@ -230,10 +230,10 @@ impl Cache {
         if inner.stamp != Some(stamp) {
             return None;
         }
-        let (file, is_of) = inner.files.get(path)?;
-        let entry = inner.projects.get(&file.project).filter(|entry| is_of(entry))?;
+        let warm = inner.files.get(path)?;
+        let entry = inner.projects.get(&warm.file.project).filter(|entry| warm.is_of(entry))?;
         entry.used.store(true, Ordering::Relaxed);
-        Some(file.clone())
+        Some(warm.file.clone())
     }
 
     /// Remembers what answers a request for a file of this state of its project.

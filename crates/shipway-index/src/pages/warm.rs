@@ -37,10 +37,25 @@ pub(crate) struct WarmFile {
     pub(crate) head: HeaderMap,
 }
 
-/// Files by the path that asks for them, each with the state of its project that it is from.
+/// A file, and the state of its project that it is from.
+#[derive(Debug)]
+pub(super) struct Warm {
+    entry: Weak<Entry>,
+    pub(super) file: Arc<WarmFile>,
+}
+
+impl Warm {
+    /// Whether the file is from this state of its project.
+    pub(super) fn is_of(&self, held: &Arc<Entry>) -> bool {
+        // The address is not given to another entry while somebody points at it.
+        std::ptr::eq(self.entry.as_ptr(), Arc::as_ptr(held))
+    }
+}
+
+/// Files by the path that asks for them.
 #[derive(Debug, Default)]
 pub(super) struct WarmFiles {
-    files: HashMap<String, (Weak<Entry>, Arc<WarmFile>)>,
+    files: HashMap<String, Warm>,
     bytes: usize,
 }
 
@@ -54,13 +69,10 @@ impl WarmFiles {
             *self = Self::default();
         }
         self.bytes += size;
-        self.files.insert(path.to_owned(), (Arc::downgrade(entry), Arc::new(file)));
+        self.files.insert(path.to_owned(), Warm { entry: Arc::downgrade(entry), file: Arc::new(file) });
     }
 
-    /// The file, and whether an entry is the state of its project that it is from.
-    pub(super) fn get(&self, path: &str) -> Option<(&Arc<WarmFile>, impl Fn(&Arc<Entry>) -> bool)> {
-        let (entry, file) = self.files.get(path)?;
-        // The address is not given to another entry while somebody points at it.
-        Some((file, |held: &Arc<Entry>| std::ptr::eq(entry.as_ptr(), Arc::as_ptr(held))))
+    pub(super) fn get(&self, path: &str) -> Option<&Warm> {
+        self.files.get(path)
     }
 }

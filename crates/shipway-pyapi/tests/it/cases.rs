@@ -174,7 +174,8 @@ fn a_package_called_test_is_an_api_when_it_says_so() {
 #[test]
 fn a_name_that_a_class_binds_below_is_the_modules_above() {
     let text = |below: &str| {
-        let above = "class Queues:\n    def __init__(self, size=1): ...\nclass App:\n    queues_cls = Queues\n";
+        let above =
+            "class Queues:\n    def __init__(self, size=1): ...\nclass App:\n    queues_cls = Queues\n";
         format!("{above}{below}    def run(self): ...\n")
     };
     let method = text("    def Queues(self): ...\n");
