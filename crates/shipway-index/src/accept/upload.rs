@@ -90,10 +90,15 @@ impl Index {
         // Cheap before expensive: what cannot be taken anyway is not unpacked. Judged again in the
         // transaction, where nobody else writes.
         let mut snapshot = self.store.snapshot().await?;
+        let project = match &name {
+            Some(name) => store::load_project(&mut snapshot, name.normalized()).await?,
+            None => None,
+        };
+        let project = project.as_ref();
         let release = match (name.clone(), version.clone(), kind) {
             (Some(name), Some(version), Some(kind)) if findings.is_empty() => {
                 let release = Release { name, version, kind };
-                let (decision, found) = self.admit_upload(&mut snapshot, &door, &release).await?;
+                let (decision, found) = self.admit_upload(&mut snapshot, &door, &release, project).await?;
                 if decision == Decision::Present {
                     // Its row is there; bytes that were lost come back with whoever sends them again.
                     self.blobs.place(&staged).await?;
@@ -104,7 +109,8 @@ impl Index {
                 Some(release)
             }
             (Some(name), version, _) => {
-                findings.extend(self.admit_project(&mut snapshot, &door, (&name, version.as_ref())).await?);
+                let asked = (&name, version.as_ref());
+                findings.extend(self.admit_project(&mut snapshot, &door, asked, project).await?);
                 None
             }
             _ => None,
@@ -141,16 +147,6 @@ impl Index {
         connection: &mut AnyConnection,
         door: &Door<'_>,
         (name, version): (&ProjectName, Option<&Version>),
-    ) -> Result<Vec<Finding>, IndexError> {
-        let project = store::load_project(connection, name.normalized()).await?;
-        self.admit_to(connection, door, (name, version), project.as_ref()).await
-    }
-
-    async fn admit_to(
-        &self,
-        connection: &mut AnyConnection,
-        door: &Door<'_>,
-        (name, version): (&ProjectName, Option<&Version>),
         project: Option<&Project>,
     ) -> Result<Vec<Finding>, IndexError> {
         if door.known.source.is_some() {
@@ -166,10 +162,9 @@ impl Index {
         connection: &mut AnyConnection,
         door: &Door<'_>,
         release: &Release,
+        project: Option<&Project>,
     ) -> Result<(Decision, Vec<Finding>), IndexError> {
-        let normalized = release.name.normalized();
-        let project = store::load_project(connection, normalized).await?;
-        if let Some(project) = &project {
+        if let Some(project) = project {
             project.require_open()?;
         }
         let ledger = store::ledger(connection, door.filename, &door.sha256).await?;
@@ -179,8 +174,8 @@ impl Index {
             filename: door.filename,
             sha256: door.sha256,
         };
-        let decision = decide(project.as_ref(), &ledger, &candidate)?;
-        let held = project.as_ref().and_then(|project| project.release(&release.version));
+        let decision = decide(project, &ledger, &candidate)?;
+        let held = project.and_then(|project| project.release(&release.version));
         if let Some(refusal) = held.and_then(|held| elsewhere(held, &door.channel.name)) {
             return Err(refusal);
         }
@@ -188,10 +183,10 @@ impl Index {
             return Ok((Decision::Present, Vec::new()));
         }
         let asked = (&release.name, Some(&release.version));
-        let findings = self.admit_to(connection, door, asked, project.as_ref()).await?;
+        let findings = self.admit_project(connection, door, asked, project).await?;
         if findings.is_empty() {
             self.require_use(connection, door.who).await?;
-            self.admit_legacy(connection, (normalized, &release.version)).await?;
+            self.admit_legacy(connection, (release.name.normalized(), &release.version)).await?;
         }
         Ok((Decision::Add, findings))
     }
@@ -204,14 +199,14 @@ impl Index {
     ) -> Result<bool, IndexError> {
         let normalized = release.name.normalized();
         let mut write = self.store.write_project(normalized).await?;
-        let (decision, findings) = self.admit_upload(&mut write, door, release).await?;
+        let project = store::load_project(&mut write, normalized).await?;
+        let (decision, findings) = self.admit_upload(&mut write, door, release, project.as_ref()).await?;
         if decision == Decision::Present {
             return Ok(false);
         }
         if !findings.is_empty() {
             return Err(IndexError::Invalid { findings });
         }
-        let project = store::load_project(&mut write, normalized).await?;
         let held = project.as_ref().and_then(|project| project.release(&release.version));
         let siblings: Vec<_> = held.iter().flat_map(|held| held.present()).map(Sibling::of).collect();
         self.judge_siblings(&mut write, normalized, judged, &siblings).await?;

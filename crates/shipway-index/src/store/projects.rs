@@ -78,10 +78,7 @@ pub(crate) async fn set_refuses(
         .bind(Some(words.join(",")).filter(|words| !words.is_empty()))
         .execute(&mut *connection)
         .await?;
-    sqlx::query("UPDATE state SET channel_serial = channel_serial + 1 WHERE id = 1")
-        .execute(connection)
-        .await?;
-    Ok(())
+    channels_changed(connection).await
 }
 
 /// Adds a channel after the last one.
@@ -98,6 +95,11 @@ pub(crate) async fn insert_channel(
     .bind(i64::from(channel.local_versions))
     .execute(&mut *connection)
     .await?;
+    channels_changed(connection).await
+}
+
+/// Tells every server to read the channels anew.
+async fn channels_changed(connection: &mut AnyConnection) -> Result<(), IndexError> {
     sqlx::query("UPDATE state SET channel_serial = channel_serial + 1 WHERE id = 1")
         .execute(connection)
         .await?;

@@ -4,15 +4,13 @@
 #![expect(clippy::print_stdout, reason = "the seed, and how far a long run is")]
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shipway_index::{Admin, Config};
 use shipway_testing::{Cluster, Random};
 
 use crate::kit::{Folder, Kit, client, config};
-use crate::load::{Client, Follower, Whole, Worker};
+use crate::load::{Client, Follower, Shift, Whole, Worker};
 
 /// The index of a folder over the database of its own cluster.
 fn over(cluster: &Cluster, folder: &Path) -> Config {
@@ -39,23 +37,13 @@ async fn killed(kills: usize, seed: u64) {
     let mut workers: Vec<_> = (0..3).map(|number| Worker::new(number, seed, whole.clone())).collect();
     let (mut random, mut log) = (Random(seed), Follower::default());
     for round in 0..kills {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = tokio::task::JoinSet::new();
-        for (number, mut worker) in std::mem::take(&mut workers).into_iter().enumerate() {
-            let (way, stop) = (way.clone(), stop.clone());
-            tasks.spawn(async move {
-                worker.run(&way, &stop).await;
-                (number, worker)
-            });
-        }
+        let shift = Shift::begin(&mut workers, |_| &way);
         tokio::time::sleep(Duration::from_millis(30 + random.below(150) as u64)).await;
         cluster.kill();
-        stop.store(true, Ordering::Relaxed);
+        shift.stop();
         // The requests under way meet a server that is gone, and one that recovers.
         tokio::task::block_in_place(|| cluster.start_again());
-        let mut ended = tasks.join_all().await;
-        ended.sort_by_key(|(number, _)| *number);
-        workers = ended.into_iter().map(|(_, worker)| worker).collect();
+        workers = shift.end().await;
         for worker in &mut workers {
             worker.compare(&way).await.unwrap();
         }

@@ -1,7 +1,5 @@
 //! Database or storage away, slow, and breaking off: a clear answer, no damage, and recovery without hands.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -10,7 +8,7 @@ use shipway_testing::{Forwarder, S3, Trouble};
 
 use crate::backend::{Waiter, database_url, endpoint, execute};
 use crate::kit::{Folder, Kit, blobs, client, until, wheel};
-use crate::load::{Client, Follower, Whole, Worker};
+use crate::load::{Client, Follower, Shift, Whole, Worker};
 
 /// A server whose database and storage are reached through forwarders.
 async fn troubled() -> (Kit, Forwarder, Forwarder) {
@@ -243,24 +241,14 @@ async fn l5_connections_that_are_cut_under_load_lose_nothing() {
     let (mut random, mut log) = (shipway_testing::Random(5), Follower::default());
     let mut waiter = Waiter::over(kit.folder.path()).await;
     for round in 0..8 {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = tokio::task::JoinSet::new();
-        for (number, mut worker) in std::mem::take(&mut workers).into_iter().enumerate() {
-            let (way, stop) = (way.clone(), stop.clone());
-            tasks.spawn(async move {
-                worker.run(&way, &stop).await;
-                (number, worker)
-            });
-        }
+        let shift = Shift::begin(&mut workers, |_| &way);
         tokio::time::sleep(Duration::from_millis(20 + random.below(60) as u64)).await;
         let cut = if round % 3 == 2 { &storage } else { &database };
         cut.trouble(Trouble::Away);
         tokio::time::sleep(Duration::from_millis(random.below(50) as u64)).await;
         cut.trouble(Trouble::None);
-        stop.store(true, Ordering::Relaxed);
-        let mut ended = tasks.join_all().await;
-        ended.sort_by_key(|(number, _)| *number);
-        workers = ended.into_iter().map(|(_, worker)| worker).collect();
+        shift.stop();
+        workers = shift.end().await;
         for worker in &mut workers {
             waiter.wait(&worker.project.name).await;
             worker.compare(&way).await.unwrap();

@@ -17,25 +17,21 @@ fn committed(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     seeds
 }
 
-/// The seeds, then damaged ones; each with what to call it.
-fn inputs(target: &str, rounds: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
+/// Judges the seeds, then damaged ones; says which before each.
+#[expect(clippy::print_stderr, reason = "names the input that a panic is about")]
+fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
     let seeds = committed(target);
     assert!(seeds.len() > 1, "{seeds:?}");
-    let whole: Vec<_> = seeds.iter().map(|(path, seed)| (path.display().to_string(), seed.clone())).collect();
+    for (path, seed) in &seeds {
+        eprintln!("{}", path.display());
+        judge(seed);
+    }
     let mut random = Random(9);
-    let damaged = (0..rounds).map(move |round| {
+    for round in 0..rounds {
         let (path, seed) = &seeds[round % seeds.len()];
         let mut bytes = seed.clone();
         random.damage(&mut bytes);
-        (format!("{}, damaged in round {round}", path.display()), bytes)
-    });
-    whole.into_iter().chain(damaged)
-}
-
-#[expect(clippy::print_stderr, reason = "names the input that a panic is about")]
-fn run(target: &str, judge: impl Fn(&[u8]), rounds: usize) {
-    for (name, bytes) in inputs(target, rounds) {
-        eprintln!("{name}");
+        eprintln!("{}, damaged in round {round}", path.display());
         judge(&bytes);
     }
 }

@@ -10,8 +10,6 @@
 #![expect(clippy::print_stdout, reason = "the seed, and how far a long run is")]
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use shipway_index::{Action, Admin, TokenSpec};
@@ -20,7 +18,7 @@ use shipway_testing::Random;
 use crate::backend::{Backend, Waiter, backend};
 use crate::child::{self, Child, config_of};
 use crate::kit::client;
-use crate::load::{Client, Follower, Whole, Worker, read};
+use crate::load::{Client, Follower, Shift, Whole, Worker, read};
 
 const WORKERS: usize = 3;
 
@@ -135,26 +133,15 @@ impl Run {
 
     /// Load on every server until one of them is killed; gives the last checkpoint that the reader saw.
     async fn load(&mut self, victim: usize) -> Option<String> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = tokio::task::JoinSet::new();
         let count = self.servers.len();
-        for (number, mut worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
-            let (client, stop) = (self.servers[number % count].1.clone(), stop.clone());
-            tasks.spawn(async move {
-                worker.run(&client, &stop).await;
-                (number, worker)
-            });
-        }
-        let (client, whole, halt) = (self.servers[victim].1.clone(), self.whole.clone(), stop.clone());
+        let shift = Shift::begin(&mut self.workers, |number| &self.servers[number % count].1);
+        let (client, whole, halt) = (self.servers[victim].1.clone(), self.whole.clone(), shift.stop.clone());
         let random = Random(self.random.number());
         let reader = tokio::spawn(async move { read(&client, &whole, random, &halt).await });
         tokio::time::sleep(Duration::from_micros(5_000 + self.random.below(45_000) as u64)).await;
         self.servers[victim].0.kill();
         self.kills += 1;
-        stop.store(true, Ordering::Relaxed);
-        let mut workers = tasks.join_all().await;
-        workers.sort_by_key(|(number, _)| *number);
-        for (number, worker) in workers {
+        for (number, worker) in shift.end().await.into_iter().enumerate() {
             let gone = number % count == victim;
             assert!(gone || worker.doubt.is_none(), "a client of a server that runs got no answer");
             self.workers.push(worker);

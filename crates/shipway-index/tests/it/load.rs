@@ -8,6 +8,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shipway_dist::log::{Checkpoint, ENTRIES_IN_TILE, Frontier, Tile, VerifierKey, entries_of, leaf_hash};
 use shipway_testing::Random;
+use tokio::task::JoinSet;
 
 use crate::kit::{Dist, JSON, form, manifest_digest, session};
 use crate::model::{CHANNELS, Op, Project, VOUCHED, shown};
@@ -182,6 +183,40 @@ pub(crate) struct Worker {
     number: usize,
     whole: Whole,
     pub(crate) done: u64,
+}
+
+/// Workers at work.
+pub(crate) struct Shift {
+    pub(crate) stop: Arc<AtomicBool>,
+    tasks: JoinSet<(usize, Worker)>,
+}
+
+impl Shift {
+    /// Sends every worker to the server that its number says.
+    pub(crate) fn begin<'a>(workers: &mut Vec<Worker>, client: impl Fn(usize) -> &'a Client) -> Self {
+        let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        for (number, mut worker) in std::mem::take(workers).into_iter().enumerate() {
+            let (client, stop) = (client(number).clone(), stop.clone());
+            tasks.spawn(async move {
+                worker.run(&client, &stop).await;
+                (number, worker)
+            });
+        }
+        Self { stop, tasks }
+    }
+
+    /// Nobody begins anything more.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for what is under way, and gives the workers back in their order.
+    pub(crate) async fn end(self) -> Vec<Worker> {
+        self.stop();
+        let mut ended = self.tasks.join_all().await;
+        ended.sort_by_key(|(number, _)| *number);
+        ended.into_iter().map(|(_, worker)| worker).collect()
+    }
 }
 
 impl Worker {
