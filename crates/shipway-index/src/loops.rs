@@ -41,9 +41,14 @@ impl Loops {
         Ok(Self { handles, next: 0, _running: running })
     }
 
-    /// The one that takes the next connection.
-    pub(crate) fn next(&mut self) -> &Handle {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// The one that takes the next connection, and its number.
+    pub(crate) fn next(&mut self) -> (usize, &Handle) {
         self.next = (self.next + 1) % self.handles.len();
-        &self.handles[self.next]
+        (self.next, &self.handles[self.next])
     }
 }

@@ -21,6 +21,8 @@ use crate::tokens::{self, Secret};
 
 /// How long requests in flight may take after a shutdown began.
 const GRACE: Duration = Duration::from_secs(30);
+/// More threads of connections than this share what asks the database what changed: each is a connection to it.
+const ASKING: usize = 4;
 /// How long a start waits for the log.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -203,6 +205,8 @@ async fn accept(
     (mut loops, mut stopped): (Loops, watch::Receiver<bool>),
 ) {
     let stop = stopped.clone();
+    let store = &service.app.index.store;
+    let pulses: Vec<_> = (0..loops.count().min(ASKING)).map(|_| store.pulse()).collect();
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = async {
@@ -219,9 +223,11 @@ async fn accept(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((open, stream, peer)) => {
-                let front = Front::new(service.app.clone(), service.router.clone(), peer.ip());
+                let (number, thread) = loops.next();
+                let pulse = pulses[number % pulses.len()].clone();
+                let front = Front::new(service.app.clone(), service.router.clone(), (peer.ip(), pulse));
                 let connection = connection(open, stream, front, tls.clone(), stop.clone());
-                connections.spawn_on(connection, loops.next());
+                connections.spawn_on(connection, thread);
             }
             Err(error) => {
                 // Out of file descriptors, for example: wait for some to be given back.

@@ -128,7 +128,7 @@ impl Index {
         if self.names.prohibited.iter().any(|prohibited| prohibited == applicant.name) {
             refuse(format!("`{name}` is a name that this index does not allow"));
         }
-        if let Some(other) = store::look_alike(connection, name).await? {
+        if let Some(other) = store::look_alike(connection, self.store.kind(), name).await? {
             refuse(format!("`{name}` looks too much like `{other}`, which is another project"));
         }
         Ok(findings)

@@ -123,6 +123,10 @@ impl Admin {
         }
         match self.index.blobs.set_aside(&sha256).await {
             Ok(()) => {
+                // Whoever kept the file open to send it looks again.
+                let mut write = self.index.store.write().await?;
+                self.announce_files(&mut write, &sha256).await?;
+                write.commit().await?;
                 let detail = format!("{what}; put aside, so that nobody is given it; {}", again(referent));
                 found.fixed("altered", &filename, detail);
                 Ok(true)
@@ -144,10 +148,16 @@ impl Admin {
     async fn correct_size(&self, sha256: &Sha256, size: u64) -> Result<(), IndexError> {
         let mut write = self.index.store.write().await?;
         store::set_size(&mut write, sha256, size).await?;
-        for (project, _) in store::files_of(&mut write, sha256).await? {
-            self.announce(&mut write, &project).await?;
-        }
+        self.announce_files(&mut write, sha256).await?;
         write.commit().await?;
+        Ok(())
+    }
+
+    /// Has every server read the projects anew whose files are these bytes.
+    async fn announce_files(&self, write: &mut AnyConnection, sha256: &Sha256) -> Result<(), IndexError> {
+        for (project, _) in store::files_of(write, sha256).await? {
+            self.announce(write, &project).await?;
+        }
         Ok(())
     }
 

@@ -85,7 +85,12 @@ pub(super) async fn file(
     let sent = response.headers_mut();
     sent.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     sent.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    if let (Some((entry, channels)), Part::Whole, Method::GET) = (found.own, part, method) {
+    // What a bucket holds is streamed from there each time.
+    let at_hand = match &content {
+        Content::Memory(_) => true,
+        Content::Blob(sha256) => app.files.is_open(sha256),
+    };
+    if let (Some((entry, channels)), Part::Whole, Method::GET, true) = (found.own, part, method, at_hand) {
         let project = entry.project.name.normalized().to_owned();
         let head = sent.clone();
         let file = WarmFile { project, channels, content, size: found.size, head };

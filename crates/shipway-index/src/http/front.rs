@@ -1,8 +1,9 @@
 //! What stands before the routes: identifiers, limits, counting, the access log, and warm pages and files.
 //!
-//! A page that is in memory, and a file that was given lately, is answered here, without a task, a lock that waits, or the database. Whatever is
-//! not certain (a commit since, a token not seen yet, a form not built, another method) goes the way of the
-//! routes, which decide by the same rules. It refuses to know what a page is made of.
+//! A page that is in memory, and a file that was given lately, is answered here, without a task or a lock that
+//! waits: on SQLite at once, on PostgreSQL when the database has said what it changed last. Whatever is not
+//! certain (a commit since, a token not seen yet, a form not built, another method) goes the way of the routes,
+//! which decide by the same rules. It refuses to know what a page is made of.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -13,9 +14,7 @@ use std::time::Instant;
 
 use axum::Router;
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE,
-};
+use http::header::{ACCEPT, AUTHORIZATION, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
@@ -32,6 +31,7 @@ use crate::config::Limits;
 use crate::connection::{self, Activity};
 use crate::error::IndexError;
 use crate::pages;
+use crate::store::{Pulse, Stamp};
 use crate::tokens::Identity;
 
 /// The name of the field that carries the identifier of a request.
@@ -40,11 +40,19 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Answers the requests of one connection.
 pub(crate) struct Front {
     app: App,
-    router: TowerToHyperService<Router>,
+    routes: Routes,
+    pulse: Pulse,
     peer: IpAddr,
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// The routes, and where they run.
+#[derive(Clone)]
+struct Routes {
+    app: App,
+    router: TowerToHyperService<Router>,
     /// What the routes do runs here, and not on the thread of the connection.
     runtime: Handle,
-    pub(crate) activity: Arc<Activity>,
 }
 
 /// A body on its way out.
@@ -85,10 +93,12 @@ struct Logged {
 }
 
 impl Front {
-    /// For a connection from `peer`; called on the runtime that the routes are to run on.
-    pub(crate) fn new(app: App, router: Router, peer: IpAddr) -> Self {
+    /// For a connection from `peer` that lives where `pulse` does; called on the runtime that the routes are to
+    /// run on.
+    pub(crate) fn new(app: App, router: Router, (peer, pulse): (IpAddr, Pulse)) -> Self {
         let (router, runtime) = (TowerToHyperService::new(router), Handle::current());
-        Self { app, router, peer, runtime, activity: Activity::new() }
+        let routes = Routes { app: app.clone(), router, runtime };
+        Self { app, routes, pulse, peer, activity: Activity::new() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -116,7 +126,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
+    fn call(&self, request: Request<Incoming>) -> Answering {
         let held = self.activity.request();
         let peer = self.app.proxies.client(self.peer, request.headers());
         let noted = self.note(&request, peer);
@@ -137,14 +147,53 @@ impl hyper::service::Service<Request<Incoming>> for Front {
                 response
             }));
         }
-        if let Some(response) = page(&self.app, &request) {
-            let response = response.map(|bytes| Sent { body: Content::Whole(Some(bytes)), request: held });
-            return Answering::Ready(Some(finish(&self.app, noted, response)));
+        if let Some(wanted) = Wanted::of(&request) {
+            match self.pulse.now() {
+                Some(stamp) => {
+                    if let Some(response) = wanted.answer(&self.app, &stamp, request.headers()) {
+                        let response = response.map(|body| Sent { body, request: held });
+                        return Answering::Ready(Some(finish(&self.app, noted, response)));
+                    }
+                }
+                None if wanted.may_be_known(&self.app) => {
+                    return Answering::Routed(Box::pin(self.ask(request, noted, held)));
+                }
+                None => {}
+            }
         }
-        if let Some(response) = file(&self.app, &request) {
-            let response = response.map(|body| Sent { body, request: held });
-            return Answering::Ready(Some(finish(&self.app, noted, response)));
+        Answering::Routed(Box::pin(self.routes.answer(request, noted, held)))
+    }
+}
+
+impl Front {
+    /// Answers from memory when the database has said that nothing changed.
+    fn ask(
+        &self,
+        request: Request<Incoming>,
+        noted: Noted,
+        held: connection::Request,
+    ) -> impl Future<Output = Response<Sent>> + Send + use<> {
+        let (app, routes, pulse) = (self.app.clone(), self.routes.clone(), self.pulse.clone());
+        async move {
+            // What the database does not answer, the routes say.
+            if let Ok(stamp) = pulse.read().await
+                && let Some(wanted) = Wanted::of(&request)
+                && let Some(response) = wanted.answer(&app, &stamp, request.headers())
+            {
+                return finish(&app, noted, response.map(|body| Sent { body, request: held }));
+            }
+            routes.answer(request, noted, held).await
         }
+    }
+}
+
+impl Routes {
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        noted: Noted,
+        held: connection::Request,
+    ) -> impl Future<Output = Response<Sent>> + Send + use<> {
         let app = self.app.clone();
         // What is logged on the way names it too.
         request.headers_mut().insert(REQUEST_ID, noted.id.clone());
@@ -153,7 +202,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         let answered = self.runtime.spawn(hyper::service::Service::call(&self.router, request));
         // When the client goes away, so does the task, as if it were polled here.
         let answered = AbortOnDropHandle::new(answered);
-        Answering::Routed(Box::pin(async move {
+        async move {
             let response = match answered.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
@@ -164,7 +213,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
                 }
             };
             finish(&app, noted, sent(response, held))
-        }))
+        }
     }
 }
 
@@ -213,64 +262,84 @@ fn finish(app: &App, noted: Noted, mut response: Response<Sent>) -> Response<Sen
     response
 }
 
-/// The page, when it is in memory, nothing was committed since, and the reader is known.
-fn page(app: &App, request: &Request<Incoming>) -> Option<Response<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().query().is_some() {
-        return None;
-    }
-    let mut segments = request.uri().path().strip_prefix('/')?.split('/');
-    let (channel, simple, project) = (segments.next()?, segments.next()?, segments.next()?);
-    if !matches!(simple, "simple" | "+simple") || segments.next() != Some("") || segments.next().is_some() {
-        return None;
-    }
-    let headers = request.headers();
-    let mut accepts = headers.get_all(ACCEPT).iter();
-    let accept = match (accepts.next(), accepts.next()) {
-        (None, _) => None,
-        (Some(one), None) => Some(one.to_str().ok()?),
-        (Some(_), Some(_)) => return None,
-    };
-    let form = (
-        negotiate::format(accept, None)?,
-        negotiate::coding(headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())),
-    );
-    let index = &app.index;
-    let (channels, body) = index.cache.known(&index.store, (channel, project), form)?;
-    let who = auth::recognised(app, headers)?;
-    let held = channels.iter().any(|held| held.name.as_str() == channel);
-    let may = held && who.may_read(Some(project), channel, index.anonymous_read);
-    may.then(|| simple::send(&body, form, headers))
+/// What may be in memory.
+enum Wanted<'r> {
+    /// The page of a project in a channel.
+    Page { channel: &'r str, project: &'r str, form: (pages::Format, pages::Coding) },
+    /// A whole file of the index itself.
+    File { path: &'r str },
 }
 
-/// A whole file of the index itself, when it was given lately, nothing was committed since, and the reader is known.
-fn file(app: &App, request: &Request<Incoming>) -> Option<Response<Content>> {
-    let (uri, headers) = (request.uri(), request.headers());
-    let conditions = [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
-    if *request.method() != Method::GET
-        || !uri.path().starts_with("/files/")
-        || uri.query().is_some()
-        || conditions.iter().any(|field| headers.contains_key(field))
-    {
-        return None;
-    }
-    let index = &app.index;
-    let file = index.cache.known_file(&index.store, uri.path())?;
-    let who = auth::recognised(app, headers)?;
-    let may =
-        |channel: &ChannelName| who.may_read(Some(&file.project), channel.as_str(), index.anonymous_read);
-    if !file.channels.iter().any(may) {
-        return None;
-    }
-    let body = match &file.content {
-        pages::Content::Memory(bytes) => Content::Whole(Some(bytes.clone())),
-        pages::Content::Blob(sha256) => {
-            let open = app.files.opened(sha256, |open| index.blobs.stands(sha256, open))?;
-            Content::File(app.files.body(open, 0, file.size))
+impl<'r> Wanted<'r> {
+    fn of<B>(request: &'r Request<B>) -> Option<Self> {
+        let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+        if request.uri().query().is_some() {
+            return None;
         }
-    };
-    let mut response = Response::new(body);
-    *response.headers_mut() = file.head.clone();
-    Some(response)
+        if path.starts_with("/files/") {
+            let conditions = [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
+            let plain = *method == Method::GET && !conditions.iter().any(|field| headers.contains_key(field));
+            return plain.then_some(Self::File { path });
+        }
+        let mut segments = path.strip_prefix('/')?.split('/');
+        let (channel, simple, project) = (segments.next()?, segments.next()?, segments.next()?);
+        let ends = segments.next() == Some("") && segments.next().is_none();
+        if !ends || !matches!(simple, "simple" | "+simple") || !matches!(*method, Method::GET | Method::HEAD)
+        {
+            return None;
+        }
+        let mut accepts = headers.get_all(ACCEPT).iter();
+        let accept = match (accepts.next(), accepts.next()) {
+            (None, _) => None,
+            (Some(one), None) => Some(one.to_str().ok()?),
+            (Some(_), Some(_)) => return None,
+        };
+        let format = negotiate::format(accept, None)?;
+        Some(Self::Page { channel, project, form: (format, simple::coding(headers)) })
+    }
+
+    /// Whether there will be an answer if nothing was committed.
+    fn may_be_known(&self, app: &App) -> bool {
+        match *self {
+            Self::Page { channel, project, form } => app.index.cache.may_know((channel, project), form),
+            Self::File { path } => app.index.cache.may_know_file(path),
+        }
+    }
+
+    /// The answer, when it is in memory, nothing was committed before the stamp, and the reader is known.
+    fn answer(&self, app: &App, stamp: &Stamp, headers: &HeaderMap) -> Option<Response<Content>> {
+        let index = &app.index;
+        match *self {
+            Self::Page { channel, project, form } => {
+                let (channels, body) = index.cache.known(stamp, (channel, project), form)?;
+                let who = auth::recognised(app, headers)?;
+                let held = channels.iter().any(|held| held.name.as_str() == channel);
+                let may = held && who.may_read(Some(project), channel, index.anonymous_read);
+                may.then(|| simple::send(&body, form, headers).map(|bytes| Content::Whole(Some(bytes))))
+            }
+            Self::File { path } => {
+                let file = index.cache.known_file(stamp, path)?;
+                let who = auth::recognised(app, headers)?;
+                let may = |channel: &ChannelName| {
+                    who.may_read(Some(&file.project), channel.as_str(), index.anonymous_read)
+                };
+                if !file.channels.iter().any(may) {
+                    return None;
+                }
+                let body = match &file.content {
+                    pages::Content::Memory(bytes) => Content::Whole(Some(bytes.clone())),
+                    pages::Content::Blob(sha256) => {
+                        let stands = |open: &std::fs::File| index.blobs.stands(sha256, open);
+                        let open = app.files.opened_and_seen(sha256, stands)?;
+                        Content::File(app.files.body(open, 0, file.size))
+                    }
+                };
+                let mut response = Response::new(body);
+                *response.headers_mut() = file.head.clone();
+                Some(response)
+            }
+        }
+    }
 }
 
 impl Future for Answering {

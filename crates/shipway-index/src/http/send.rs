@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ const SPARE: usize = 64;
 /// Files that are kept open, and for how long.
 const OPEN: usize = 512;
 const OPEN_FOR: Duration = Duration::from_secs(60);
+/// An open file stood under its digest this short ago: it is not looked for again.
+const SEEN: Duration = Duration::from_secs(1);
 
 type Buffer = Box<[u8]>;
 
@@ -31,53 +33,96 @@ type Buffer = Box<[u8]>;
 #[derive(Debug, Default)]
 pub(crate) struct Sender {
     spare: Arc<Mutex<Vec<Buffer>>>,
-    open: Mutex<HashMap<Sha256, (Arc<File>, Instant)>>,
+    open: Mutex<HashMap<Sha256, Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: Arc<File>,
+    at: Instant,
+    /// When it last stood under its digest.
+    seen: Instant,
 }
 
 impl Sender {
     /// A file that was opened lately, if it is still what `stands` under its digest: it may have been removed
     /// since, or put aside because its bytes were altered.
     pub(super) fn opened(&self, sha256: &Sha256, stands: impl FnOnce(&File) -> bool) -> Option<Arc<File>> {
-        let file = {
-            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let (file, at) = open.get(sha256)?;
-            (at.elapsed() < OPEN_FOR).then(|| file.clone())
-        };
+        let now = Instant::now();
+        let file = self.open().get(sha256).filter(|open| open.lasts(now)).map(|open| open.file.clone());
         let file = file.filter(|file| stands(file));
-        if file.is_none() {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(sha256);
+        let mut open = self.open();
+        match &file {
+            Some(_) => {
+                if let Some(open) = open.get_mut(sha256) {
+                    open.seen = now;
+                }
+            }
+            None => {
+                open.remove(sha256);
+            }
         }
         file
+    }
+
+    /// The same for somebody who learns in another way that a file was removed or put aside: what is done
+    /// behind the index's back is noticed after a second.
+    pub(super) fn opened_and_seen(
+        &self,
+        sha256: &Sha256,
+        stands: impl FnOnce(&File) -> bool,
+    ) -> Option<Arc<File>> {
+        let now = Instant::now();
+        let seen = |open: &&Opened| open.lasts(now) && now.duration_since(open.seen) < SEEN;
+        let file = self.open().get(sha256).filter(seen).map(|open| open.file.clone());
+        file.or_else(|| self.opened(sha256, stands))
     }
 
     /// Closes the files that were opened too long ago, or do not stand under their digest any more: what was
     /// removed takes room as long as it is open.
     pub(crate) fn close_old(&self, stands: impl Fn(&Sha256, &File) -> bool) {
+        let now = Instant::now();
         let held: Vec<_> = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.retain(|_, (_, at)| at.elapsed() < OPEN_FOR);
-            open.iter().map(|(sha256, (file, _))| (*sha256, file.clone())).collect()
+            let mut open = self.open();
+            open.retain(|_, open| open.lasts(now));
+            open.iter().map(|(sha256, open)| (*sha256, open.file.clone())).collect()
         };
         for (sha256, _) in held.into_iter().filter(|(sha256, file)| !stands(sha256, file)) {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
+            self.open().remove(&sha256);
         }
     }
 
     /// Keeps a file open.
     pub(super) fn keep(&self, sha256: Sha256, file: &Arc<File>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let mut open = self.open();
         if open.len() >= OPEN {
-            open.retain(|_, (_, at)| at.elapsed() < OPEN_FOR);
+            open.retain(|_, open| open.lasts(now));
             if open.len() >= OPEN {
                 open.clear();
             }
         }
-        open.insert(sha256, (file.clone(), Instant::now()));
+        open.insert(sha256, Opened { file: file.clone(), at: now, seen: now });
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Sha256, Opened>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a file is kept open.
+    pub(super) fn is_open(&self, sha256: &Sha256) -> bool {
+        self.open().contains_key(sha256)
     }
 
     /// A part of a file as a body.
     pub(super) fn body(&self, file: Arc<File>, start: u64, length: u64) -> FileBody {
         FileBody { file, at: start, left: length, reading: None, spare: self.spare.clone() }
+    }
+}
+
+impl Opened {
+    fn lasts(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < OPEN_FOR
     }
 }
 
@@ -248,7 +293,7 @@ mod tests {
         for number in 0..2 * OPEN {
             sender.keep(Sha256::of(&number.to_le_bytes()), &file);
         }
-        assert!(sender.open.lock().unwrap().len() <= OPEN);
+        assert!(sender.open().len() <= OPEN);
         assert!(sender.opened(&Sha256::of(b"never"), |_| true).is_none());
     }
 
@@ -260,6 +305,14 @@ mod tests {
         assert!(sender.opened(&sha256, |_| true).is_some());
         assert!(sender.opened(&sha256, |_| false).is_none());
         assert_eq!(Arc::strong_count(&file), 1);
+        sender.keep(sha256, &file);
+        // Just opened: it is not looked for, except by those who have to know.
+        assert!(sender.opened_and_seen(&sha256, |_| false).is_some());
+        sender.open().get_mut(&sha256).unwrap().seen -= SEEN;
+        assert!(sender.opened_and_seen(&sha256, |_| true).is_some());
+        assert!(sender.opened_and_seen(&sha256, |_| false).is_some());
+        sender.open().get_mut(&sha256).unwrap().seen -= SEEN;
+        assert!(sender.opened_and_seen(&sha256, |_| false).is_none());
         sender.keep(sha256, &file);
         sender.close_old(|_, _| true);
         assert_eq!(Arc::strong_count(&file), 2);

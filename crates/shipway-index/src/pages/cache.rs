@@ -205,16 +205,15 @@ impl Cache {
         Ok(())
     }
 
-    /// The form of a page and the channels, if they are in memory and nothing was committed since.
+    /// The form of a page and the channels, if they are in memory and nothing was committed before the stamp.
     pub(crate) fn known(
         &self,
-        store: &Store,
+        stamp: &Stamp,
         (channel, project): (&str, &str),
         (format, coding): (Format, Coding),
     ) -> Option<(Arc<Vec<Channel>>, Body)> {
-        let stamp = store.stamp_now()?;
         let inner = self.read();
-        if inner.stamp != Some(stamp) {
+        if inner.stamp.as_ref() != Some(stamp) {
             return None;
         }
         let entry = inner.projects.get(project)?;
@@ -223,11 +222,26 @@ impl Cache {
         Some((inner.channels.clone()?, body.clone()))
     }
 
-    /// What answers a request for a file, if it was given lately and nothing was committed since.
-    pub(crate) fn known_file(&self, store: &Store, path: &str) -> Option<Arc<WarmFile>> {
-        let stamp = store.stamp_now()?;
+    /// Whether [`Cache::known`] may know the page: if not, the stamp need not be asked for.
+    pub(crate) fn may_know(
+        &self,
+        (channel, project): (&str, &str),
+        (format, coding): (Format, Coding),
+    ) -> bool {
         let inner = self.read();
-        if inner.stamp != Some(stamp) {
+        let page = inner.projects.get(project).and_then(|entry| entry.page(channel));
+        page.is_some_and(|page| page.ready(format, coding).is_some())
+    }
+
+    /// Whether [`Cache::known_file`] may know the file.
+    pub(crate) fn may_know_file(&self, path: &str) -> bool {
+        self.read().files.get(path).is_some()
+    }
+
+    /// What answers a request for a file, if it was given lately and nothing was committed before the stamp.
+    pub(crate) fn known_file(&self, stamp: &Stamp, path: &str) -> Option<Arc<WarmFile>> {
+        let inner = self.read();
+        if inner.stamp.as_ref() != Some(stamp) {
             return None;
         }
         let warm = inner.files.get(path)?;

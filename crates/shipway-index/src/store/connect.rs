@@ -11,6 +11,7 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 
+use super::asking::Asking;
 use super::{Write, pulse};
 use crate::error::IndexError;
 
@@ -52,18 +53,17 @@ impl Pools {
                 crate::server::install_crypto();
                 Ok(Self {
                     kind: Kind::Postgres,
-                    writers: postgres(url, 8, true).await?,
-                    readers: postgres(url, 8, true).await?,
+                    writers: postgres(url).await?,
+                    readers: postgres(url).await?,
                 })
             }
         }
     }
 
-    pub(super) async fn pulse(&self, database: &Database) -> Result<pulse::Pulse, IndexError> {
+    pub(super) fn pulse(&self, database: &Database) -> Result<pulse::Pulse, IndexError> {
         match database {
             Database::Sqlite(path) => pulse::Pulse::open(path),
-            // Not tested before use, which would double the cost of the cheapest question: asked twice instead.
-            Database::Postgres(url) => Ok(pulse::Pulse::asking(postgres(url, 1, false).await?)),
+            Database::Postgres(url) => Ok(pulse::Pulse::Asking(Asking::new(url))),
         }
     }
 }
@@ -107,6 +107,21 @@ pub(super) async fn begin(writers: &AnyPool, kind: Kind, scope: Scope<'_>) -> Re
             Ok(write)
         }
     }
+}
+
+/// Keeps others from making a project of this look until the transaction ends; a snapshot decides nothing and
+/// waits for nobody. On SQLite one decides at a time anyway.
+pub(super) async fn hold_look(
+    connection: &mut AnyConnection,
+    kind: Kind,
+    look: &str,
+) -> Result<(), IndexError> {
+    if kind == Kind::Postgres {
+        let hold = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))
+                    WHERE current_setting('transaction_read_only') = 'off'";
+        sqlx::query(hold).bind(look).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Begins a transaction that sees one snapshot.
@@ -195,24 +210,29 @@ async fn sqlite(path: &Path, connections: u32) -> Result<AnyPool, IndexError> {
 const PATH: percent_encoding::AsciiSet =
     percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
-async fn postgres(url: &str, connections: u32, test: bool) -> Result<AnyPool, IndexError> {
+/// Whoever waits gets an answer, and the locks of a server that vanished come free.
+const SETTINGS: &str = "SET lock_timeout = '30s'; SET statement_timeout = '60s'; \
+     SET idle_in_transaction_session_timeout = '60s'; \
+     SET tcp_keepalives_idle = '20'; SET tcp_keepalives_interval = '5'; \
+     SET synchronous_commit = 'on';";
+
+async fn postgres(url: &str) -> Result<AnyPool, IndexError> {
     let pool = AnyPoolOptions::new()
-        .max_connections(connections)
+        .max_connections(8)
         .min_connections(0)
-        .test_before_acquire(test)
         // How long a request waits for a database that is away before it is told so.
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|connection: &mut AnyConnection, _| {
-            Box::pin(async move {
-                // Whoever waits gets an answer, and the locks of a server that vanished come free.
-                let settings = "SET lock_timeout = '30s'; SET statement_timeout = '60s'; \
-                     SET idle_in_transaction_session_timeout = '60s'; \
-                     SET tcp_keepalives_idle = '20'; SET tcp_keepalives_interval = '5'; \
-                     SET synchronous_commit = 'on';";
-                sqlx::raw_sql(settings).execute(connection).await.map(|_| ())
-            })
+            Box::pin(async move { sqlx::raw_sql(SETTINGS).execute(connection).await.map(|_| ()) })
         })
         .connect(url)
         .await?;
     Ok(pool)
+}
+
+/// One connection to PostgreSQL, in no pool.
+pub(super) async fn connect(url: &str) -> Result<AnyConnection, sqlx::Error> {
+    let mut connection = AnyConnection::connect(url).await?;
+    sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+    Ok(connection)
 }

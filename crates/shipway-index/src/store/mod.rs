@@ -5,6 +5,7 @@
 //! [`crate::accept`] and [`crate::channels`]. What differs between databases is in [`connect`] (how to connect,
 //! how to begin a write), [`pulse`] (how to notice another process's commit) and [`migrate`].
 
+mod asking;
 mod audit;
 mod checkpoint;
 mod connect;
@@ -24,7 +25,6 @@ mod tokens;
 mod trouble;
 mod upstream;
 
-use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool, Transaction};
@@ -54,7 +54,7 @@ pub(crate) use projects::{
     insert_file, insert_membership, is_claimed, ledger, load_project, references, serials, set_refuses,
     touch, unblock, upsert_release, yank, yank_file,
 };
-pub(crate) use pulse::Stamp;
+pub(crate) use pulse::{Pulse, Stamp};
 pub(crate) use removal::{
     drop_metadata, drop_sdist_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed,
     uncleared_sessions, undiscarded, undiscarded_file,
@@ -79,7 +79,7 @@ pub(crate) struct Store {
     /// On SQLite one connection: writers of this process queue here, those of other processes at
     /// `BEGIN IMMEDIATE`.
     writers: AnyPool,
-    pulse: Arc<pulse::Pulse>,
+    pulse: Pulse,
 }
 
 /// A write transaction; rolled back unless committed.
@@ -92,7 +92,7 @@ impl Store {
     pub(crate) async fn open(database: &Database) -> Result<Self, IndexError> {
         let pools = connect::Pools::open(database).await?;
         migrate::run(&pools.writers, pools.kind).await?;
-        let pulse = Arc::new(pools.pulse(database).await?);
+        let pulse = pools.pulse(database)?;
         let connect::Pools { kind, readers, writers } = pools;
         Ok(Self { kind, readers, writers, pulse })
     }
@@ -102,9 +102,9 @@ impl Store {
         self.kind
     }
 
-    /// The stamp, where it is had without waiting: on SQLite.
-    pub(crate) fn stamp_now(&self) -> Option<Stamp> {
-        self.pulse.now()
+    /// What notices commits for a thread of connections.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.another()
     }
 
     /// A stamp that differs after every commit that a reader could notice, by whichever server.

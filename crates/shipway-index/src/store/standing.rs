@@ -3,7 +3,8 @@
 use shipway_dist::name::ProjectName;
 use sqlx::{AnyConnection, Row as _};
 
-use super::{integer, parse, size};
+use super::connect::hold_look;
+use super::{Kind, integer, parse, size};
 use crate::error::IndexError;
 use crate::project::{Standing, Status};
 
@@ -86,11 +87,13 @@ pub(crate) async fn made_since(
     rows.iter().map(|row| Ok(row.try_get("created_at")?)).collect()
 }
 
-/// Another project whose name looks like this one.
+/// Another project whose name looks like this one. Until a transaction that writes ends, nobody makes one.
 pub(crate) async fn look_alike(
     connection: &mut AnyConnection,
+    kind: Kind,
     normalized: &str,
 ) -> Result<Option<String>, IndexError> {
+    hold_look(connection, kind, &look(normalized)).await?;
     // The expression of the index `projects_by_look`.
     let row = sqlx::query(
         "SELECT normalized FROM projects

@@ -150,10 +150,19 @@ async fn uploads_wait_for_a_place_and_are_told_to_come_again() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Until its head is read the place is free.
+    let refusal = async {
+        for number in 0.. {
+            let refused = kit.upload(&wheel(&format!("early{number}"), "1.0", "a")).await;
+            if refused.status() == 503 {
+                return refused;
+            }
+        }
+        unreachable!("numbers do not end")
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(20), refusal).await.unwrap();
     let dist = wheel("demo", "1.0", "a");
-    let refused = kit.upload(&dist).await;
-    assert_eq!(refused.status(), 503);
+    assert_eq!(kit.upload(&dist).await.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "5");
     assert_eq!(kit.listed("dev", "demo").await, None);
     trickle.abort();

@@ -68,6 +68,25 @@ async fn i7_64_first_uploads_over_two_servers_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn i7_of_64_names_that_look_alike_over_two_servers_one_is_taken() {
+    let pair = pair().await;
+    let name = |at: usize| -> String {
+        let other = |(place, pair): (usize, &[char; 2])| pair[at >> place & 1];
+        [['l', '1'], ['o', '0'], ['i', '1'], ['l', 'i'], ['o', '0'], ['i', '1']]
+            .iter()
+            .enumerate()
+            .map(other)
+            .chain("tool".chars())
+            .collect()
+    };
+    let results = at_once(&pair, (0..64).map(|at| wheel(&name(at), "1.0", "a")).collect()).await;
+    let taken: Vec<_> = results.iter().filter(|(_, status)| *status == 200).collect();
+    assert_eq!(taken.len(), 1, "{:?}", taken.iter().map(|(dist, _)| &dist.filename).collect::<Vec<_>>());
+    assert!(results.iter().all(|(_, status)| matches!(status, 200 | 400)));
+    assert_eq!(pair.1.json("/dev/simple/").await["projects"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i7_64_uploads_of_one_filename_over_two_servers_give_one_winner() {
     let pair = pair().await;
     let equal = (0..64).map(|_| wheel("same", "1.0", "a")).collect();
