@@ -18,6 +18,7 @@ use crate::pages::Cache;
 use crate::project::{Channel, Release};
 use crate::store::{self, Database, Store};
 use crate::tokens::{self, Grant, Identity};
+use crate::trust::Issuers;
 use crate::upstream::Upstream;
 
 /// An index over a data directory.
@@ -39,6 +40,8 @@ pub(crate) struct Index {
     pub(crate) key: PrivateKey,
     /// Whether downloads are redirects to the storage.
     pub(crate) redirect_files: bool,
+    /// Who signs the identities of CI jobs.
+    pub(crate) issuers: Issuers,
 }
 
 /// The places of an index, opened; nothing was written to them but empty tables.
@@ -116,6 +119,7 @@ impl Index {
             ephemeral: access.ephemeral,
             key,
             redirect_files: config.redirect_files,
+            issuers: Issuers::default(),
         };
         index.register_own_key().await?;
         index.sweep().await;

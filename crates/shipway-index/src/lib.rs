@@ -39,6 +39,7 @@ mod store;
 pub mod synthetic;
 mod tokens;
 mod transfer;
+mod trust;
 mod upkeep;
 mod upstream;
 
@@ -53,3 +54,4 @@ pub use project::{Phase, Status};
 pub use server::{Embedded, Running, embedded, serve, start};
 pub use tokens::{Action, Secret, TOKEN_PREFIX, TokenBounds, TokenInfo, TokenSpec, parse_duration};
 pub use transfer::{Intake, IntakeSource, Manifest, Outcome, Progress, Refused, Taken, export, import};
+pub use trust::Publisher;

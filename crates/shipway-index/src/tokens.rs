@@ -20,6 +20,7 @@ use crate::error::IndexError;
 use crate::project::Channel;
 use crate::random;
 use crate::store::TokenRow;
+use crate::trust;
 
 /// What every token begins with, so that scanners and people recognise one.
 pub const TOKEN_PREFIX: &str = "shipway_";
@@ -398,7 +399,7 @@ pub(crate) fn judge(presented: &str, row: Option<&TokenRow>, now: Timestamp) -> 
     let info = info(row)?;
     let set = |items: Vec<String>| (!items.is_empty()).then(|| items.into_iter().collect::<BTreeSet<_>>());
     Ok(Grant {
-        name: row.name.clone(),
+        name: trust::bearer(&row.name).to_owned(),
         projects: set(info.projects),
         channels: set(info.channels),
         actions: info.actions.into_iter().collect(),

@@ -6,6 +6,7 @@ mod fsck;
 mod keys;
 mod policy;
 mod projects;
+mod publishers;
 
 use shipway_dist::channel::ChannelName;
 use shipway_dist::digest::Sha256;
@@ -15,6 +16,7 @@ use crate::error::IndexError;
 use crate::index::{Access, Index};
 use crate::store::{self, Entry};
 use crate::tokens::{self, Secret, TokenBounds, TokenInfo, TokenSpec};
+use crate::trust::MINTED;
 
 pub use fsck::{Fsck, Problem};
 pub use policy::policy_text;
@@ -63,6 +65,10 @@ impl Admin {
         let unknown = spec.channels.iter().find(|name| channels.iter().all(|channel| channel.name != **name));
         if let Some(name) = unknown {
             return Err(IndexError::not_found(format!("channel `{name}`")));
+        }
+        if row.name.starts_with(MINTED) {
+            let why = format!("names that begin with `{MINTED}` are those of minted tokens");
+            return Err(IndexError::Config { key: "name", why });
         }
         let held = store::tokens(&mut write).await?;
         if held.iter().any(|held| held.name == row.name && held.revoked_at.is_none()) {

@@ -3,6 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -41,14 +42,18 @@ async fn receive<T: DeserializeOwned>(
 ) -> Result<(Identity, T), IndexError> {
     let who = auth::identify(app, headers).await?;
     who.grant()?;
-    let read = tokio::time::timeout(app.index.limits.stall, to_bytes(body, DOCUMENT));
-    let bytes = read
-        .await
-        .map_err(|_| IndexError::Stalled { seconds: app.index.limits.stall.as_secs() })?
-        .map_err(|error| IndexError::bad_request(format!("the document cannot be received: {error}")))?;
+    let bytes = receive_bytes(app, body, DOCUMENT).await?;
     let document = serde_json::from_slice(&bytes)
         .map_err(|error| IndexError::bad_request(format!("the document cannot be read: {error}")))?;
     Ok((who, document))
+}
+
+/// Reads a body of so many bytes at most.
+pub(super) async fn receive_bytes(app: &App, body: Body, limit: usize) -> Result<Bytes, IndexError> {
+    let stall = app.index.limits.stall;
+    let read = tokio::time::timeout(stall, to_bytes(body, limit)).await;
+    read.map_err(|_| IndexError::Stalled { seconds: stall.as_secs() })?
+        .map_err(|error| IndexError::bad_request(format!("the document cannot be received: {error}")))
 }
 
 fn project_name(text: &str) -> Result<ProjectName, IndexError> {

@@ -10,6 +10,7 @@ mod limits;
 mod log;
 mod multipart;
 mod negotiate;
+mod oidc;
 mod openapi;
 mod operations;
 mod pace;
@@ -92,6 +93,8 @@ pub(crate) fn router(index: Index, metrics_elsewhere: bool, proxies: proxies::Pr
         .route("/files/{sha256}/{filename}", get(files::file))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*path}", get(log::tile))
+        .route("/_/oidc/audience", get(oidc::audience))
+        .route("/_/oidc/mint-token", post(oidc::mint))
         .nest("/api/v1", openapi::routes())
         .merge(simple("simple"))
         .merge(simple("+simple"))

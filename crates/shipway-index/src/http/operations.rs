@@ -52,7 +52,7 @@ pub(super) fn route_of(method: &Method, path: &str) -> Route {
     match (first, second) {
         ("healthz" | "readyz" | "metrics", None) => Route::Operations,
         ("files", _) => Route::File,
-        ("api", _) => Route::Api,
+        ("api" | "_", _) => Route::Api,
         ("log", _) => Route::Log,
         (_, Some("simple" | "+simple")) => match segments.next() {
             None | Some("") => Route::List,

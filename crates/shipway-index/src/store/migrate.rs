@@ -5,13 +5,14 @@ use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use super::connect::{Kind, begin_tables};
 use crate::error::IndexError;
 
-const MIGRATIONS: [(i64, &str); 6] = [
+const MIGRATIONS: [(i64, &str); 7] = [
     (1, include_str!("../migrations/0001_initial.sql")),
     (2, include_str!("../migrations/0002_evidence.sql")),
     (3, include_str!("../migrations/0003_servers.sql")),
     (4, include_str!("../migrations/0004_upstream.sql")),
     (5, include_str!("../migrations/0005_removal.sql")),
     (6, include_str!("../migrations/0006_judgement.sql")),
+    (7, include_str!("../migrations/0007_publishers.sql")),
 ];
 
 /// The number of the newest migration.

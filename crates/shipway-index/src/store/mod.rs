@@ -17,6 +17,7 @@ mod keys;
 mod lists;
 mod migrate;
 mod projects;
+mod publishers;
 mod pulse;
 mod removal;
 mod sessions;
@@ -24,7 +25,6 @@ mod standing;
 mod tokens;
 mod trouble;
 mod upstream;
-
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool, Transaction};
@@ -54,6 +54,9 @@ pub(crate) use projects::{
     insert_file, insert_membership, is_claimed, ledger, load_project, references, serials, set_refuses,
     touch, unblock, upsert_release, yank, yank_file,
 };
+pub(crate) use publishers::{
+    has_publishers, insert_publisher, publishers, publishers_of, remove_publisher, set_claims, use_identity,
+};
 pub(crate) use pulse::{Pulse, Stamp};
 pub(crate) use removal::{
     drop_metadata, drop_sdist_metadata, expired_sessions, mark_cleared, mark_discarded, mark_removed,
@@ -67,7 +70,7 @@ pub(crate) use standing::{
     came_from_upstream, insert as insert_project, look_alike, made_since, namespaces, set_namespace,
     set_standing,
 };
-pub(crate) use tokens::{TokenRow, insert_token, revoke_token, spend, token, tokens};
+pub(crate) use tokens::{TokenRow, forget_minted, insert_token, revoke_token, spend, token, tokens};
 pub(crate) use trouble::{is_away, is_full, is_read_only};
 pub(crate) use upstream::{pin, pinned, pins_of, seen, set_seen};
 

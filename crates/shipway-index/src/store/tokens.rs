@@ -60,6 +60,21 @@ pub(crate) async fn revoke_token(
     Ok(done.rows_affected())
 }
 
+/// Forgets tokens whose name begins so and that ended before a time.
+pub(crate) async fn forget_minted(
+    connection: &mut AnyConnection,
+    prefix: &str,
+    before: &str,
+) -> Result<(), IndexError> {
+    sqlx::query("DELETE FROM tokens WHERE SUBSTR(name, 1, $1) = $2 AND expires_at < $3")
+        .bind(i32::try_from(prefix.len()).unwrap_or(i32::MAX))
+        .bind(prefix)
+        .bind(before)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Counts a use of a token; says whether it had one left.
 pub(crate) async fn spend(connection: &mut AnyConnection, id: &str) -> Result<bool, IndexError> {
     let done =

@@ -28,7 +28,7 @@ pub use intake::{Intake, Outcome, Progress, Refused, Taken};
 pub use sources::Source as IntakeSource;
 
 /// Every table that is moved, each after those that it refers to.
-pub(crate) const TABLES: [&str; 20] = [
+pub(crate) const TABLES: [&str; 22] = [
     "state",
     "channels",
     "projects",
@@ -49,6 +49,8 @@ pub(crate) const TABLES: [&str; 20] = [
     "keys",
     "policy",
     "signers",
+    "publishers",
+    "identities",
 ];
 
 /// What every index makes for itself.

@@ -52,6 +52,7 @@ mod sqlite {
     mod standing;
     mod stays;
     mod transfer;
+    mod trusted;
     mod upload;
     mod upstream;
     mod versions;
@@ -96,6 +97,7 @@ mod postgres {
     mod standing;
     mod stays;
     mod transfer;
+    mod trusted;
     mod upload;
     mod upstream;
     mod versions;

@@ -26,7 +26,7 @@ async fn start(config: Config) -> Running {
 }
 
 /// Two servers, and one token that holds at both.
-async fn pair() -> (Arc<Kit>, Arc<Kit>) {
+pub(crate) async fn pair() -> (Arc<Kit>, Arc<Kit>) {
     let one = Kit::standing().await;
     one.policy("[publish]\nlocal = \"allow\"\n").await;
     let folder = one.folder.path().to_owned();

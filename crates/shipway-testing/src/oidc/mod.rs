@@ -123,7 +123,12 @@ impl Oidc {
 
     /// An identity as GitLab puts it into a variable.
     pub fn identity(&self, audience: &str) -> String {
-        self.shared.identity(audience)
+        self.shared.identity(audience, |_| {})
+    }
+
+    /// The same with other claims, signed all the same.
+    pub fn identity_with(&self, audience: &str, change: impl FnOnce(&mut Value)) -> String {
+        self.shared.identity(audience, change)
     }
 
     /// Every secret that was given out, and the one that was there before.
@@ -162,11 +167,16 @@ impl Shared {
             }
             "/jwks" => Reply::json(200, &jwt::key_set()),
             "/token" => {
-                if request.header("authorization") != Some(&format!("Bearer {REQUEST_TOKEN}")) {
+                let shown = request.header("authorization").and_then(|field| field.split_once(' '));
+                let is_right = |(scheme, token): (&str, &str)| {
+                    scheme.eq_ignore_ascii_case("bearer") && token == REQUEST_TOKEN
+                };
+                if !shown.is_some_and(is_right) {
                     return Reply::text(401, "who asks");
                 }
-                let audience = request.query.split('&').find_map(|pair| pair.strip_prefix("audience="));
-                let value = self.identity(audience.unwrap_or("the forge itself"));
+                let mut pairs = url::form_urlencoded::parse(request.query.as_bytes());
+                let audience = pairs.find(|(name, _)| name == "audience").map(|(_, value)| value);
+                let value = self.identity(audience.as_deref().unwrap_or("the forge itself"), |_| {});
                 Reply::json(200, &json!({ "count": 1, "value": value }))
             }
             "/_/oidc/audience" => Reply::json(200, &json!({ "audience": AUDIENCE })),
@@ -181,7 +191,7 @@ impl Shared {
         }
     }
 
-    fn identity(&self, audience: &str) -> String {
+    fn identity(&self, audience: &str, change: impl FnOnce(&mut Value)) -> String {
         let issuer = lock(&self.issuer).clone();
         let mut state = lock(&self.state);
         state.counter += 1;
@@ -191,6 +201,7 @@ impl Shared {
         claims["jti"] = format!("jti-{}", state.counter).into();
         claims["iat"] = now().into();
         claims["exp"] = (now() + 300).into();
+        change(&mut claims);
         let token = jwt::sign(&claims);
         state.identities.push(token.clone());
         token

@@ -11,6 +11,7 @@ mod installs;
 mod operated;
 mod people;
 mod real_projects;
+mod trusted;
 mod uploads;
 #[path = "../shared/variants.rs"]
 mod variants;

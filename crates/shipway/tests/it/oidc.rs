@@ -128,6 +128,47 @@ fn assert_not_in(folder: &Path, secret: &str) {
 }
 
 #[test]
+fn f10_the_index_itself_gives_the_token_for_the_identity_of_the_job() {
+    let mut place = Place::new(env!("CARGO_BIN_EXE_shipway"));
+    let authority = Authority::new(&place.home());
+    let root = authority.root.to_str().unwrap().to_owned();
+    place.set("SSL_CERT_FILE", &root);
+    let issuer = Oidc::start(Some(&authority), None);
+    let policy = place.write("policy.toml", "[publish]\nlocal = \"allow\"\nenrol-keys = true\n");
+    let admin = |arguments: &[&str]| {
+        place.shipway_without_tools(["admin"]).args(arguments).arg("--data").arg(place.data()).run()
+    };
+    admin(&["policy", "set", policy.to_str().unwrap()]).ended(0);
+    let add =
+        ["publisher", "add", "demo-pkg", "--github", "team/demo", "--workflow", "publish.yml", "--issuer"];
+    admin(&[&add[..], &[issuer.url()]].concat()).ended(0);
+    let again = admin(&[&add[..], &[issuer.url()]].concat());
+    assert!(again.all().contains("there already"), "{}", again.all());
+    let (certificate, key) = (authority.certificate.to_str().unwrap(), authority.key.to_str().unwrap());
+    let server = Server::start_with(&place, &place.data(), &["--tls-cert", certificate, "--tls-key", key]);
+    let mut project = Project::demo();
+    project.set("SHIPWAY_INDEX", &format!("{}/", server.url()));
+    project.set("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring");
+    project.set("SSL_CERT_FILE", &root);
+    project.run(&["build"]).assert(0, &[]);
+    for (name, value) in issuer.variables() {
+        project.set(name, &value);
+    }
+    project.run(&["publish", "--dry-run"]).assert(0, &["the CI's identity (GitHub)", "good until"]);
+    project.run(&["publish"]).assert(0, &["the CI's identity (GitHub)"]);
+    let log = server.log();
+    assert!(log.contains("minted a token") && !log.contains("canary"), "{log}");
+    // Whoever is not trusted any more is told so.
+    let list = admin(&["publisher", "list"]).stdout;
+    let id = list.split_whitespace().next().unwrap().to_owned();
+    assert!(list.contains("job_workflow_ref = team/demo/.github/workflows/publish.yml@*"), "{list}");
+    admin(&["publisher", "remove", &id]).ended(0);
+    project.run(&["publish", "--dry-run"]).assert(3, &["does not take the CI's identity"]);
+    admin(&["publisher", "remove", &id]).failed();
+    admin(&["publisher", "add", "demo-pkg", "--issuer", "http://issuer.test", "--claim", "sub=a"]).failed();
+}
+
+#[test]
 fn f10_publish_to_a_shipway_index_takes_one_token_for_the_identity_of_the_job() {
     let mut ground = Ground::new(false);
     ground.in_ci();

@@ -4,6 +4,7 @@ mod intake;
 mod keys;
 mod policy;
 mod projects;
+mod publishers;
 mod whole;
 
 use std::fmt::Write as _;
@@ -23,7 +24,7 @@ use crate::embedded::{index_error, runtime};
 use crate::output::{Outcome, write_stderr};
 use crate::session::Session;
 
-/// Administer the index: tokens, channels, projects, keys, the policy, and the index as a whole
+/// Administer the index: tokens, publishers, channels, projects, keys, the policy, and the index as a whole
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -52,6 +53,9 @@ enum Area {
     /// Namespaces: who may make projects that begin so
     #[command(subcommand)]
     Namespace(projects::Namespace),
+    /// Publishers: whose CI jobs may upload without a token that is kept anywhere (trusted publishing)
+    #[command(subcommand)]
+    Publisher(publishers::Publisher),
     /// Replace a file by a reasoned tombstone; its name is never free again
     Remove {
         /// The filename
@@ -211,6 +215,7 @@ async fn act(admin: &Admin, area: &Area) -> Result<Outcome> {
         }
         Area::Project(project) => projects::act(admin, project).await,
         Area::Namespace(namespace) => projects::act_namespace(admin, namespace).await,
+        Area::Publisher(publisher) => publishers::act(admin, publisher).await,
         Area::Key(key) => keys::act(admin, key).await,
         Area::Policy(policy) => policy::act(admin, policy).await,
         Area::Whole(whole) => whole::act(admin, whole).await,

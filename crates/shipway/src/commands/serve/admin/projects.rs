@@ -152,7 +152,7 @@ pub(super) async fn act_namespace(admin: &Admin, namespace: &Namespace) -> Resul
     }
 }
 
-fn parse(text: &str) -> Result<ProjectName> {
+pub(super) fn parse(text: &str) -> Result<ProjectName> {
     text.parse()
         .map_err(|error: shipway_dist::name::NameError| Error::usage("bad-project", error.to_string()))
 }
