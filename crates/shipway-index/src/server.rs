@@ -242,6 +242,9 @@ async fn accept(
         tracing::warn!("requests in flight were cut off after {} seconds", GRACE.as_secs());
     }
     connections.shutdown().await;
+    for pulse in pulses {
+        pulse.close().await;
+    }
 }
 
 async fn connection(

@@ -9,41 +9,57 @@ use super::{ACTOR, Admin};
 use crate::error::IndexError;
 use crate::random;
 use crate::store::{self, Entry};
-use crate::tokens;
-use crate::trust::{self, MINTED, Publisher};
+use crate::tokens::{self, Action};
+use crate::trust::{self, MINTED, PINNED, Publisher};
 
 impl Admin {
-    /// Lets the jobs whose identity makes these claims upload a project; says whether that is new.
+    /// Lets the jobs whose identity makes these claims upload a project, and do what else is said; says whether that
+    /// is new.
     ///
     /// # Errors
-    /// When the issuer is no HTTPS URL, or the claims do not say whose job it is.
+    /// When the issuer is no HTTPS URL, the claims do not say whose job it is, or uploading is not among the actions.
     pub async fn add_publisher(
         &self,
         project: &ProjectName,
         issuer: &str,
         claims: &BTreeMap<String, String>,
+        actions: &[Action],
     ) -> Result<(Publisher, bool), IndexError> {
         let index = &self.index;
+        if !actions.contains(&Action::Upload) {
+            let why = "a publisher uploads".to_owned();
+            return Err(IndexError::Config { key: "action", why });
+        }
+        // In their own order, each once.
+        let actions: Vec<_> = Action::ALL.iter().filter(|action| actions.contains(action)).copied().collect();
         let issuer = trust::issuer_url(issuer)?;
         trust::judge_claims(claims)?;
         let mut write = index.store.write().await?;
         let held = store::publishers(&mut write).await?.into_iter().find(|held| {
             // The owner may have been pinned since.
             let same = |(name, value): (&String, &String)| claims.get(name) == Some(value);
-            let pinned = |name: &str| name == "repository_owner_id" && !claims.contains_key(name);
+            let pinned = |name: &str| PINNED.contains(&name) && !claims.contains_key(name);
             held.project == project.normalized()
                 && held.issuer == issuer
                 && claims.iter().all(|(name, value)| held.claims.get(name) == Some(value))
                 && held.claims.iter().all(|claim| same(claim) || pinned(claim.0))
         });
-        if let Some(held) = held {
-            return Ok((held, false));
+        if let Some(mut held) = held {
+            if held.actions == actions {
+                return Ok((held, false));
+            }
+            store::set_actions(&mut write, &held.id, &actions).await?;
+            held.actions = actions;
+            self.note_publisher(&mut write, "set-publisher", &held).await?;
+            write.commit().await?;
+            return Ok((held, true));
         }
         let publisher = Publisher {
             id: random::id()[..12].to_owned(),
             project: project.normalized().to_owned(),
             issuer,
             claims: claims.clone(),
+            actions,
             created_at: index.clock.text(),
         };
         store::insert_publisher(&mut write, &publisher).await?;
@@ -94,7 +110,8 @@ impl Admin {
         publisher: &Publisher,
     ) -> Result<(), IndexError> {
         let at = self.index.clock.text();
-        let detail = json!({ "issuer": publisher.issuer, "claims": publisher.claims });
+        let actions: Vec<_> = publisher.actions.iter().map(|action| action.as_str()).collect();
+        let detail = json!({ "issuer": publisher.issuer, "claims": publisher.claims, "actions": actions });
         let (project, object) = (publisher.project.as_str(), publisher.id.as_str());
         store::append(connection, Entry { at: &at, actor: ACTOR, action, project, object, detail }).await?;
         Ok(())

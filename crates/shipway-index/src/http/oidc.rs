@@ -45,7 +45,11 @@ pub(super) async fn mint(State(app): State<App>, body: Body) -> Answer {
         }
         Err(MintError::Refused { code, why }) => refusal(StatusCode::UNPROCESSABLE_ENTITY, code, &why),
         // In the words that clients of this path read.
-        Err(MintError::Failed(error)) => refusal(error.status(), error.code(), &error.to_string()),
+        Err(MintError::Failed(error @ IndexError::Upstream { .. })) => {
+            tracing::warn!(%error, "an identity could not be verified");
+            refusal(error.status(), error.code(), &error.to_string())
+        }
+        Err(MintError::Failed(error)) => Err(error.into()),
     }
 }
 

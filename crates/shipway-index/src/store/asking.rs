@@ -41,7 +41,11 @@ struct Questions {
 }
 
 /// The task that puts the questions. However it ends, nobody waits for it any more.
-struct Putting(Arc<Asking>);
+struct Putting {
+    asking: Arc<Asking>,
+    /// Whether it ended by itself. `Questions::putting` may be another task's by the time that this one is dropped.
+    ended: bool,
+}
 
 impl std::fmt::Debug for Asking {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,17 +72,16 @@ impl Asking {
 
     /// The serials of a moment after this call.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Serials, IndexError> {
-        let turn = {
+        let (turn, first) = {
             let mut questions = self.questions();
             questions.asked += 1;
-            if !questions.putting {
-                questions.putting = true;
-                // A task of its own: the client of the request that came first may go away. It runs where that
-                // request does, so that on a thread of connections nobody else is woken.
-                tokio::spawn(Putting(self.clone()).put());
-            }
-            questions.asked
+            (questions.asked, !std::mem::replace(&mut questions.putting, true))
         };
+        if first {
+            // A task of its own: the client of the request that came first may go away. It runs where that request
+            // does, so that on a thread of connections nobody else is woken.
+            tokio::spawn(Putting { asking: self.clone(), ended: false }.put());
+        }
         loop {
             let mut answered = pin!(self.answered.notified());
             answered.as_mut().enable();
@@ -153,13 +156,14 @@ impl Asking {
 }
 
 impl Putting {
-    async fn put(self) {
-        let asking = &self.0;
+    async fn put(mut self) {
+        let asking = self.asking.clone();
         loop {
             let covers = {
                 let mut questions = asking.questions();
                 if questions.covers == questions.asked {
                     questions.putting = false;
+                    self.ended = true;
                     return;
                 }
                 questions.asked
@@ -176,15 +180,15 @@ impl Putting {
 
 impl Drop for Putting {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // Broken off with its runtime.
         {
-            let mut questions = self.0.questions();
-            if !questions.putting {
-                return;
-            }
-            // Broken off with its runtime.
+            let mut questions = self.asking.questions();
             questions.putting = false;
             (questions.covers, questions.answer) = (questions.asked, None);
         }
-        self.0.answered.notify_waiters();
+        self.asking.answered.notify_waiters();
     }
 }

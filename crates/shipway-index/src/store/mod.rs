@@ -55,7 +55,8 @@ pub(crate) use projects::{
     touch, unblock, upsert_release, yank, yank_file,
 };
 pub(crate) use publishers::{
-    has_publishers, insert_publisher, publishers, publishers_of, remove_publisher, set_claims, use_identity,
+    has_publishers, insert_publisher, publishers, publishers_of, remove_publisher, set_actions, set_claims,
+    use_identity,
 };
 pub(crate) use pulse::{Pulse, Stamp};
 pub(crate) use removal::{

@@ -6,14 +6,16 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use crate::error::IndexError;
+use crate::tokens::Action;
 use crate::trust::Publisher;
 
 /// All publishers in the order in which they were added.
 pub(crate) async fn publishers(connection: &mut AnyConnection) -> Result<Vec<Publisher>, IndexError> {
-    let rows =
-        sqlx::query("SELECT id, project, issuer, claims, created_at FROM publishers ORDER BY created_at, id")
-            .fetch_all(connection)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT id, project, issuer, claims, actions, created_at FROM publishers ORDER BY created_at, id",
+    )
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(read).collect()
 }
 
@@ -23,7 +25,7 @@ pub(crate) async fn publishers_of(
     issuer: &str,
 ) -> Result<Vec<Publisher>, IndexError> {
     let rows = sqlx::query(
-        "SELECT id, project, issuer, claims, created_at FROM publishers WHERE issuer = $1
+        "SELECT id, project, issuer, claims, actions, created_at FROM publishers WHERE issuer = $1
          ORDER BY created_at, id",
     )
     .bind(issuer)
@@ -43,12 +45,14 @@ pub(crate) async fn insert_publisher(
     publisher: &Publisher,
 ) -> Result<(), IndexError> {
     sqlx::query(
-        "INSERT INTO publishers (id, project, issuer, claims, created_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO publishers (id, project, issuer, claims, actions, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(&publisher.id)
     .bind(&publisher.project)
     .bind(&publisher.issuer)
     .bind(serde_json::to_string(&publisher.claims)?)
+    .bind(serde_json::to_string(&words(&publisher.actions))?)
     .bind(&publisher.created_at)
     .execute(connection)
     .await?;
@@ -64,6 +68,20 @@ pub(crate) async fn set_claims(
     sqlx::query("UPDATE publishers SET claims = $2 WHERE id = $1")
         .bind(id)
         .bind(serde_json::to_string(claims)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Sets what the tokens of a publisher allow.
+pub(crate) async fn set_actions(
+    connection: &mut AnyConnection,
+    id: &str,
+    actions: &[Action],
+) -> Result<(), IndexError> {
+    sqlx::query("UPDATE publishers SET actions = $2 WHERE id = $1")
+        .bind(id)
+        .bind(serde_json::to_string(&words(actions))?)
         .execute(connection)
         .await?;
     Ok(())
@@ -94,13 +112,19 @@ pub(crate) async fn use_identity(
     Ok(done.rows_affected() > 0)
 }
 
+fn words(actions: &[Action]) -> Vec<&'static str> {
+    actions.iter().map(|action| action.as_str()).collect()
+}
+
 fn read(row: &AnyRow) -> Result<Publisher, IndexError> {
     let claims: String = row.try_get("claims")?;
+    let actions: Vec<String> = serde_json::from_str(&row.try_get::<String, _>("actions")?)?;
     Ok(Publisher {
         id: row.try_get("id")?,
         project: row.try_get("project")?,
         issuer: row.try_get("issuer")?,
         claims: serde_json::from_str(&claims)?,
+        actions: actions.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
         created_at: row.try_get("created_at")?,
     })
 }

@@ -84,7 +84,8 @@ impl Pulse {
         }
     }
 
-    pub(super) async fn close(&self) {
+    /// Ends the connection that it asks over.
+    pub(crate) async fn close(&self) {
         if let Self::Asking(asking) = self {
             asking.close().await;
         }

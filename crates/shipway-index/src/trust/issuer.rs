@@ -23,6 +23,8 @@ use crate::error::IndexError;
 const KEYS_FOR: Duration = Duration::from_secs(60 * 60);
 /// An issuer is not asked more often than this for a key that it did not have.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// Nor, when it did not answer, than this.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest document of an issuer, in bytes.
@@ -31,17 +33,26 @@ const DOCUMENT: usize = 1024 * 1024;
 const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// The issuers that were asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Issuers(Arc<Known>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Issuers {
+struct Known {
     client: OnceLock<Client>,
-    /// By URL. The lock of an issuer is held while it is asked: once for everybody who waits.
-    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Keys>>>>>,
+    by_url: Mutex<HashMap<String, Arc<Issuer>>>,
+}
+
+#[derive(Debug, Default)]
+struct Issuer {
+    keys: Mutex<Option<Keys>>,
+    /// Held while it is asked, once for everybody who waits: when it was asked last, and whether it answered.
+    asked: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 #[derive(Debug, Clone)]
 struct Keys {
     set: Arc<JwkSet>,
-    asked: Instant,
+    since: Instant,
 }
 
 /// An identity that its issuer signed for this index, and that holds now.
@@ -108,29 +119,50 @@ impl Issuers {
                 return Err(invalid(format!("`{claim}` lies in the future")));
             }
         }
-        let jti = claims
-            .get("jti")
-            .and_then(serde_json::Value::as_str)
-            .filter(|jti| (1..=255).contains(&jti.len()));
+        let jti = claims.get("jti").and_then(serde_json::Value::as_str);
+        let jti = jti.filter(|jti| (1..=255).contains(&jti.len()) && !jti.contains(char::is_control));
         let jti = jti.ok_or_else(|| invalid("without `jti` it could be shown twice".to_owned()))?.to_owned();
         Ok(Identity { jti, expires, claims })
     }
 
     /// The keys of an issuer, asked for anew when they are old, or do not hold the one that is needed.
-    async fn keys(&self, issuer: &str, kid: &str) -> Result<Arc<JwkSet>, MintError> {
-        let known = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(issuer.to_owned()).or_default().clone()
+    async fn keys(&self, url: &str, kid: &str) -> Result<Arc<JwkSet>, MintError> {
+        let issuer = {
+            let mut known = self.0.by_url.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(url.to_owned()).or_default().clone()
         };
-        let mut held = known.lock().await;
-        if let Some(keys) = &*held {
-            let age = keys.asked.elapsed();
-            if age < ASK_AGAIN || (age < KEYS_FOR && keys.set.find(kid).is_some()) {
-                return Ok(keys.set.clone());
-            }
+        // Whoever has a key that is known waits for nobody.
+        if let Some(set) = issuer.held(kid) {
+            return Ok(set);
         }
-        let set = Arc::new(self.ask(issuer).await?);
-        *held = Some(Keys { set: set.clone(), asked: Instant::now() });
+        let (issuers, url, kid) = (self.clone(), url.to_owned(), kid.to_owned());
+        // A task of its own: who hangs up does not end what others wait for.
+        let asked = tokio::spawn(async move { issuers.ask_once(&issuer, &url, &kid).await });
+        Ok(asked.await.map_err(IndexError::from)??)
+    }
+
+    async fn ask_once(&self, issuer: &Issuer, url: &str, kid: &str) -> Result<Arc<JwkSet>, IndexError> {
+        let mut asked = issuer.asked.lock().await;
+        if let Some(set) = issuer.held(kid) {
+            return Ok(set);
+        }
+        match *asked {
+            Some((at, true)) if at.elapsed() < ASK_AGAIN => {
+                if let Some(set) = issuer.any() {
+                    return Ok(set);
+                }
+            }
+            Some((at, false)) if at.elapsed() < TRY_AGAIN => {
+                let why = format!("the issuer {url} did not answer a moment ago");
+                return Err(IndexError::Upstream { why });
+            }
+            _ => {}
+        }
+        let answer = self.ask(url).await;
+        *asked = Some((Instant::now(), answer.is_ok()));
+        let set = Arc::new(answer?);
+        let keys = Keys { set: set.clone(), since: Instant::now() };
+        *issuer.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys);
         Ok(set)
     }
 
@@ -175,7 +207,7 @@ impl Issuers {
     }
 
     fn client(&self) -> reqwest::Result<&Client> {
-        if let Some(client) = self.client.get() {
+        if let Some(client) = self.0.client.get() {
             return Ok(client);
         }
         crate::server::install_crypto();
@@ -183,7 +215,21 @@ impl Issuers {
             .user_agent(concat!("shipway/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(self.client.get_or_init(|| client))
+        Ok(self.0.client.get_or_init(|| client))
+    }
+}
+
+impl Issuer {
+    /// Keys that are good and hold this one.
+    fn held(&self, kid: &str) -> Option<Arc<JwkSet>> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let good =
+            keys.as_ref().filter(|keys| keys.since.elapsed() < KEYS_FOR && keys.set.find(kid).is_some());
+        good.map(|keys| keys.set.clone())
+    }
+
+    fn any(&self) -> Option<Arc<JwkSet>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|keys| keys.set.clone())
     }
 }
 

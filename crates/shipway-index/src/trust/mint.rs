@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shipway_dist::name::ProjectName;
 
-use super::{Difference, MINTED, Publisher, issuer, text};
+use super::{Claims, Difference, MINTED, Publisher, issuer, text};
 use crate::config::time_text;
 use crate::error::IndexError;
 use crate::index::Index;
@@ -56,6 +56,10 @@ impl Index {
         format!("shipway:{}", self.key.public().id())
     }
 
+    async fn publishers_of(&self, issuer: &str) -> Result<Vec<Publisher>, IndexError> {
+        store::publishers_of(&mut *self.store.read().await?, issuer).await
+    }
+
     /// Gives a token that uploads the projects which trust the identity, and says when it ends.
     ///
     /// # Errors
@@ -65,35 +69,40 @@ impl Index {
             return Err(MintError::payload("the token is too long for an identity"));
         }
         let issuer = issuer::named(identity)?;
-        let publishers = store::publishers_of(&mut *self.store.read().await?, &issuer).await?;
-        if publishers.is_empty() {
-            let shown: String = issuer.chars().take(200).collect();
+        // Nobody is asked for whom no publisher names.
+        let known = match super::issuer_url(&issuer) {
+            Ok(url) => url == issuer && !self.publishers_of(&issuer).await?.is_empty(),
+            Err(_) => false,
+        };
+        if !known {
+            let shown: String = issuer.chars().filter(|letter| !letter.is_control()).take(200).collect();
             let why = format!("no project of this index trusts identities of `{shown}`");
             return Err(MintError::refused("invalid-publisher", why));
         }
         let now = self.clock.now();
         let found = self.issuers.verify((identity, &issuer), &self.audience(), now).await?;
-        let mut trusting: Vec<Publisher> = Vec::new();
-        let mut nearest: Option<(usize, Difference, &Publisher)> = None;
-        for publisher in &publishers {
-            let (differences, right) = publisher.compare(&found.claims);
+        let mut write = self.store.write().await?;
+        // Whoever was removed while the issuer was asked trusts nobody any more.
+        let publishers = store::publishers_of(&mut write, &issuer).await?;
+        let (mut trusting, mut unlike): (Vec<Publisher>, Option<String>) = (Vec::new(), None);
+        for publisher in publishers {
+            let (differences, near) = publisher.compare(&found.claims);
             match differences.into_iter().next() {
-                None => trusting.push(publisher.clone()),
-                Some(difference) if nearest.as_ref().is_none_or(|(most, _, _)| right > *most) => {
-                    nearest = Some((right, difference, publisher));
-                }
+                None => trusting.push(publisher),
+                Some(difference) if near => unlike = Some(said(&publisher, &difference)),
                 Some(_) => {}
             }
         }
         if trusting.is_empty() {
-            return Err(MintError::refused("invalid-publisher", unlike(nearest)));
+            // What is expected is told to jobs of the same repository alone.
+            let why = unlike.unwrap_or_else(|| "no project of this index trusts this job".to_owned());
+            return Err(MintError::refused("invalid-publisher", why));
         }
         let expires =
             now.checked_add(LIFETIME).map_err(|error| IndexError::bad_request(error.to_string()))?;
-        let mut write = self.store.write().await?;
         let id = (issuer.as_str(), found.jti.as_str());
-        // A leeway of clocks may lie between its end and now.
-        let ends = time_text(found.expires.max(expires));
+        // It is remembered beyond its end: clocks have their leeway.
+        let ends = found.expires.checked_add(LIFETIME).map_or_else(|_| time_text(found.expires), time_text);
         if !store::use_identity(&mut write, id, &ends, &time_text(now)).await? {
             let why = "this identity was shown before; each is good once".to_owned();
             return Err(MintError::refused("invalid-reuse-token", why));
@@ -109,7 +118,7 @@ impl Index {
             name: format!("{name}/{}", &random::id()[..12]),
             projects: trusting.iter().map(parse).collect::<Result<_, _>>()?,
             channels: Vec::new(),
-            actions: vec![Action::Upload, Action::Evidence],
+            actions: allowed(&trusting),
             expires: Some(LIFETIME),
         };
         let (secret, row) = tokens::make(&spec, TokenBounds::default(), now)?;
@@ -119,17 +128,13 @@ impl Index {
         store::insert_token(&mut write, &row).await?;
         let at = time_text(now);
         for publisher in &mut trusting {
-            let subject: String =
-                found.claims.get("sub").map(text).unwrap_or_default().chars().take(200).collect();
+            let subject = found.claims.get("sub").map(text).unwrap_or_default();
+            let subject: String = subject.chars().filter(|letter| !letter.is_control()).take(200).collect();
             let mut detail =
                 json!({ "issuer": issuer, "publisher": publisher.id, "jti": found.jti, "token": row.name });
-            // Whoever later registers the name of an owner that is gone is not that owner.
-            if let Some(owner) = found.claims.get("repository_owner_id").map(text)
-                && publisher.claims.contains_key("repository")
-                && !publisher.claims.contains_key("repository_owner_id")
-            {
-                detail["repository_owner_id"] = json!(owner);
-                publisher.claims.insert("repository_owner_id".to_owned(), owner);
+            if let Some((claim, owner)) = owner(publisher, &found.claims) {
+                detail[claim] = json!(owner);
+                publisher.claims.insert(claim.to_owned(), owner);
                 store::set_claims(&mut write, &publisher.id, &publisher.claims).await?;
             }
             let (project, object) = (publisher.project.as_str(), subject.as_str());
@@ -142,17 +147,25 @@ impl Index {
     }
 }
 
-/// Why no publisher fits. What is expected is told to those who are near it alone.
-fn unlike(nearest: Option<(usize, Difference, &Publisher)>) -> String {
-    match nearest {
-        Some((right, difference, publisher)) if right > 0 => {
-            let Difference { claim, expected, got } = difference;
-            let got: String = got.chars().take(200).collect();
-            format!(
-                "publisher {} of `{}` expects `{claim}` to be `{expected}`, and it is `{got}`",
-                publisher.id, publisher.project
-            )
-        }
-        _ => "no project of this index trusts this job".to_owned(),
-    }
+/// What all of them allow: a job gets no more for one project than that project says.
+fn allowed(trusting: &[Publisher]) -> Vec<Action> {
+    let all = |action: &&Action| trusting.iter().all(|publisher| publisher.actions.contains(action));
+    Action::ALL.iter().filter(all).copied().collect()
+}
+
+/// The claim that says who owns the repository now, unless the publisher has it: whoever later registers the name of
+/// an owner that is gone is not that owner.
+fn owner(publisher: &Publisher, claims: &Claims) -> Option<(&'static str, String)> {
+    let (_, claim) = [("repository", "repository_owner_id"), ("project_path", "namespace_id")]
+        .into_iter()
+        .find(|(named, _)| publisher.claims.contains_key(*named))?;
+    let owner = claims.get(claim).map(text).filter(|owner| !owner.is_empty())?;
+    (!publisher.claims.contains_key(claim)).then_some((claim, owner))
+}
+
+fn said(publisher: &Publisher, difference: &Difference) -> String {
+    let Difference { claim, expected, got } = difference;
+    let got: String = got.chars().take(200).collect();
+    let Publisher { id, project, .. } = publisher;
+    format!("publisher {id} of `{project}` expects `{claim}` to be `{expected}`, and it is `{got}`")
 }

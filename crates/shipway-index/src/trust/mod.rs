@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use crate::error::IndexError;
+use crate::tokens::Action;
 
 pub(crate) use issuer::Issuers;
 pub(crate) use mint::MintError;
@@ -28,16 +29,11 @@ pub(crate) fn bearer(name: &str) -> &str {
 }
 
 /// Claims that say whose job it is. Without one of them everybody who has a job at the issuer would be trusted.
-const WHOSE: [&str; 8] = [
-    "repository",
-    "repository_id",
-    "job_workflow_ref",
-    "workflow_ref",
-    "project_path",
-    "project_id",
-    "ci_config_ref_uri",
-    "sub",
-];
+/// The claim of the workflow does not: jobs of any repository may be of a workflow that is called from elsewhere.
+const WHOSE: [&str; 5] = ["repository", "repository_id", "project_path", "project_id", "sub"];
+
+/// Claims of an owner that are pinned at the first use of a publisher which names none.
+pub(crate) const PINNED: [&str; 2] = ["repository_owner_id", "namespace_id"];
 
 /// Events of GitHub under which code of strangers runs with the identity of the repository.
 const REFUSED_EVENTS: [&str; 1] = ["pull_request_target"];
@@ -56,6 +52,8 @@ pub struct Publisher {
     pub issuer: String,
     /// What the identity must say, word by word. After a value that ends with `@*` any ref may stand.
     pub claims: BTreeMap<String, String>,
+    /// What its tokens allow.
+    pub actions: Vec<Action>,
     /// When it was added, RFC 3339 in UTC.
     pub created_at: String,
 }
@@ -69,12 +67,14 @@ pub(crate) struct Difference {
 }
 
 impl Publisher {
-    /// What an identity says otherwise than this publisher asks for, and how many claims are right.
-    pub(crate) fn compare(&self, claims: &Claims) -> (Vec<Difference>, usize) {
-        let mut differences = Vec::new();
+    /// What an identity says otherwise than this publisher asks for, and whether it is one of the same repository.
+    pub(crate) fn compare(&self, claims: &Claims) -> (Vec<Difference>, bool) {
+        let (mut differences, mut near) = (Vec::new(), false);
         for (claim, expected) in &self.claims {
             let got = claims.get(claim).map(text).unwrap_or_default();
-            if !fits(expected, &got) {
+            if fits(expected, &got) {
+                near |= WHOSE.contains(&claim.as_str());
+            } else {
                 differences.push(Difference { claim: claim.clone(), expected: expected.clone(), got });
             }
         }
@@ -83,8 +83,7 @@ impl Publisher {
             let expected = "an event under which no code of strangers runs".to_owned();
             differences.push(Difference { claim: "event_name".to_owned(), expected, got: event });
         }
-        let right = self.claims.len().saturating_sub(differences.len());
-        (differences, right)
+        (differences, near)
     }
 }
 
@@ -165,6 +164,7 @@ mod tests {
             project: "demo".into(),
             issuer: "https://issuer.test".into(),
             claims: claims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            actions: vec![Action::Upload],
             created_at: String::new(),
         }
     }
@@ -229,6 +229,7 @@ mod tests {
         let claims = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         assert!(judge_claims(&claims("repository", "team/demo")).is_ok());
         assert!(judge_claims(&claims("environment", "release")).is_err());
+        assert!(judge_claims(&claims("job_workflow_ref", "team/demo/.github/workflows/a.yml@*")).is_err());
         assert!(judge_claims(&claims("repository", "")).is_err());
         assert!(judge_claims(&BTreeMap::new()).is_err());
     }

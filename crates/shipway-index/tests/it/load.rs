@@ -64,7 +64,7 @@ impl Client {
         match status {
             200 => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"))),
             404 => Ok(Value::Null),
-            503 => Err(Unanswered(path.to_owned())),
+            503 => Err(Unanswered(format!("{path}: {}", String::from_utf8_lossy(&bytes)))),
             other => panic!("{path}: {other} {}", String::from_utf8_lossy(&bytes)),
         }
     }

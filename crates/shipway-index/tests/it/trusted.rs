@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use shipway_index::{Clock, IndexError, Publisher};
+use shipway_index::{Action, Clock, IndexError, Publisher};
 use shipway_testing::Reply;
 use shipway_testing::oidc::Oidc;
 
@@ -28,7 +30,8 @@ fn of_the_job() -> BTreeMap<String, String> {
 
 async fn trust(kit: &Kit, issuer: &Oidc, project: &str) -> Publisher {
     let admin = kit.admin().await;
-    let added = admin.add_publisher(&project.parse().unwrap(), issuer.url(), &of_the_job()).await;
+    let actions = [Action::Upload, Action::Evidence];
+    let added = admin.add_publisher(&project.parse().unwrap(), issuer.url(), &of_the_job(), &actions).await;
     admin.close().await;
     added.unwrap().0
 }
@@ -54,6 +57,14 @@ async fn minted(kit: &Kit, issuer: &Oidc) -> String {
     let (status, document) = mint(kit, &issuer.identity(&audience(kit).await)).await;
     assert_eq!(status, 200, "{document}");
     document["token"].as_str().unwrap().to_owned()
+}
+
+/// A clock, and what sets how many seconds it is ahead.
+fn clock() -> (impl Fn(i64), Clock) {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let shown = ahead.clone();
+    let now = move || jiff::Timestamp::now() + jiff::SignedDuration::from_secs(shown.load(Ordering::SeqCst));
+    (move |seconds| ahead.store(seconds, Ordering::SeqCst), Clock::new(now))
 }
 
 /// How often tokens were minted.
@@ -114,12 +125,7 @@ async fn f10_a_minted_token_ends_with_its_publisher() {
 
 #[tokio::test]
 async fn f10_a_minted_token_expires_and_is_forgotten() {
-    let seconds = Arc::new(std::sync::atomic::AtomicI64::new(0));
-    let shown = seconds.clone();
-    let clock = Clock::new(move || {
-        let later = shown.load(std::sync::atomic::Ordering::SeqCst);
-        jiff::Timestamp::now() + jiff::SignedDuration::from_secs(later)
-    });
+    let (later, clock) = clock();
     let kit = Kit::with(|config| config.clock = clock).await;
     let issuer = Oidc::start(None, None);
     trust(&kit, &issuer, "demo").await;
@@ -128,7 +134,6 @@ async fn f10_a_minted_token_expires_and_is_forgotten() {
         kit.upload_as(&wheel("demo", version, "a"), &token, "/dev/").await.status().as_u16()
     };
     assert_eq!(upload("1.0").await, 200);
-    let later = |by: i64| seconds.store(by, std::sync::atomic::Ordering::SeqCst);
     later(899);
     assert_eq!(upload("1.1").await, 200);
     later(901);
@@ -174,6 +179,8 @@ async fn c18_what_is_wrong_with_an_identity_is_said_and_nothing_is_minted() {
             "no project of this index trusts identities of",
             with("iss", json!("https://else.test")),
         ),
+        ("invalid-publisher", "no project of this index trusts", with("iss", json!("https://a\u{0}b.test"))),
+        ("invalid-publisher", "no project of this index trusts", with("iss", json!(["https://else.test"]))),
         ("invalid-token", "", unsigned),
         ("invalid-token", "HS256", shared),
         ("invalid-token", "signature", altered),
@@ -184,9 +191,10 @@ async fn c18_what_is_wrong_with_an_identity_is_said_and_nothing_is_minted() {
         ("invalid-token", "future", with("nbf", json!(now + 120))),
         ("invalid-token", "future", with("iat", json!(now + 120))),
         ("invalid-token", "jti", with("jti", Value::Null)),
+        ("invalid-token", "jti", with("jti", json!("a\u{0}b"))),
         (
             "invalid-publisher",
-            "expects `repository` to be `team/demo`, and it is `evil/demo`",
+            "no project of this index trusts this job",
             with("repository", json!("evil/demo")),
         ),
         ("invalid-publisher", "expects `environment`", with("environment", json!("test"))),
@@ -246,6 +254,29 @@ async fn f10_an_identity_is_good_once_whichever_server_is_asked() {
 }
 
 #[tokio::test]
+async fn f10_an_identity_is_good_once_within_the_leeway_of_clocks_too() {
+    let (later, clock) = clock();
+    let kit = Kit::with(|config| config.clock = clock).await;
+    let issuer = Oidc::start(None, None);
+    trust(&kit, &issuer, "demo").await;
+    let audience = audience(&kit).await;
+    let ends = |after: i64| {
+        let end = jiff::Timestamp::now().as_second() + after;
+        issuer.identity_with(&audience, move |claims| claims["exp"] = end.into())
+    };
+    let (identity, other) = (ends(20), ends(300));
+    assert_eq!(mint(&kit, &identity).await.0, 200);
+    // It ended, and is taken for 30 seconds more; what was forgotten meanwhile is asked for with another one.
+    later(40);
+    assert_eq!(mint(&kit, &other).await.0, 200);
+    let (status, document) = mint(&kit, &identity).await;
+    assert_eq!((status, &document["errors"][0]["code"]), (422, &json!("invalid-reuse-token")));
+    later(60);
+    let (_, document) = mint(&kit, &identity).await;
+    assert_eq!(document["errors"][0]["code"], "invalid-token", "{document}");
+}
+
+#[tokio::test]
 async fn f10_a_name_that_another_owner_took_over_is_not_trusted() {
     let (kit, issuer, publisher) = trusting().await;
     minted(&kit, &issuer).await;
@@ -301,11 +332,63 @@ async fn l5_an_issuer_that_is_away_or_lies_mints_nothing() {
         let (status, document) = mint(&kit, &identity).await;
         assert_eq!(status, 502, "{says}: {document}");
         assert!(document.to_string().contains(says), "{says}: {document}");
+        // It is left alone for a while, however many ask.
+        let (status, document) = mint(&kit, &identity).await;
+        assert_eq!(status, 502, "{document}");
+        assert!(document.to_string().contains("a moment ago"), "{document}");
+        tokio::time::sleep(Duration::from_millis(1050)).await;
     }
     issuer.state().instead.clear();
     assert_eq!(tokens(&kit).await, 0);
     // What it could not say was not the identity's fault.
     assert_eq!(mint(&kit, &identity).await.0, 200);
+}
+
+#[tokio::test]
+async fn l5_an_issuer_that_hangs_keeps_nobody_back_whose_key_is_known() {
+    let (kit, issuer, _) = trusting().await;
+    let audience = audience(&kit).await;
+    assert_eq!(mint(&kit, &issuer.identity(&audience)).await.0, 200);
+    // Nobody has this key, so the issuer is asked, and it does not answer.
+    let stranger = {
+        let good = issuer.identity(&audience);
+        let header = URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256", "kid": "another" }).to_string());
+        format!("{header}.{}", good.split_once('.').unwrap().1)
+    };
+    let asked = |what: &str| issuer.state().log.iter().filter(|line| line.contains(what)).count();
+    for _ in 0..5 {
+        let (status, document) = mint(&kit, &stranger).await;
+        assert_eq!((status, &document["errors"][0]["code"]), (422, &json!("invalid-token")), "{document}");
+    }
+    assert_eq!(asked("/jwks"), 1, "asked again for every stranger");
+    assert_eq!(mint(&kit, &issuer.identity(&audience)).await.0, 200);
+}
+
+#[tokio::test]
+async fn f10_a_publisher_may_be_let_do_more_and_is_set_again() {
+    let (kit, issuer, publisher) = trusting().await;
+    let admin = kit.admin().await;
+    let name = "demo".parse().unwrap();
+    let more = [Action::Promote, Action::Upload, Action::Block, Action::Evidence];
+    let (set, changed) = admin.add_publisher(&name, issuer.url(), &of_the_job(), &more).await.unwrap();
+    assert!(changed && set.id == publisher.id && set.actions.len() == 4);
+    assert!(!admin.add_publisher(&name, issuer.url(), &of_the_job(), &more).await.unwrap().1);
+    assert!(admin.add_publisher(&name, issuer.url(), &of_the_job(), &[Action::Promote]).await.is_err());
+    assert_eq!(admin.publishers().await.unwrap(), [set]);
+    admin.close().await;
+    let token = minted(&kit, &issuer).await;
+    assert_eq!(kit.upload_as(&wheel("demo", "1.0", "a"), &token, "/dev/").await.status(), 200);
+    let block = json!({ "project": "demo", "version": "1.0", "reason": "bad", "set": true });
+    let blocked =
+        kit.http.post(kit.url("/api/v1/blocks")).bearer_auth(&token).json(&block).send().await.unwrap();
+    assert_eq!(blocked.status(), 200);
+    // A job that two projects trust does no more to one than that one says.
+    trust(&kit, &issuer, "second").await;
+    let token = minted(&kit, &issuer).await;
+    let unblock = json!({ "project": "demo", "version": "1.0", "reason": "good", "set": false });
+    let refused =
+        kit.http.post(kit.url("/api/v1/blocks")).bearer_auth(&token).json(&unblock).send().await.unwrap();
+    assert_eq!(refused.status(), 403);
 }
 
 #[tokio::test]
@@ -320,9 +403,9 @@ async fn f10_nobody_bears_the_name_of_a_publisher() {
         expires: None,
     };
     assert!(admin.create_token(&spec).await.is_err());
-    let everybody = admin
-        .add_publisher(&"demo".parse().unwrap(), "https://issuer.test", &claims(&[("environment", "a")]))
-        .await;
+    let name = "demo".parse().unwrap();
+    let everybody = claims(&[("environment", "a")]);
+    let everybody = admin.add_publisher(&name, "https://issuer.test", &everybody, &[Action::Upload]).await;
     assert!(everybody.unwrap_err().to_string().contains("whose job"));
     admin.close().await;
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use shipway_index::{Admin, Publisher as Held};
+use shipway_index::{Action, Admin, Publisher as Held};
 use shipway_release::{Error, Result};
 
 use super::projects::parse;
@@ -26,7 +26,8 @@ pub(super) enum Publisher {
     /// A job shows the identity that its forge signs at `/_/oidc/mint-token`, as `shipway publish`, `uv publish`
     /// and `pdm publish` do by themselves, and gets a token for 15 minutes that uploads this project alone.
     #[command(after_help = "Examples:\n  \
-        shipway admin publisher add demo --github team/demo --workflow publish.yml --environment release\n  \
+        shipway admin publisher add demo --github team/demo --workflow publish.yml --environment release \\\n    \
+          --action upload,evidence,promote,block\n  \
         shipway admin publisher add demo --gitlab team/demo --workflow .gitlab-ci.yml --ref refs/heads/main\n  \
         shipway admin publisher add demo --issuer https://ci.example --claim sub=project:demo")]
     Add(Add),
@@ -44,13 +45,13 @@ pub(super) struct Add {
     #[arg(value_name = "NAME")]
     target: String,
     /// A repository at GitHub
-    #[arg(long, value_name = "OWNER/REPOSITORY", requires = "workflow", conflicts_with = "gitlab")]
+    #[arg(long, value_name = "OWNER/REPOSITORY", requires = "workflow", group = "forge")]
     github: Option<String>,
     /// A project at GitLab
-    #[arg(long, value_name = "GROUP/PROJECT", requires = "workflow")]
+    #[arg(long, value_name = "GROUP/PROJECT", requires = "workflow", group = "forge")]
     gitlab: Option<String>,
     /// The workflow's file: its name at GitHub, its path at GitLab
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "forge")]
     workflow: Option<String>,
     /// The environment that the job must have
     #[arg(long, value_name = "ENVIRONMENT")]
@@ -64,6 +65,9 @@ pub(super) struct Add {
     /// Something else that the identity must say; after a value that ends with `@*` any ref may stand
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
+    /// What its tokens allow: upload, evidence, promote, block, yank, read
+    #[arg(long = "action", value_name = "ACTION", value_delimiter = ',', default_value = "upload,evidence")]
+    actions: Vec<String>,
 }
 
 impl Add {
@@ -127,11 +131,14 @@ pub(super) async fn act(admin: &Admin, publisher: &Publisher) -> Result<Outcome>
         }
         Publisher::Add(add) => {
             let (issuer, claims) = add.identity()?;
-            let added = admin.add_publisher(&parse(&add.target)?, &issuer, &claims).await;
+            let actions = add.actions.iter().map(|action| action.parse::<Action>());
+            let actions =
+                actions.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| refused(&error))?;
+            let added = admin.add_publisher(&parse(&add.target)?, &issuer, &claims, &actions).await;
             let (publisher, new) = added.map_err(|error| refused(&error))?;
             let mut shown = document(&publisher);
             shown["changed"] = json!(new);
-            let said = if new { "added" } else { "there already:" };
+            let said = if new { "set" } else { "there already:" };
             shown["audience"] = json!(admin.audience());
             Ok(Outcome::new(&shown).say(format!(
                 "{said} publisher {} of `{}`; its jobs ask for the audience `{}`",
@@ -148,7 +155,9 @@ pub(super) async fn act(admin: &Admin, publisher: &Publisher) -> Result<Outcome>
 }
 
 fn document(publisher: &Held) -> serde_json::Value {
+    let actions: Vec<_> = publisher.actions.iter().map(|action| action.as_str()).collect();
     json!({
+        "actions": actions,
         "id": publisher.id, "project": publisher.project, "issuer": publisher.issuer,
         "claims": publisher.claims, "created_at": publisher.created_at,
     })
