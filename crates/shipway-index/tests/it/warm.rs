@@ -241,3 +241,19 @@ async fn l2_a_synthetic_index_is_served_and_grows() {
     assert_eq!(kit.json("/dev/simple/").await["projects"].as_array().unwrap().len(), 31);
     assert_eq!(Size::named("L").unwrap().projects, 150_000);
 }
+
+/// The task that asks the database what changed ends when nobody waits, which is after nearly every request here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn l3_whoever_asks_as_a_question_ends_is_answered() {
+    let kit = Arc::new(Kit::new().await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let kit = kit.clone();
+        tasks.spawn(async move {
+            for _ in 0..1_000 {
+                assert_eq!(kit.get("/api/v1/channels").send().await.unwrap().status(), 200);
+            }
+        });
+    }
+    tasks.join_all().await;
+}
