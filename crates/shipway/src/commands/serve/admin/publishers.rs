@@ -122,6 +122,8 @@ pub(super) async fn act(admin: &Admin, publisher: &Publisher) -> Result<Outcome>
             for publisher in &publishers {
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "{}  {:<20} {}", publisher.id, publisher.project, publisher.issuer);
+                let actions: Vec<_> = publisher.actions.iter().map(|action| action.as_str()).collect();
+                let _ = writeln!(text, "              allows {}", actions.join(", "));
                 for (claim, value) in &publisher.claims {
                     let _ = writeln!(text, "              {claim} = {value}");
                 }
